@@ -1,0 +1,260 @@
+"""The nouns of the benchmark: tasks, models, training, and the runs a suite is made of.
+
+Everything here is a frozen value. A suite is built from them, a run's digest is a hash of them, and what they say is
+what is logged.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
+
+Size = tuple[int, ...]
+"""How long an instance is, in the task's own terms: (length,), (length, repeats) or (items,)."""
+
+
+class Batch(NamedTuple):
+    """Sequences of a task, time first."""
+
+    inputs: Tensor  # (time, batch, task.inputs)
+    targets: Tensor  # (time, batch, task.outputs), 0 or 1
+    scored: Tensor  # (time, batch), 1 where the answer is read
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is learned. Implementations are frozen dataclasses, so that their fields identify them."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels in."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Channels out."""
+        ...
+
+    @property
+    def train(self) -> tuple[range, ...]:
+        """Sizes drawn from while training, one range a dimension of Size."""
+        ...
+
+    @property
+    def test(self) -> Sequence[Size]:
+        """Sizes tested on at the end, most of them longer than any trained on."""
+        ...
+
+    def steps(self, size: Size) -> int:
+        """Time steps of a sequence of this size."""
+        ...
+
+    def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
+        """Draw sequences of one size."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What learns. Implementations are frozen dataclasses of hyperparameters."""
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        """A module from (time, batch, inputs) to logits (time, batch, outputs); the seed decides its first values."""
+        ...
+
+    def state_size(self, steps: int) -> int:
+        """Floats carried from step to step, at most, over this many steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained and watched.
+
+    Attributes:
+        optimizer: Adam or RMSProp, each in TensorFlow's form.
+        clip: Of the gradient: by its global norm, element-wise, or None.
+        batch: Sequences a step.
+        steps: The budget.
+        eval_every: Steps between evaluations (one also before the first step).
+        eval_sizes: Sizes of the evaluation set.
+        eval_batch: Sequences of each of these sizes.
+        test_sequences: Sequences a generalisation point is measured on.
+        mixed_sizes: False: one size a batch, as the authors; True: each sequence draws its own.
+        reduction: Cross-entropy in nats, ``sum``: over time and bits, a sequence (as the authors); ``mean``: a scored bit.
+    """
+
+    steps: int
+    eval_sizes: tuple[Size, ...]
+    optimizer: Adam | RMSProp = field(default_factory=Adam)
+    clip: GlobalNorm | ElementWise | None = field(default_factory=lambda: GlobalNorm(50.0))
+    batch: int = 32
+    eval_every: int = 200
+    eval_batch: int = 32
+    test_sequences: int = 192
+    mixed_sizes: bool = False
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "eval_every", "eval_batch", "test_sequences"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Training({name}={getattr(self, name)}): at least 1 is needed")
+        if not self.eval_sizes:
+            raise ValueError("Training(eval_sizes=()): at least one size is needed")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell of a paper's table: a task, a model, how it is trained.
+
+    Attributes:
+        reading: Under which reading of the paper the arm stands (``cosine``, ``dot``), or empty.
+        revision: Raised when the meaning of an arm's code changes, never for reordered floating point.
+    """
+
+    task_name: str
+    task: Task
+    model_name: str
+    model: Model
+    training: Training
+    reading: str = ""
+    revision: int = 1
+
+    @property
+    def key(self) -> str:
+        """E.g. ``copy/ntm-constant``."""
+        return f"{self.task_name}/{self.model_name}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment with one seed."""
+
+    experiment: Experiment
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """E.g. ``copy/ntm-constant/7``: the record's path, the argument, the label."""
+        return f"{self.experiment.key}/{self.seed}"
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Everything that was chosen, as plain JSON."""
+        experiment = self.experiment
+        return {
+            "task_name": experiment.task_name,
+            "task": plain(experiment.task),
+            "model_name": experiment.model_name,
+            "model": plain(experiment.model),
+            "training": plain(experiment.training),
+            "reading": experiment.reading,
+            "revision": experiment.revision,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of what decides the training curve: not the names, the reading or the test sizes."""
+        decides = json.loads(json.dumps(self.params))
+        for name in ("task_name", "model_name", "reading"):
+            del decides[name]
+        decides["task"].pop("test", None)
+        decides["training"].pop("test_sequences")
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, as something records can answer; ``report.claims`` measures it.
+
+    Attributes:
+        id: E.g. ``collier2018-C2``.
+        text: The claim in a sentence.
+        source: Where it is said, with its tag: [p] printed, [a] said by an author, [c] in the authors' code,
+            [s] told by a secondary source, [o] ours.
+        measure: Which measurement: a name in ``report.claims.MEASURES``.
+        arms: The arms compared by role, e.g. ``{"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}``.
+        paper: The paper's number, if it gives one.
+        primary: In the set of claims named in advance as the ones that decide.
+    """
+
+    id: str
+    text: str
+    source: str
+    measure: str
+    arms: Mapping[str, Any]
+    paper: float | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A paper's table and its claims.
+
+    Attributes:
+        name: What ``--suite`` says, and the folder of its records.
+        title: One line, for lists and pages.
+        paper: The reference, or empty where there is none.
+        experiments: The arms, in the order of the table.
+        seeds: Of every arm.
+        solved: The bar: fewer wrong bits a sequence than this.
+        claims: What the paper says.
+        sources: Where the values come from: for ``bench show``, dotted names of parameters
+            (``training.batch``) to tagged sources.
+    """
+
+    name: str
+    title: str
+    experiments: tuple[Experiment, ...]
+    seeds: tuple[int, ...]
+    solved: float
+    paper: str = ""
+    claims: tuple[Claim, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = [experiment.key for experiment in self.experiments]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"Suite({self.name!r}): named twice: {', '.join(twice)}")
+        if not keys or not self.seeds:
+            raise ValueError(f"Suite({self.name!r}): needs at least one experiment and one seed")
+
+    def runs(self) -> Iterator[Run]:
+        """Seed 1 of every experiment before seed 2 of any."""
+        for seed in self.seeds:
+            for experiment in self.experiments:
+                yield Run(experiment, seed)
+
+
+def plain(value: Any) -> Any:
+    """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list."""
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, range):
+        return [value.start, value.stop, value.step]
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{value!r} in an experiment: only dataclasses, tuples, ranges, numbers, strings and None are allowed")
+
+
+def pad(batches: Sequence[Batch]) -> Batch:
+    """Several batches side by side, the shorter ones ended by silent, unscored steps."""
+    steps = max(batch.inputs.shape[0] for batch in batches)
+
+    def padded(part: Tensor) -> Tensor:
+        return torch.cat([part, part.new_zeros(steps - part.shape[0], *part.shape[1:])])
+
+    parts = ([padded(part) for part in group] for group in zip(*batches, strict=True))
+    return Batch(*(torch.cat(group, dim=1) for group in parts))

@@ -1,0 +1,127 @@
+"""One step of a Neural Turing Machine (Graves et al. 2014, section 3)."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from . import addressing
+from .controller import ControllerState, linear
+from .memory import start
+
+if TYPE_CHECKING:
+    from .model import NTM
+
+
+class State(NamedTuple):
+    """All that a step hands to the next. Heads are in the order: reads, then writes."""
+
+    controller: ControllerState
+    memory: Tensor  # M_t (batch, rows, width)
+    weightings: Tensor  # w_t (batch, heads, rows)
+    reads: Tensor  # r_t (batch, read heads, width)
+
+
+class Heads(NamedTuple):
+    """What the controller asks of its heads in one step."""
+
+    key: Tensor  # k (batch, heads, width)
+    strength: Tensor  # β (batch, heads, 1), >= 0
+    gate: Tensor  # g (batch, heads, 1), in [0, 1]
+    kernel: Tensor  # s (batch, heads, 2 * reach + 1), a distribution over shifts
+    sharpness: Tensor  # γ (batch, heads, 1), >= 1
+    erase: Tensor  # e (batch, write heads, width), in [0, 1]
+    add: Tensor  # a (batch, write heads, width)
+
+
+class NTMCell(nn.Module):
+    """The step ``(x, state) -> (y, state)``; a cell never remembers.
+
+    Args:
+        spec: The hyperparameters.
+        inputs: Size of x.
+        outputs: Size of y.
+        seed: Decides every first value, each tensor from a stream of its own.
+    """
+
+    def __init__(self, spec: "NTM", inputs: int, outputs: int, seed: int) -> None:
+        super().__init__()
+        self.spec = spec
+        rows, width, reads, writes = spec.rows, spec.width, spec.reads, spec.writes
+        self.controller = spec.controller.build(inputs + reads * width, seed)
+        self.per_head = [width, 1, 1, 2 * spec.reach + 1, 1]  # k, β, g, s, γ
+        asked = (reads + writes) * sum(self.per_head) + writes * 2 * width
+        self.heads = linear(self.controller.outlet, asked, seed, "heads")
+        self.output = linear(self.controller.outlet + reads * width, outputs, seed, "output")
+        self.memory = start(spec.memory, (rows * width,), seed, "memory")
+        self.reads = start(spec.read, (reads, width), seed, "read")
+        self.read_weighting = start(spec.read_weighting, (reads, rows), seed, "read weighting", weighting=True)
+        self.write_weighting = start(spec.write_weighting, (writes, rows), seed, "write weighting", weighting=True)
+
+    def begin(self, batch: int) -> State:
+        """The state before the first step."""
+        weightings = torch.cat([self.read_weighting(), self.write_weighting()])
+        return State(
+            controller=self.controller.begin(batch),
+            memory=self.memory().view(self.spec.rows, self.spec.width).expand(batch, -1, -1),
+            weightings=weightings.expand(batch, -1, -1),
+            reads=self.reads().expand(batch, -1, -1),
+        )
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step.
+
+        Args:
+            x: (batch, inputs).
+            state: The state before it.
+
+        Returns:
+            The logits, (batch, outputs), and the state after it.
+        """
+        hidden, controller = self.controller(torch.cat([x, state.reads.flatten(-2)], dim=-1), state.controller)
+        ask = self.ask(hidden)
+        reads = self.spec.reads
+        if self.spec.read_first:  # released code: every head addresses the old memory, and it is the old one that is read
+            weightings = self.address(ask, state.memory, state.weightings)
+            read = addressing.read(state.memory, weightings[..., :reads, :])
+            memory = addressing.write(state.memory, weightings[..., reads:, :], ask.erase, ask.add)
+        else:  # write heads first; read heads address, and read, what they wrote
+            writing = self.address(ask, state.memory, state.weightings, slice(reads, None))
+            memory = addressing.write(state.memory, writing, ask.erase, ask.add)
+            reading = self.address(ask, memory, state.weightings, slice(reads))
+            read = addressing.read(memory, reading)
+            weightings = torch.cat([reading, writing], dim=-2)
+        y = self.clip(self.output(torch.cat([hidden, read.flatten(-2)], dim=-1)), self.spec.clip_output)
+        return y, State(controller, memory, weightings, read)
+
+    def ask(self, hidden: Tensor) -> Heads:
+        """What the heads are asked, from the controller's output (batch, units)."""
+        spec = self.spec
+        raw = self.clip(self.heads(hidden), spec.clip_heads)
+        addressed = (spec.reads + spec.writes) * sum(self.per_head)
+        raw_heads = raw[..., :addressed].unflatten(-1, (spec.reads + spec.writes, sum(self.per_head)))
+        key, strength, gate, kernel, sharpness = raw_heads.split(self.per_head, dim=-1)
+        erase, add = raw[..., addressed:].unflatten(-1, (2, spec.writes, spec.width)).unbind(-3)
+        return Heads(
+            key=torch.tanh(key),
+            strength=softplus(strength),
+            gate=torch.sigmoid(gate),
+            kernel=torch.softmax(kernel, dim=-1),
+            sharpness=1 + softplus(sharpness),
+            erase=torch.sigmoid(erase),
+            add=torch.tanh(add),
+        )
+
+    def address(self, ask: Heads, memory: Tensor, previous: Tensor, heads: slice = slice(None)) -> Tensor:
+        """The weightings of some heads, by content and by location (Graves 2014, figure 2)."""
+        key, strength, gate, kernel, sharpness = (part[..., heads, :] for part in ask[:5])
+        weighting = addressing.content(memory, key, strength, self.spec.similarity)  # w^c, eq. 5
+        weighting = addressing.interpolate(weighting, previous[..., heads, :], gate)  # w^g, eq. 7
+        weighting = addressing.shift(weighting, kernel)  # w~, eq. 8
+        return addressing.sharpen(weighting, sharpness)  # w, eq. 9
+
+    @staticmethod
+    def clip(values: Tensor, limit: float | None) -> Tensor:
+        """To +/-limit; None leaves the values alone."""
+        return values if limit is None else values.clamp(-limit, limit)

@@ -1,0 +1,159 @@
+"""How memory, first reads, first weightings and controller states begin: the subject of the benchmark, as data.
+
+A scheme says from which values a state begins and whether training may move them. The same schemes serve every
+state tensor; what a learned value passes through (tanh for contents, softmax for weightings) is decided by its place,
+as in Collier & Beel's released ``ntm.py``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .streams import stream
+
+Draw = Literal["xavier", "normal", "uniform"]
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """All zeros."""
+
+    trainable: bool = False
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same small number everywhere, not squashed. Released code: 1e-6, and trainable by TensorFlow's default."""
+
+    value: float = 1e-6
+    trainable: bool = False
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A value that training finds, behind a squash: tanh for contents, softmax for weightings.
+
+    Attributes:
+        draw: What is drawn before the squash. ``xavier`` (released code): uniform in +/-sqrt(6 / (1 + elements));
+            ``normal``: N(0, 1); ``uniform``: U(0, 1) (the draws of the Schmidinger post's read and write weightings).
+        trainable: False keeps the drawn value: the same start, fixed.
+    """
+
+    draw: Draw = "xavier"
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class Random:
+    """Normal values with this standard deviation, through tanh (as released) or as drawn."""
+
+    std: float = 0.5
+    trainable: bool = False
+    squash: bool = True
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """U(0, 1) times ``alpha``, not squashed: the Schmidinger post's learned controller state."""
+
+    alpha: float = 0.05
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """All attention on one row.
+
+    A fixed one is exact. A trainable one is a softmax whose logit starts at 10 on the row and 0 elsewhere
+    (0.994 of the attention among 128 rows), since an exact one-hot has no finite logits.
+    """
+
+    row: int = 0
+    trainable: bool = False
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Equal attention on every row; a trainable one starts from equal logits."""
+
+    trainable: bool = False
+
+
+Contents = Zeros | Constant | Learned | Random | Scaled
+"""Schemes for what is stored: memory, read vectors, controller states."""
+
+Weighting = Learned | OneHot | Uniform
+"""Schemes for where a head looks before the first step."""
+
+
+class Start(nn.Module):
+    """The value a state tensor begins each sequence with: a parameter if trainable, else a buffer.
+
+    Args:
+        scheme: The scheme.
+        shape: The shape of one sequence's state. Its last axis is one variable of the released code, which is what
+            Glorot's bound counts: (rows * width,) for memory, (heads, width) for reads, (heads, rows) for weightings.
+        generator: Where a drawn scheme draws from.
+        weighting: True where the value must be a distribution over the last axis.
+    """
+
+    raw: Tensor
+
+    def __init__(
+        self, scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator, weighting: bool = False
+    ) -> None:
+        super().__init__()
+        raw = first(scheme, shape, generator)
+        if isinstance(scheme, Learned):
+            self.squash = "softmax" if weighting else "tanh"
+        elif isinstance(scheme, Random) and scheme.squash:
+            self.squash = "tanh"
+        elif isinstance(scheme, OneHot | Uniform) and scheme.trainable:
+            self.squash = "softmax"
+        else:
+            self.squash = "none"
+        if scheme.trainable:
+            self.raw = nn.Parameter(raw)
+        else:
+            self.register_buffer("raw", raw)
+
+    def forward(self) -> Tensor:
+        """The value, in the shape of one sequence's state."""
+        if self.squash == "softmax":
+            return torch.softmax(self.raw, dim=-1)
+        return torch.tanh(self.raw) if self.squash == "tanh" else self.raw
+
+
+def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """The tensor a scheme starts from, before its squash."""
+    match scheme:
+        case Zeros():
+            return torch.zeros(shape)
+        case Constant(value=value):
+            return torch.full(shape, value)
+        case Learned(draw="xavier"):
+            bound = (6 / (1 + shape[-1])) ** 0.5  # Glorot's uniform bound of a (1, elements) variable
+            return (2 * torch.rand(shape, generator=generator) - 1) * bound
+        case Learned(draw="normal"):
+            return torch.randn(shape, generator=generator)
+        case Learned():
+            return torch.rand(shape, generator=generator)
+        case Random(std=std):
+            return torch.randn(shape, generator=generator) * std
+        case Scaled(alpha=alpha):
+            return torch.rand(shape, generator=generator) * alpha
+        case OneHot(row=row, trainable=trainable):
+            raw = torch.zeros(shape)
+            raw[..., row] = 10.0 if trainable else 1.0
+            return raw
+        case Uniform(trainable=trainable):
+            return torch.full(shape, 0.0 if trainable else 1 / shape[-1])
+
+
+def start(
+    scheme: Contents | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False
+) -> Start:
+    """A ``Start`` that draws from the stream of its seed and name."""
+    return Start(scheme, shape, stream(seed, "start", name), weighting)

@@ -1,0 +1,98 @@
+"""The NTM's hyperparameters, and the unroll over time."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from .addressing import Similarity
+from .cell import NTMCell
+from .controller import FeedforwardController, LSTMController
+from .memory import Constant, Contents, Learned, Weighting
+
+
+@dataclass(frozen=True)
+class NTM:
+    """A Neural Turing Machine; ``build`` makes the module.
+
+    The defaults are Collier & Beel 2018 as released: 128 rows of 20, one read and one write head, shifts of -1, 0, +1,
+    an LSTM controller of 100 units, clips at +/-20.
+
+    Attributes:
+        rows: Rows of memory (N).
+        width: Width of a row (M).
+        reads: Read heads.
+        writes: Write heads.
+        reach: The farthest shift of a step (eq. 8): shifts run from -reach to +reach.
+        similarity: ``cosine`` (eq. 6) or ``dot``.
+        memory: How the memory begins.
+        read: How the read vectors begin.
+        read_weighting: How the read heads' weightings begin.
+        write_weighting: How the write heads' weightings begin.
+        controller: LSTM or feedforward.
+        clip_heads: Bound of the raw head parameters, or None.
+        clip_output: Bound of the logits, or None.
+        read_first: Read the memory before it is written (released code), or after.
+
+    Raises:
+        ValueError: A size below one, a reach the memory has no room for, or a row outside the memory.
+    """
+
+    rows: int = 128
+    width: int = 20
+    reads: int = 1
+    writes: int = 1
+    reach: int = 1
+    similarity: Similarity = "cosine"
+    memory: Contents = field(default_factory=Constant)
+    read: Contents = field(default_factory=Learned)
+    read_weighting: Weighting = field(default_factory=Learned)
+    write_weighting: Weighting = field(default_factory=Learned)
+    controller: LSTMController | FeedforwardController = field(default_factory=LSTMController)
+    clip_heads: float | None = 20.0
+    clip_output: float | None = 20.0
+    read_first: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "width", "reads", "writes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"NTM({name}={getattr(self, name)}): at least 1 is needed")
+        if not 0 <= self.reach <= (self.rows - 1) // 2:
+            raise ValueError(f"NTM(reach={self.reach}): {self.rows} rows allow 0 to {(self.rows - 1) // 2}")
+        if self.similarity not in ("cosine", "dot"):
+            raise ValueError(f"NTM(similarity={self.similarity!r}): 'cosine' or 'dot'")
+        for scheme in (self.read_weighting, self.write_weighting):
+            row = getattr(scheme, "row", 0)
+            if not 0 <= row < self.rows:
+                raise ValueError(f"OneHot(row={row}): {self.rows} rows allow 0 to {self.rows - 1}")
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> "NTMModule":
+        """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
+        return NTMModule(NTMCell(self, inputs, outputs, seed))
+
+    def state_size(self, steps: int) -> int:
+        """Floats carried from step to step, however many steps there are."""
+        heads = (self.reads + self.writes) * self.rows
+        return self.rows * self.width + heads + self.reads * self.width + self.controller.state_size
+
+
+class NTMModule(nn.Module):
+    """An NTM over whole sequences; gives logits."""
+
+    def __init__(self, cell: NTMCell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from the first state."""
+        return unroll(self.cell, inputs)
+
+
+def unroll(cell: nn.Module, inputs: Tensor) -> Tensor:
+    """Run any cell ``(x, state) -> (y, state)`` with a ``begin(batch)`` over (time, batch, inputs)."""
+    state = cell.begin(inputs.shape[1])
+    outputs = []
+    for x in inputs:
+        y, state = cell(x, state)
+        outputs.append(y)
+    return torch.stack(outputs)
