@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
+from ..report.claim import Claim
 from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 
 Size = tuple[int, ...]
@@ -173,30 +174,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a paper says, as something records can answer; ``report.claims`` measures it.
-
-    Attributes:
-        id: E.g. ``collier2018-C2``.
-        text: The claim in a sentence.
-        source: Where it is said, with its tag: [p] printed, [a] said by an author, [c] in the authors' code,
-            [s] told by a secondary source, [o] ours.
-        measure: Which measurement: a name in ``report.claims.MEASURES``.
-        arms: The arms compared by role, e.g. ``{"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}``.
-        paper: The paper's number, if it gives one.
-        primary: In the set of claims named in advance as the ones that decide.
-    """
-
-    id: str
-    text: str
-    source: str
-    measure: str
-    arms: Mapping[str, Any]
-    paper: float | None = None
-    primary: bool = False
-
-
-@dataclass(frozen=True)
 class Suite:
     """A paper's table and its claims.
 
@@ -246,7 +223,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"{value!r} in an experiment: only dataclasses, tuples, ranges, numbers, strings and None are allowed")
+    raise TypeError(
+        f"{value!r} in an experiment: only dataclasses, tuples, ranges, numbers, strings and None are allowed"
+    )
 
 
 def pad(batches: Sequence[Batch]) -> Batch:

@@ -1,8 +1,8 @@
 """The Neural Turing Machine (Graves et al. 2014), as a library of its own.
 
-    from membench.ntm import NTM, Constant
-    module = NTM(rows=128, width=20, memory=Constant(1e-6)).build(inputs=9, outputs=8, seed=1)
-    logits = module(inputs)  # (time, batch, 9) -> (time, batch, 8)
+from membench.ntm import NTM, Constant
+module = NTM(rows=128, width=20, memory=Constant(1e-6)).build(inputs=9, outputs=8, seed=1)
+logits = module(inputs)  # (time, batch, 9) -> (time, batch, 8)
 """
 
 from .cell import Heads, NTMCell, State

@@ -82,7 +82,9 @@ class NTMCell(nn.Module):
         hidden, controller = self.controller(torch.cat([x, state.reads.flatten(-2)], dim=-1), state.controller)
         ask = self.ask(hidden)
         reads = self.spec.reads
-        if self.spec.read_first:  # released code: every head addresses the old memory, and it is the old one that is read
+        if (
+            self.spec.read_first
+        ):  # released code: every head addresses the old memory, and it is the old one that is read
             weightings = self.address(ask, state.memory, state.weightings)
             read = addressing.read(state.memory, weightings[..., :reads, :])
             memory = addressing.write(state.memory, weightings[..., reads:, :], ask.erase, ask.add)

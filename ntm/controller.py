@@ -101,9 +101,7 @@ class FeedforwardStack(Controller):
         super().__init__()
         self.outlet = spec.units
         below = [inputs] + [spec.units] * (spec.layers - 1)
-        self.layers = nn.ModuleList(
-            linear(size, spec.units, seed, f"controller.{n}") for n, size in enumerate(below)
-        )
+        self.layers = nn.ModuleList(linear(size, spec.units, seed, f"controller.{n}") for n, size in enumerate(below))
 
     def begin(self, batch: int) -> ControllerState:
         return ()

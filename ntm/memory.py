@@ -152,8 +152,6 @@ def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Gener
             return torch.full(shape, 0.0 if trainable else 1 / shape[-1])
 
 
-def start(
-    scheme: Contents | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False
-) -> Start:
+def start(scheme: Contents | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False) -> Start:
     """A ``Start`` that draws from the stream of its seed and name."""
     return Start(scheme, shape, stream(seed, "start", name), weighting)

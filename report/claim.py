@@ -1,0 +1,30 @@
+"""What a paper says, as a value that records can answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim; ``report.claims`` measures it.
+
+    Attributes:
+        id: E.g. ``collier2018-C2``.
+        text: The claim in a sentence.
+        source: Where it is said, with its tag: [p] printed, [a] said by an author, [c] in the authors' code,
+            [s] told by a secondary source, [o] ours.
+        measure: Which measurement: a name in ``report.claims.MEASURES``.
+        arms: What is compared, by role, e.g. ``{"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}``.
+            An arm stands for ``<arm>-<reading>`` under each reading of the suite, or for itself where it has none.
+        paper: The paper's number, if it gives one.
+        primary: In the set named in advance as the one that decides.
+    """
+
+    id: str
+    text: str
+    source: str
+    measure: str
+    arms: Mapping[str, Any]
+    paper: float | None = None
+    primary: bool = False
