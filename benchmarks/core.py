@@ -90,7 +90,7 @@ class Training:
         eval_batch: Sequences of each of these sizes.
         test_sequences: Sequences a generalisation point is measured on.
         mixed_sizes: False: one size a batch, as the authors; True: each sequence draws its own.
-        reduction: Cross-entropy in nats, ``sum``: over time and bits, a sequence (as the authors); ``mean``: a scored bit.
+        reduction: Cross-entropy in nats, ``sum``: of a sequence's bits (as the authors); ``mean``: over its scored bits.
     """
 
     steps: int

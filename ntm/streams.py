@@ -14,7 +14,7 @@ def stream(*parts: int | str) -> Generator:
     """A CPU generator seeded by a hash of its arguments.
 
     Args:
-        parts: What the randomness is for, from the general to the particular, e.g. ``stream(seed, "weights", "heads")``.
+        parts: What the randomness is for, from the general to the particular: ``stream(seed, "weights", "heads")``.
 
     Returns:
         A fresh generator; equal arguments give equal draws on every platform.
