@@ -65,7 +65,10 @@ class Task(Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """What learns. Implementations are frozen dataclasses of hyperparameters."""
+    """What learns. Implementations are frozen dataclasses of hyperparameters.
+
+    The module is a function of its parameters and its input: it draws nothing at random and changes no buffer.
+    """
 
     def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
         """A module from (time, batch, inputs) to logits (time, batch, outputs); the seed decides its first values."""
@@ -90,7 +93,7 @@ class Training:
         eval_batch: Sequences of each of these sizes.
         test_sequences: Sequences a generalisation point is measured on.
         mixed_sizes: False: one size a batch, as the authors; True: each sequence draws its own.
-        reduction: Cross-entropy in nats, ``sum``: of a sequence's bits (as the authors); ``mean``: over its scored bits.
+        reduction: Cross-entropy in nats: ``sum`` of a sequence's bits (as the authors), or ``mean`` over scored bits.
     """
 
     steps: int

@@ -4,10 +4,14 @@ Every event becomes one JSON object: its fields and ``"event"``, its name. Numbe
 a run that produces one ends as ``diverged``.
 """
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 Status = Literal["done", "diverged", "failed", "interrupted"]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Started(Event):
     name = "started"
     digest: str
     params: dict[str, Any]
-    parameters: int  # trainable floats
-    state_size: int  # floats carried from step to step, at the longest training size
+    parameters: Count  # trainable floats
+    state_size: Count  # floats carried from step to step, at the longest training size
     provenance: dict[str, Any]
 
 
@@ -35,13 +39,13 @@ class Evaluated(Event):
     """The evaluation set after ``step`` updates."""
 
     name = "evaluated"
-    step: int
-    sequences: int  # trained on so far
-    loss: float  # nats a sequence, on the evaluation set
-    errors: float  # wrong bits a sequence, outputs rounded at 0.5
-    train_loss: float | None  # mean since the last evaluation, as trained on; None before the first step
-    gradient_norm: float | None  # largest since the last evaluation, before clipping; None before the first step
-    seconds: float  # spent training and evaluating so far, over all sessions
+    step: Count
+    sequences: Count  # trained on so far
+    loss: Amount  # nats a sequence, on the evaluation set
+    errors: Amount  # wrong bits a sequence, outputs rounded at 0.5
+    train_loss: Amount | None  # mean since the last evaluation, as trained on; None before the first step
+    gradient_norm: Amount | None  # largest since the last evaluation, before clipping; None before the first step
+    seconds: Amount  # spent training and evaluating so far, over all sessions
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Resumed(Event):
     """Training went on from a checkpoint; evaluations after ``step`` before this line are superseded."""
 
     name = "resumed"
-    step: int
+    step: Count
     provenance: dict[str, Any]
 
 
@@ -59,12 +63,12 @@ class Generalised(Event):
 
     name = "generalised"
     weights: Literal["best", "final"]
-    step: int  # whose weights
-    size: list[int]
-    sequences: int
-    errors: float  # wrong bits a sequence
-    bits: int  # scored bits a sequence
-    perfect: float  # fraction of sequences without a wrong bit
+    step: Count  # whose weights
+    size: list[Count]
+    sequences: Count
+    errors: Amount  # wrong bits a sequence
+    bits: Count  # scored bits a sequence
+    perfect: Amount  # fraction of sequences without a wrong bit
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,14 @@ class Ended(Event):
 
     name = "ended"
     status: Status
-    step: int
-    seconds: float
+    step: Count
+    seconds: Amount
     message: str = ""
 
 
-EVENTS: dict[str, type[Event]] = {kind.name: kind for kind in (Started, Evaluated, Resumed, Generalised, Ended)}
+_KINDS: dict[str, TypeAdapter[Event]] = {
+    kind.name: TypeAdapter(kind) for kind in (Started, Evaluated, Resumed, Generalised, Ended)
+}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -93,14 +99,14 @@ def from_json(line: dict[str, Any], key: str) -> Event:
     """The event of a line.
 
     Raises:
-        ValueError: An unknown event or a missing field.
+        ValueError: An unknown event, or a field that is missing, of another type or out of range.
     """
-    kind = EVENTS.get(str(line.get("event")))
+    kind = _KINDS.get(str(line.get("event")))
     if kind is None:
-        raise ValueError(f"unknown event {line.get('event')!r}")
-    names = {f.name for f in fields(kind)}
-    values = {"key": key, **{name: value for name, value in line.items() if name in names}}
+        raise ValueError(f"unknown event {str(line.get('event'))[:80]!r}")
     try:
-        return kind(**values)
-    except TypeError as error:
-        raise ValueError(f"{kind.name}: {error}") from None
+        return kind.validate_python({**line, "key": key}, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{line['event']}: {where}: {first['msg']}") from None

@@ -19,6 +19,10 @@ class Moments(NamedTuple):
     second: Tensor
     step: int
 
+    def copy(self, device: torch.device | str) -> "Moments":
+        """The same state in tensors of its own, on a device."""
+        return Moments(self.first.to(device, copy=True), self.second.to(device, copy=True), self.step)
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -81,10 +85,9 @@ class GlobalNorm:
 
     norm: float
 
-    def clip(self, gradients: Tensor) -> Tensor:
-        """(members, parameters), each member by its own norm; changed in place."""
-        lengths = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
-        return gradients.mul_((self.norm / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).clamp_max(1.0))
+    def clip(self, gradients: Tensor, norms: Tensor) -> Tensor:
+        """(members, parameters) by each member's own norm (members, 1); changed in place."""
+        return gradients.mul_((self.norm / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp_max(1.0))
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,6 @@ class ElementWise:
 
     limit: float
 
-    def clip(self, gradients: Tensor) -> Tensor:
-        """(members, parameters), changed in place."""
+    def clip(self, gradients: Tensor, norms: Tensor) -> Tensor:
+        """(members, parameters), changed in place; the norms (members, 1) do not matter here."""
         return gradients.clamp_(-self.limit, self.limit)
