@@ -1,0 +1,141 @@
+"""What the report is made of: three tables, and what is known of the suite besides.
+
+The caller reads the records; nothing here knows a file. A table's columns and types are listed once, in ``COLUMNS``,
+and ``frames`` builds the tables from plain rows, so an empty suite has the same columns as a full one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from .claim import Claim
+
+COMPLETE = ("done", "diverged")
+"""Statuses of a run that had its full budget: only these decide a claim."""
+
+STATUSES = (*COMPLETE, "failed", "interrupted", "running", "new", "stale")
+
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    # One row for every planned run; ``new`` where there is no record.
+    "runs": {
+        "key": "str",  # copy/ntm-constant-cosine/7
+        "task": "str",
+        "model": "str",
+        "reading": "str",  # of the paper: "cosine", "dot", or "" for an arm that has none
+        "seed": "int64",
+        "status": "str",  # one of STATUSES
+        "step": "int64",  # last reached
+        "steps": "int64",  # the budget
+        "seconds": "float64",  # NaN where unknown
+        "parameters": "float64",  # trainable floats; NaN where unknown
+        "state_size": "float64",  # floats carried from step to step; NaN where unknown
+        "digest": "str",
+        "message": "str",
+        "device": "str",
+        "implementation": "str",
+        "commit": "str",
+    },
+    "evaluations": {
+        "task": "str",
+        "model": "str",
+        "reading": "str",
+        "seed": "int64",
+        "step": "int64",
+        "sequences": "int64",  # trained on so far
+        "loss": "float64",  # nats a sequence
+        "errors": "float64",  # wrong bits a sequence
+        "train_loss": "float64",  # NaN before the first step
+        "gradient_norm": "float64",  # NaN before the first step
+        "seconds": "float64",
+    },
+    "generalisation": {
+        "task": "str",
+        "model": "str",
+        "reading": "str",
+        "seed": "int64",
+        "weights": "str",  # best or final
+        "step": "int64",  # whose weights
+        "size": "str",  # "40", "10x20"
+        "steps": "int64",  # time steps of that size: the length axis
+        "trained": "bool",  # inside the training range
+        "sequences": "int64",
+        "errors": "float64",  # wrong bits a sequence
+        "bits": "int64",  # scored bits a sequence
+        "perfect": "float64",  # fraction of sequences without a wrong bit
+    },
+}
+
+
+class Frames(NamedTuple):
+    """The records as tables; columns as in ``COLUMNS``. Stale runs have a row in ``runs`` and none elsewhere."""
+
+    runs: pd.DataFrame
+    evaluations: pd.DataFrame
+    generalisation: pd.DataFrame
+
+
+class TrainedOn(NamedTuple):
+    """The sizes a task is trained on."""
+
+    sizes: str  # as said to a reader: "1-20", "1-10 x 1-10"
+    steps: tuple[int, int]  # time steps of the shortest and of the longest sequence
+
+
+@dataclass(frozen=True)
+class SuiteFacts:
+    """What the report says of a suite that its records do not.
+
+    Attributes:
+        name: The suite's name.
+        title: One line.
+        paper: The reference, or empty.
+        solved: The bar: fewer wrong bits a sequence than this.
+        claims: What the paper says.
+        tasks: Task names, in the suite's order.
+        models: Model names, in the suite's order, with their reading (``ntm-constant-cosine``).
+        seeds: Planned for every arm.
+        trained: What each task is trained on.
+        factors: Where the arms form a grid: a model's level of each factor, e.g.
+            ``{"ntm-a": {"memory": "constant", "first weighting": "one-hot"}}``.
+        notes: Printed under the summary, plain text, one paragraph a line.
+    """
+
+    name: str
+    title: str
+    paper: str
+    solved: float
+    claims: tuple[Claim, ...]
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trained: Mapping[str, TrainedOn] = field(default_factory=dict)
+    factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notes: str = ""
+
+
+def frame(name: str, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:
+    """One table from rows, with the columns, order and types of ``COLUMNS[name]``; None becomes NaN.
+
+    Raises:
+        ValueError: A row lacks a column or has one too many.
+    """
+    columns = COLUMNS[name]
+    values: dict[str, list[Any]] = {column: [] for column in columns}
+    for row in rows:
+        if row.keys() != columns.keys():
+            wrong = ", ".join(sorted(row.keys() ^ columns.keys()))
+            raise ValueError(f"row of {name}: missing or unknown: {wrong}; columns are {', '.join(columns)}")
+        for column, value in row.items():
+            values[column].append(value)
+    return pd.DataFrame({column: pd.Series(values[column], dtype=kind) for column, kind in columns.items()})
+
+
+def frames(
+    runs: Iterable[Mapping[str, Any]] = (),
+    evaluations: Iterable[Mapping[str, Any]] = (),
+    generalisation: Iterable[Mapping[str, Any]] = (),
+) -> Frames:
+    """All three tables from rows; empty ones with the right columns where no rows are given."""
+    return Frames(frame("runs", runs), frame("evaluations", evaluations), frame("generalisation", generalisation))
