@@ -190,6 +190,8 @@ class Suite:
         claims: What the paper says.
         sources: Where the values come from: for ``bench show``, dotted names of parameters
             (``training.batch``) to tagged sources.
+        factors: Where the arms form a grid: a model's level of each factor.
+        notes: Said in the report under its summary, one paragraph a line.
     """
 
     name: str
@@ -200,6 +202,8 @@ class Suite:
     paper: str = ""
     claims: tuple[Claim, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notes: str = ""
 
     def __post_init__(self) -> None:
         keys = [experiment.key for experiment in self.experiments]

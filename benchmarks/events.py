@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 Status = Literal["done", "diverged", "failed", "interrupted"]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def from_json(line: dict[str, Any], key: str) -> Event:
     if kind is None:
         raise ValueError(f"unknown event {str(line.get('event'))[:80]!r}")
     try:
-        return kind.validate_python({**line, "key": key}, strict=True)
+        return kind.validate_python({**line, "key": key})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -17,7 +17,7 @@ from typing import Any
 
 from .core import Run, Suite
 from .errors import UsageError
-from .events import Ended, Evaluated, Event, Generalised, Resumed, Started, from_json, to_json
+from .events import Ended, Evaluated, Event, Generalised, Started, from_json, to_json
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""

@@ -56,7 +56,7 @@ class Learner:
         else:
             loss = each.sum() / (batch.scored.sum() * batch.targets.shape[2])
         parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-        return float(loss), torch.cat([part.reshape(-1) for part in parts])[None]
+        return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
 
     def step(self, batch: Batch) -> tuple[float, float]:
         """Train on one batch, if loss and gradient are finite; gives the loss and the norm before clipping."""

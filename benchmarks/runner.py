@@ -1,0 +1,168 @@
+"""What a suite still has to run, and running it."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from . import records
+from .core import Run, Suite
+from .errors import UsageError
+from .events import Event
+from .records import Record
+
+Plan = Literal["new", "done", "diverged", "unfinished", "failed", "stale"]
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run, and what its record says."""
+
+    run: Run
+    status: Plan
+    step: int = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something left to do."""
+        return self.status in ("new", "unfinished", "failed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went, over the runs that were planned."""
+
+    done: int  # now or before
+    diverged: int
+    failed: int
+    left: int  # not finished: the time limit came, or it was interrupted
+    interrupted: bool
+
+
+def plan(
+    suite: Suite,
+    results: Path,
+    tasks: Sequence[str] = (),
+    models: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> list[Planned]:
+    """The suite's runs, or a selection of them, in the order they will be run.
+
+    Raises:
+        UsageError: A task, model or seed the suite does not have, or a damaged record.
+    """
+    _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
+    _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
+    _known("seed", seeds, suite.seeds)
+    chosen = [
+        run
+        for run in suite.runs()
+        if (not tasks or run.experiment.task_name in tasks)
+        and (not models or run.experiment.model_name in models)
+        and (not seeds or run.seed in seeds)
+    ]
+    if not chosen:
+        raise UsageError(f"suite {suite.name}: no experiment joins task {_join(tasks)} and model {_join(models)}")
+    return [state(run, records.path_of(results, suite.name, run)) for run in chosen]
+
+
+def state(run: Run, path: Path) -> Planned:
+    """What a run's record says of it."""
+    record = records.read(path, run.key)
+    if record is None or record.started is None:
+        return Planned(run, "new")
+    if record.started.digest != run.digest:
+        return Planned(run, "stale", record.step)
+    return Planned(run, _status(run, record), record.step)
+
+
+def _status(run: Run, record: Record) -> Plan:
+    ended = record.ended
+    if ended is None or ended.status == "interrupted":
+        return "unfinished"
+    if ended.status == "done" and missing(run, record) and records.checkpoint_of(record.path).exists():
+        return "unfinished"  # a test size was added since; the kept weights can answer
+    return ended.status
+
+
+def missing(run: Run, record: Record) -> bool:
+    """Whether a test size of the suite was never measured."""
+    return any(
+        (weights, size) not in record.generalised for weights in ("best", "final") for size in run.experiment.task.test
+    )
+
+
+def execute(
+    planned: Sequence[Planned],
+    suite: str,
+    results: Path,
+    listeners: Iterable[Listener] = (),
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    time_limit: float | None = None,
+    force: bool = False,
+) -> Outcome:
+    """Do what is due.
+
+    Args:
+        planned: From ``plan``.
+        suite: Name or path, as ``suites.find`` takes it: workers find their runs in it.
+        results: The results folder.
+        listeners: Called with every event that a record did not hold before, in this process.
+        workers: Processes; None for one a core, or one a GPU.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        time_limit: Seconds after which running trainings are stopped, resumable.
+        force: Run everything again; records that are there are kept under another name.
+
+    Raises:
+        UsageError: A stale record without ``force``, no such device, or results that cannot be written.
+    """
+    from .engines import local
+
+    stale = [p.run.key for p in planned if p.status == "stale"]
+    if stale and not force:
+        raise UsageError(
+            f"{len(stale)} of {len(planned)} records are stale, made under other settings ({_join(stale[:3])}"
+            f"{', ...' if len(stale) > 3 else ''}); accepted: --force, which keeps them as .old, or another --results"
+        )
+    writable(results)
+    devices = local.devices(device, workers)
+    if force:
+        from .suites import find
+
+        for each in planned:
+            records.aside(records.path_of(results, find(suite).name, each.run))
+        planned = [Planned(each.run, "new") for each in planned]
+    due = [each.run for each in planned if each.due]
+    ended, interrupted = local.run(due, suite, results, list(listeners), devices, time_limit)
+    before = [each.status for each in planned if not each.due]
+    statuses = [*before, *ended.values()]
+    done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))
+    return Outcome(done, diverged, failed, len(planned) - done - diverged - failed, interrupted)
+
+
+def writable(folder: Path) -> None:
+    """Make the results folder.
+
+    Raises:
+        UsageError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"results folder {folder}: cannot be made ({error.strerror})") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"results folder {folder}: not writable")
+
+
+def _known(what: str, asked: Sequence[object], there: Iterable[object]) -> None:
+    there = list(there)
+    if unknown := [name for name in asked if name not in there]:
+        raise UsageError(f"no {what} {_join(unknown)} in this suite; there are {_join(there)}")
+
+
+def _join(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names)) or "any"

@@ -1,0 +1,138 @@
+"""A suite's records as the tables a report is made of."""
+
+import fcntl
+from pathlib import Path
+from typing import Any
+
+from ..report.frames import Frames, SuiteFacts, TrainedOn, frames
+from .core import Experiment, Run, Size, Suite
+from .records import Record, of_suite
+
+
+def load(results: Path, suite: Suite) -> Frames:
+    """Everything the records of a suite say; a stale record counts as a stale run and says nothing else.
+
+    Raises:
+        UsageError: A record is damaged.
+    """
+    runs: list[dict[str, Any]] = []
+    evaluations: list[dict[str, Any]] = []
+    generalisation: list[dict[str, Any]] = []
+    for run, record in of_suite(results, suite):
+        stale = record is not None and record.started is not None and record.started.digest != run.digest
+        runs.append(_run(run, record, stale))
+        if record is None or stale:
+            continue
+        arm = _arm(run)
+        for evaluated in record.evaluated.values():
+            evaluations.append(
+                {
+                    **arm,
+                    "step": evaluated.step,
+                    "sequences": evaluated.sequences,
+                    "loss": evaluated.loss,
+                    "errors": evaluated.errors,
+                    "train_loss": evaluated.train_loss,
+                    "gradient_norm": evaluated.gradient_norm,
+                    "seconds": evaluated.seconds,
+                }
+            )
+        planned = set(run.experiment.task.test)
+        for point in record.generalised.values():
+            size = tuple(point.size)
+            if size not in planned:
+                continue
+            generalisation.append(
+                {
+                    **arm,
+                    "weights": point.weights,
+                    "step": point.step,
+                    "size": "x".join(map(str, size)),
+                    "steps": run.experiment.task.steps(size),
+                    "trained": trained_on(run.experiment, size),
+                    "sequences": point.sequences,
+                    "errors": point.errors,
+                    "bits": point.bits,
+                    "perfect": point.perfect,
+                }
+            )
+    return frames(runs, evaluations, generalisation)
+
+
+def facts(suite: Suite) -> SuiteFacts:
+    """What a report says of a suite that its records do not."""
+    tasks = {e.task_name: e.task for e in suite.experiments}
+    trained = {}
+    for name, task in tasks.items():
+        least, most = tuple(min(r) for r in task.train), tuple(max(r) for r in task.train)
+        sizes = " x ".join(f"{low}-{high}" for low, high in zip(least, most, strict=True))
+        trained[name] = TrainedOn(sizes, (task.steps(least), task.steps(most)))
+    return SuiteFacts(
+        name=suite.name,
+        title=suite.title,
+        paper=suite.paper,
+        solved=suite.solved,
+        claims=suite.claims,
+        tasks=tuple(tasks),
+        models=tuple(dict.fromkeys(e.model_name for e in suite.experiments)),
+        seeds=suite.seeds,
+        trained=trained,
+        factors=suite.factors,
+        notes=suite.notes,
+    )
+
+
+def trained_on(experiment: Experiment, size: Size) -> bool:
+    """Whether training draws this size."""
+    return all(number in sizes for number, sizes in zip(size, experiment.task.train, strict=True))
+
+
+def _arm(run: Run) -> dict[str, Any]:
+    experiment = run.experiment
+    return {
+        "task": experiment.task_name,
+        "model": experiment.model_name,
+        "reading": experiment.reading,
+        "seed": run.seed,
+    }
+
+
+def _run(run: Run, record: Record | None, stale: bool) -> dict[str, Any]:
+    started = record.started if record is not None else None
+    ended = record.ended if record is not None else None
+    provenance = started.provenance if started is not None else {}
+    last = list(record.evaluated.values())[-1:] if record is not None else []
+    return {
+        "key": run.key,
+        **_arm(run),
+        "status": _status(record, stale),
+        "step": record.step if record is not None else 0,
+        "steps": run.experiment.training.steps,
+        "seconds": ended.seconds if ended is not None else last[0].seconds if last else None,
+        "parameters": started.parameters if started is not None else None,
+        "state_size": started.state_size if started is not None else None,
+        "digest": run.digest,
+        "message": ended.message if ended is not None else "",
+        "device": str(provenance.get("device") or ""),
+        "implementation": str(provenance.get("implementation") or ""),
+        "commit": str(provenance.get("commit") or ""),
+    }
+
+
+def _status(record: Record | None, stale: bool) -> str:
+    if record is None or record.started is None:
+        return "new"
+    if stale:
+        return "stale"
+    if record.ended is not None:
+        return record.ended.status
+    return "running" if _locked(record.path) else "interrupted"
+
+
+def _locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
