@@ -1,0 +1,212 @@
+"""Times to solve, censoring, intervals: against hand-made curves and against lifelines and rliable."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from membench.report import statistics
+from membench.report.frames import frames
+
+INF = np.inf
+STEPS = np.arange(10) * 200.0
+
+
+def oracle(name: str) -> Any:
+    return json.loads((Path(__file__).parent / "oracles" / f"{name}.json").read_text())
+
+
+def array(*values: float) -> Any:
+    return np.array(values, dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("errors", "time"),
+    [
+        ([9, 9, 0, 0, 0, 0, 9, 9, 9, 9], 400),
+        ([9, 0, 0, 0, 9, 0, 0, 0, 0, 9], 1000),  # three are not enough: the first must hold for the next three
+        ([9, 9, 9, 9, 9, 9, 9, 0, 0, 0], INF),  # below at the end, but nobody saw it hold
+        ([9, 9, 9, 9, 9, 9, 0, 0, 0, 0], 1200),
+        ([0.1] * 10, INF),  # the bar itself is not below the bar
+        ([0.09] * 10, 0),
+    ],
+)
+def test_time_to_solve_is_the_first_evaluation_that_holds(errors: list[float], time: float) -> None:
+    assert statistics.solved_at(STEPS, array(*errors), 0.1) == time
+
+
+def test_a_record_of_three_evaluations_solves_nothing() -> None:
+    assert statistics.solved_at(STEPS[:3], array(0, 0, 0), 0.1) == INF
+
+
+def test_relapses_are_spells_above_one_bit_after_the_time() -> None:
+    errors = array(9, 0, 0, 0, 0, 5, 5, 0.9, 1.0, 2)
+    assert statistics.count_relapses(STEPS, errors, 200.0) == 2
+    assert statistics.count_relapses(STEPS, errors, 1000.0) == 1
+
+
+def test_mean_height_carries_the_last_value_to_the_budget() -> None:
+    assert statistics.mean_height(array(0, 100), array(4, 2), 100) == 3
+    assert statistics.mean_height(array(0, 100), array(4, 2), 200) == 2.5
+
+
+def run(seed: int, status: str = "done", task: str = "copy", model: str = "m") -> dict[str, Any]:
+    text = dict.fromkeys(("digest", "message", "device", "implementation", "commit", "reading"), "")
+    numbers = {"step": 1800, "steps": 1800, "seconds": 1.0, "parameters": 1.0, "state_size": 1.0}
+    return (
+        {"key": f"{task}/{model}/{seed}", "task": task, "model": model, "seed": seed, "status": status} | text | numbers
+    )
+
+
+def evaluations(seed: int, errors: list[float]) -> list[dict[str, Any]]:
+    zeros = dict.fromkeys(("loss", "train_loss", "gradient_norm", "seconds"), 0.0)
+    name = {"task": "copy", "model": "m", "reading": "", "seed": seed}
+    return [name | zeros | {"step": 200 * i, "sequences": 0, "errors": error} for i, error in enumerate(errors)]
+
+
+def test_outcomes_keep_the_unsolved_and_drop_the_stale() -> None:
+    solved, never = [9.0, *[0.0] * 9], [9.0] * 10
+    tables = frames(
+        [run(1), run(2), run(3, "diverged"), run(4, "stale"), run(5, "new"), run(6, "interrupted")],
+        [*evaluations(1, solved), *evaluations(2, never), *evaluations(3, solved[:4]), *evaluations(6, solved)],
+    )
+    table = statistics.outcomes(tables, 0.1).set_index("seed")
+    assert list(table.index) == [1, 2, 3, 6]
+    assert list(table["time"]) == [200, INF, INF, 200]  # seed 3 diverged before its solution had held
+    assert list(table["first"]) == [200, INF, 200, 200]
+    assert list(table["complete"]) == [True, True, True, False]
+    assert np.isnan(table["relapses"][2])
+
+
+def test_the_median_curve_crosses_where_half_the_seeds_have() -> None:
+    rows = [*evaluations(1, [9, 0, 0, 0]), *evaluations(2, [9, 9, 0, 0]), *evaluations(3, [9, 9, 9, 9, 9])]
+    curve = statistics.median_curve(frames([], rows).evaluations)
+    assert list(curve["step"]) == [0, 200, 400, 600]  # only steps that every seed has
+    assert list(curve["median"]) == [9, 9, 0, 0]
+    assert statistics.crossing(curve, 0.1) == 400
+
+
+def test_clopper_pearson() -> None:
+    # Textbook values.
+    assert statistics.clopper_pearson(0, 10) == pytest.approx((0, 0.3085), abs=1e-4)
+    assert statistics.clopper_pearson(3, 10) == pytest.approx((0.0667, 0.6525), abs=1e-4)
+    assert statistics.clopper_pearson(10, 10) == pytest.approx((0.6915, 1), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("times", "ends"),
+    [
+        (array(1, 2, 9), (2, 2)),
+        (array(1, 2, INF), (2, 2)),
+        (array(1, 2, INF, INF), (6, INF)),  # half of 2 and of more than 10
+        (array(1, INF, INF), (10, INF)),
+    ],
+)
+def test_a_censored_median_is_two_ends(times: Any, ends: tuple[float, float]) -> None:
+    assert tuple(map(float, statistics.medians(times, 10.0))) == ends
+
+
+def ratio(base: Any, rival: Any, budget: float = 100.0, **others: Any) -> statistics.Estimate:
+    return statistics.speed_ratio(base[None, None], rival[None, None], array(budget), seed=1, **others)
+
+
+def test_ratio_of_medians() -> None:
+    base = array(10, 11, 12, 13, 14)
+    estimate = ratio(base, 2 * base)
+    assert (estimate.low, estimate.high) == (2, 2)
+    # Every seed takes exactly twice as long; pairing the seeds leaves no doubt about the ratio at all.
+    assert estimate.interval == (2, 2)
+
+
+def test_an_unsolved_rival_gives_a_lower_bound_and_an_unsolved_base_an_upper() -> None:
+    base = array(10, 11, 12, 13, 14)
+    never = np.full(5, INF)
+    bound = ratio(base, never)
+    assert (bound.low, bound.high) == (100 / 12, INF)
+    assert bound.interval is not None and 100 / 14 <= bound.interval.low <= 100 / 12 and bound.interval.high == INF
+    assert ratio(never, base)[:2] == (0, 0.12)
+    assert ratio(never, never)[:2] == (0, INF)
+
+
+def test_the_interval_is_seeded_and_needs_two_seeds() -> None:
+    generator = np.random.default_rng(0)
+    base, rival = generator.uniform(10, 50, 10), generator.uniform(10, 50, 10)
+    assert ratio(base, rival) == ratio(base, rival)
+    other = statistics.speed_ratio(base[None, None], rival[None, None], array(100), seed=2)
+    assert other.interval != ratio(base, rival).interval
+    assert ratio(base[:1], rival[:1]).interval is None
+
+
+def test_mean_of_ratios_takes_the_fastest_rival_of_each_task() -> None:
+    bases = np.full((3, 1, 5), 10.0)
+    rivals = np.array([[35.0, INF], [14.3, 13.5], [11.5, 53.0]])[:, :, None].repeat(5, axis=2)
+    budgets = np.full(3, 100.0)
+    estimate = statistics.speed_ratio(bases, rivals, budgets, seed=1)
+    assert estimate.low == pytest.approx(2.0) and estimate.high == pytest.approx(2.0)  # (3.5 + 1.35 + 1.15) / 3
+    geometric = statistics.speed_ratio(bases, rivals, budgets, seed=1, geometric=True)
+    assert geometric.low == pytest.approx(1.758, abs=1e-3)
+
+
+@given(st.lists(st.floats(1, 99) | st.just(INF), min_size=2, max_size=8), st.integers(0, 3))
+def test_ends_are_ordered_and_the_interval_holds_a_certain_estimate(times: list[float], seed: int) -> None:
+    base = array(*times)
+    rival = np.roll(base, 1)
+    estimate = statistics.speed_ratio(base[None, None], rival[None, None], array(100), seed, resamples=50)
+    assert estimate.low <= estimate.high
+    assert estimate.interval is not None and estimate.interval.low <= estimate.interval.high
+
+
+def test_relapses_are_compared_over_solved_runs() -> None:
+    nan = np.nan
+    estimate = statistics.relapse_difference(array(0, 1, 0, nan), np.array([[2, 2, nan, 5], [1, nan, 1, 1]]), seed=1)
+    assert estimate.low == pytest.approx(1 - 1 / 3)
+    nothing = statistics.relapse_difference(array(nan, nan), array(1, 1)[None], seed=1)
+    assert np.isnan(nothing.low) and nothing.interval is None
+
+
+@pytest.mark.parametrize("group", ["a", "b"])
+def test_solved_by_is_lifelines_kaplan_meier(group: str) -> None:
+    expected = oracle("lifelines")[group]
+    times = array(*(INF if time is None else time for time in expected["times"]))
+    reached = array(*expected["reached"])
+    curve = statistics.solved_by(times, reached)
+    at = np.isin(curve.steps, expected["steps"])
+    np.testing.assert_allclose(1 - curve.fraction[at], expected["survival"], atol=1e-12)
+    np.testing.assert_allclose(1 - curve.high[at], expected["low"], atol=1e-9)
+    np.testing.assert_allclose(1 - curve.low[at], expected["high"], atol=1e-9)
+    assert statistics.restricted_mean(times, reached, 31250) == pytest.approx(expected["restricted_mean"], rel=1e-12)
+
+
+def test_logrank_is_lifelines() -> None:
+    expected = oracle("lifelines")
+    groups = [
+        (array(*(INF if t is None else t for t in expected[g]["times"])), array(*expected[g]["reached"])) for g in "ab"
+    ]
+    assert statistics.logrank(*groups[0], *groups[1]) == pytest.approx(expected["logrank"], rel=1e-9)
+
+
+def test_nothing_solved_has_a_flat_curve_and_no_p_value() -> None:
+    never, reached = np.full(3, INF), np.full(3, 100.0)
+    assert (statistics.solved_by(never, reached).fraction == 0).all()
+    assert statistics.restricted_mean(never, reached, 100) == 100
+    assert np.isnan(statistics.logrank(never, reached, never, reached))
+    assert statistics.solved_by(array(5), array(5)).fraction[-1] == 1
+
+
+def test_iqm_is_rliable() -> None:
+    expected = oracle("rliable")
+    strata = [np.array(scores) for scores in expected["scores"]]
+    estimate = statistics.iqm_estimate(strata, seed=1)
+    assert estimate.low == pytest.approx(expected["iqm"], rel=1e-12)
+    assert estimate.interval == pytest.approx(expected["interval"], abs=0.01)
+
+
+def test_empty_frames_have_outcomes_without_rows() -> None:
+    table = statistics.outcomes(frames(), 0.1)
+    assert isinstance(table, pd.DataFrame) and table.empty and table["complete"].dtype == bool
+    assert statistics.median_curve(frames().evaluations).empty
