@@ -9,6 +9,7 @@ import io
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ def save(snapshot: Snapshot, path: Path) -> None:
         OSError: The disk is full or the folder cannot be written; the old file is untouched.
     """
     buffer = io.BytesIO()
-    torch.save(asdict(snapshot), buffer)
+    moments = snapshot.moments and snapshot.moments._asdict()
+    torch.save({**asdict(snapshot), "moments": moments}, buffer)
     body = buffer.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -79,5 +81,5 @@ def load(path: Path) -> Snapshot | None:
         values: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
         moments, best = values.pop("moments"), values.pop("best")
         return Snapshot(**values, moments=moments and Moments(**moments), best=best and Best(**best))
-    except (OSError, RuntimeError, TypeError, KeyError, ValueError, EOFError):
+    except (OSError, RuntimeError, TypeError, KeyError, AttributeError, ValueError, EOFError, UnpicklingError):
         return None
