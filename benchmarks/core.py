@@ -221,7 +221,7 @@ class Suite:
 
 def plain(value: Any) -> Any:
     """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"kind": type(value).__name__, **fields}
     if isinstance(value, range):

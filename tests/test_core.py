@@ -1,0 +1,185 @@
+"""The nouns: what a run's digest depends on, values as JSON, padding, and what a suite refuses."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, nn
+
+from membench.baselines.lstm import LSTM
+from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, Training, pad, plain
+from membench.benchmarks.optimizers import Adam, ElementWise, GlobalNorm, RMSProp
+from membench.benchmarks.tasks.copy import Copy
+from membench.ntm import NTM, Constant, Learned, OneHot, stream
+
+TRAINING = Training(steps=100, eval_sizes=((1,), (2,)))
+EXPERIMENT = Experiment("copy", Copy(), "ntm", NTM(), TRAINING, reading="cosine")
+RUN = Run(EXPERIMENT, 7)
+
+
+def other(value: Any) -> Any:
+    """A value of the same kind that is not equal."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case "sum":
+            return "mean"
+        case "cosine":
+            return "dot"
+        case "collier":
+            return "graves"
+        case range():
+            return range(value.start, value.stop + 1)
+        case tuple():
+            return (*value[:-1], other(value[-1]))
+        case GlobalNorm():
+            return ElementWise(value.norm)
+        case Adam():
+            return RMSProp()
+        case Constant() | OneHot():
+            return Learned()
+        case Learned():
+            return replace(value, trainable=not value.trainable)
+    return replace(
+        value, **{dataclasses.fields(value)[0].name: other(getattr(value, dataclasses.fields(value)[0].name))}
+    )
+
+
+def digest(**changes: Any) -> str:
+    return Run(replace(EXPERIMENT, **changes), 7).digest
+
+
+def test_the_digest_is_kept_over_what_does_not_decide_the_curve() -> None:
+    assert RUN.digest == Run(EXPERIMENT, 7).digest
+    assert len(RUN.digest) == 16
+    for changes in (
+        {"task_name": "other"},
+        {"model_name": "other"},
+        {"reading": "dot"},
+        {"task": replace(EXPERIMENT.task, test=((99,),))},
+        {"training": replace(TRAINING, test_sequences=9)},
+    ):
+        assert digest(**changes) == RUN.digest
+
+
+@pytest.mark.parametrize("part", ["task", "model", "training"])
+def test_the_digest_depends_on_every_other_field(part: str) -> None:
+    value: Any = getattr(EXPERIMENT, part)
+    digests = {
+        field.name: digest(**{part: replace(value, **{field.name: other(getattr(value, field.name))})})
+        for field in dataclasses.fields(value)
+        if field.name not in ("test", "test_sequences")
+    }
+    assert RUN.digest not in digests.values()
+    assert len(set(digests.values())) == len(digests)
+
+
+def test_the_digest_depends_on_seed_revision_and_kind() -> None:
+    @dataclass(frozen=True)
+    class Other(Copy):
+        """The same fields, another task."""
+
+    changed = [
+        Run(EXPERIMENT, 8).digest,
+        digest(revision=2),
+        digest(model=LSTM()),
+        digest(task=Other()),
+        digest(model=NTM(memory=Constant(1e-6, trainable=True))),
+    ]
+    assert len({RUN.digest, *changed}) == 6
+
+
+@dataclass(frozen=True)
+class Echo:
+    """A model of the user's own."""
+
+    gain: float = 0.5
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        return nn.Linear(inputs, outputs)
+
+    def state_size(self, steps: int) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Say:
+    """A task of the user's own."""
+
+    inputs: int = 1
+    outputs: int = 1
+    train: tuple[range, ...] = (range(1, 3),)
+    test: tuple[Size, ...] = ((2,),)
+
+    def steps(self, size: Size) -> int:
+        return size[0]
+
+    def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
+        zeros = torch.zeros(size[0], batch, 1)
+        return Batch(zeros, zeros, zeros[..., 0])
+
+
+def test_the_digest_of_a_written_record_is_not_lost() -> None:
+    # If this fails, every record in the world has become stale: be sure to mean it.
+    assert Run(Experiment("say", Say(), "echo", Echo(), TRAINING), 1).digest == "6e059925401d3d0f"
+
+
+def test_params_are_plain_json() -> None:
+    assert json.loads(json.dumps(RUN.params, allow_nan=False)) == RUN.params
+    assert RUN.params["model"]["memory"] == {"kind": "Constant", "value": 1e-6, "trainable": False}
+    assert RUN.params["task"]["train"] == [[1, 21, 1]]
+    assert (RUN.key, EXPERIMENT.key) == ("copy/ntm/7", "copy/ntm")
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, {1, 2}, torch.zeros(1), object(), Copy], ids=str)
+def test_only_values_are_plain(value: Any) -> None:
+    with pytest.raises(TypeError, match="only dataclasses, tuples"):
+        plain((1, value))
+
+
+def test_a_suite_runs_seed_by_seed() -> None:
+    second = replace(EXPERIMENT, model_name="second")
+    suite = Suite("s", "S", (EXPERIMENT, second), (3, 1), solved=0.1)
+    assert [run.key for run in suite.runs()] == ["copy/ntm/3", "copy/second/3", "copy/ntm/1", "copy/second/1"]
+
+
+def test_a_suite_refuses_what_could_not_be_told_apart_or_run() -> None:
+    with pytest.raises(ValueError, match=r"Suite\('s'\): named twice: copy/ntm"):
+        Suite("s", "S", (EXPERIMENT, replace(EXPERIMENT, model=LSTM())), (1,), solved=0.1)
+    for experiments, seeds in (((), (1,)), ((EXPERIMENT,), ())):
+        with pytest.raises(ValueError, match="at least one experiment and one seed"):
+            Suite("s", "S", experiments, seeds, solved=0.1)
+
+
+@pytest.mark.parametrize("name", ["steps", "batch", "eval_every", "eval_batch", "test_sequences"])
+def test_training_refuses_zero(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"Training\({name}=0\): at least 1"):
+        replace(TRAINING, **{name: 0})
+
+
+def test_training_refuses_nothing_to_evaluate_on() -> None:
+    with pytest.raises(ValueError, match="at least one size"):
+        Training(steps=1, eval_sizes=())
+
+
+def test_padding_sets_batches_side_by_side_and_ends_the_short_ones_in_silence() -> None:
+    short, long = (Copy().sample((size,), 2, stream("pad", size)) for size in (1, 3))
+    together = pad([short, long, short])
+    assert together.inputs.shape == (7, 6, 9)
+    assert together.targets.shape == (7, 6, 8)
+    assert together.scored.shape == (7, 6)
+    for whole, part, full in zip(together, short, long, strict=True):
+        for place in (slice(0, 2), slice(4, 6)):
+            assert whole[:3, place].equal(part)
+            assert not whole[3:, place].any()
+        assert whole[:, 2:4].equal(full)
+
+
+def test_padding_one_batch_changes_nothing() -> None:
+    batch = Copy().sample((3,), 2, stream("pad"))
+    assert all(a.equal(b) for a, b in zip(pad([batch]), batch, strict=True))
