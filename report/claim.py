@@ -17,7 +17,7 @@ class Claim:
         measure: Which measurement: a name in ``report.claims.MEASURES``.
         arms: What is compared, by role, e.g. ``{"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}``.
             An arm stands for ``<arm>-<reading>`` under each reading of the suite, or for itself where it has none.
-        paper: The paper's number, if it gives one.
+        paper: The paper's number, or the two ends of what it gives ("4 to 5 times"), if it gives one.
         primary: In the set named in advance as the one that decides.
     """
 
@@ -26,5 +26,5 @@ class Claim:
     source: str
     measure: str
     arms: Mapping[str, Any]
-    paper: float | None = None
+    paper: float | tuple[float, float] | None = None
     primary: bool = False

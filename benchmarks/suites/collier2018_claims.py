@@ -1,0 +1,132 @@
+"""What Collier & Beel 2018 (arXiv 1807.08518) claim, as far as the arms of the suite ``collier2018`` can answer.
+
+Sources: [p] the abstract, [s] a section-by-section summary of the paper by others, whose ratios reproduce the
+abstract's number exactly ((3.5 + 1.35 + 1.15) / 3 = 2.00), [a] the authors in the README of the released code
+(MarkPKCollier/NeuralTuringMachine) and its threads. C1 to C5 are the primary set, named before any run: they are the
+paper's finding about memory initialisation. C12, which is about the optimiser, belongs to another suite.
+"""
+
+from ...report.claim import Claim
+
+ABSTRACT = "Collier & Beel 2018, abstract [p]"
+RESULTS = "Collier & Beel 2018, results, as summarised by others [s]"
+README = "README of the released code [a]"
+THREAD = "released code, issue 5, February 2019 [a]"
+
+TASKS = ("copy", "repeat-copy", "recall")
+CONSTANT, LEARNED, RANDOM = "ntm-constant", "ntm-learned", "ntm-random"
+
+
+def faster(id: str, text: str, task: str, rival: str, paper: float | tuple[float, float], **others: bool) -> Claim:
+    """The NTM with constant memory solves the task so many times faster than the rival."""
+    arms = {"task": task, "base": CONSTANT, "rival": rival}
+    return Claim(f"collier2018-{id}", text, RESULTS, "speed-ratio", arms, paper, **others)
+
+
+def steadier(id: str, task: str) -> Claim:
+    """The NTM with constant memory relapses less often than the others."""
+    text = f"On {task}, constant memory is much more stable than the other initialisations."
+    arms = {"task": task, "base": CONSTANT, "rivals": (LEARNED, RANDOM)}
+    return Claim(f"collier2018-{id}", text, THREAD, "fewer-relapses", arms)
+
+
+CLAIMS = (
+    Claim(
+        "collier2018-C1",
+        "Constant memory converges on average twice as fast as the next best initialisation.",
+        ABSTRACT,
+        "mean-speed-ratio",
+        {"tasks": TASKS, "base": CONSTANT, "rivals": (LEARNED, RANDOM)},
+        paper=2.0,
+        primary=True,
+    ),
+    faster("C2", "On copy, constant memory is 3.5 times as fast as learned.", "copy", LEARNED, 3.5, primary=True),
+    Claim(
+        "collier2018-C3",
+        "On copy, random memory does not solve the task in the time given.",
+        RESULTS,
+        "never-solves",
+        {"task": "copy", "model": RANDOM},
+        primary=True,
+    ),
+    faster(
+        "C4a",
+        "On repeat copy, constant memory is 1.43 times as fast as learned.",
+        "repeat-copy",
+        LEARNED,
+        1.43,
+        primary=True,
+    ),
+    faster(
+        "C4b",
+        "On repeat copy, constant memory is 1.35 times as fast as random.",
+        "repeat-copy",
+        RANDOM,
+        1.35,
+        primary=True,
+    ),
+    faster(
+        "C5a",
+        "On associative recall, constant memory is 1.15 times as fast as learned.",
+        "recall",
+        LEARNED,
+        1.15,
+        primary=True,
+    ),
+    faster(
+        "C5b",
+        "On associative recall, constant memory is 5.3 times as fast as random.",
+        "recall",
+        RANDOM,
+        5.3,
+        primary=True,
+    ),
+    Claim(
+        "collier2018-C6",
+        "On copy, the DNC is 1.2 times as fast as the NTM.",
+        RESULTS,
+        "speed-ratio",
+        {"task": "copy", "base": "dnc", "rival": CONSTANT},
+        paper=1.2,
+    ),
+    faster("C7", "On copy, the NTM is 4 to 5 times as fast as the LSTM.", "copy", "lstm", (4.0, 5.0)),
+    faster("C8a", "On associative recall, NTM and DNC are about equally fast.", "recall", "dnc", 1.0),
+    Claim(
+        "collier2018-C8b",
+        "On associative recall, the LSTM does not solve the task in the time given.",
+        RESULTS,
+        "never-solves",
+        {"task": "recall", "model": "lstm"},
+    ),
+    Claim(
+        "collier2018-C9",
+        "On repeat copy, NTM and DNC both solve the task before the LSTM does.",
+        RESULTS,
+        "order",
+        {"task": "repeat-copy", "first": (CONSTANT, "dnc"), "last": "lstm"},
+    ),
+    Claim(
+        "collier2018-C10",
+        "Training never produces NaN.",
+        README,
+        "never-diverges",
+        {"tasks": TASKS, "models": (CONSTANT, LEARNED, RANDOM)},
+    ),
+    steadier("C11a", "copy"),
+    steadier("C11b", "repeat-copy"),
+    steadier("C11c", "recall"),
+    Claim(
+        "collier2018-C13a",
+        "An NTM that learned to copy up to 20 vectors makes mistakes at 40.",
+        README,
+        "degrades",
+        {"task": "copy", "model": CONSTANT, "size": "40"},
+    ),
+    Claim(
+        "collier2018-C13b",
+        "An NTM that learned to recall among 6 items recalls perfectly among 12.",
+        README,
+        "generalises",
+        {"task": "recall", "model": CONSTANT, "size": "12"},
+    ),
+)

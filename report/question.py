@@ -1,0 +1,74 @@
+"""A claim under one reading of the paper: who stands for its arms, and which of their runs count."""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .claim import Claim
+from .frames import SuiteFacts
+from .verdict import Verdict
+
+MODEL_ROLES = ("model", "models", "base", "rival", "rivals", "first", "last")
+"""Roles of a claim's arms that are filled by models."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim under one reading, and the frames that answer it."""
+
+    claim: Claim
+    reading: str
+    facts: SuiteFacts
+    outcomes: pd.DataFrame
+    generalisation: pd.DataFrame
+
+    def names(self, *roles: str) -> list[str]:
+        """What fills these roles, one or several, in order."""
+        found: list[str] = []
+        for role in roles:
+            value = self.claim.arms.get(role, ())
+            found += [value] if isinstance(value, str) else list(value)
+        return found
+
+    @property
+    def tasks(self) -> list[str]:
+        return self.names("task", "tasks")
+
+    def models(self, *roles: str) -> list[str]:
+        """The models that stand for these arms under this reading."""
+        known = self.facts.models
+        return [f"{a}-{self.reading}" if f"{a}-{self.reading}" in known else a for a in self.names(*roles)]
+
+    def runs(self, task: str, model: str) -> pd.DataFrame:
+        """Runs that had their full budget, by seed."""
+        table = self.outcomes
+        chosen = table["complete"] & (table["task"] == task) & (table["model"] == model)
+        return table[chosen].set_index("seed").sort_index()
+
+    def seeds(self, models: Iterable[str]) -> list[int]:
+        """Seeds that had their full budget in every arm, so that they are paired."""
+        shared = [set(self.runs(task, model).index) for task in self.tasks for model in models]
+        return sorted(set.intersection(*shared)) if shared else []
+
+    def solved(self, models: Iterable[str], seeds: list[int] | None = None) -> dict[str, tuple[int, int]]:
+        """For each arm, runs solved and runs that count: of these seeds, or of all that had their full budget."""
+        counts = {}
+        for task in self.tasks:
+            for model in models:
+                runs = self.runs(task, model)
+                times = runs["time"] if seeds is None else runs["time"].loc[seeds]
+                counts[f"{task}/{model}"] = (int(np.isfinite(times).sum()), len(times))
+        return counts
+
+    @property
+    def chance(self) -> int:
+        """The seed of this question's bootstrap: its own, so that a claim more moves no other claim's interval."""
+        return zlib.crc32(f"{self.claim.id} {self.reading}".encode())
+
+    def answer(self, verdict: str, *sentences: str, seeds: int, **found: Any) -> Verdict:
+        sentence = " ".join(part for part in sentences if part)
+        return Verdict(self.claim, self.reading, verdict, sentence, seeds, len(self.facts.seeds), **found)

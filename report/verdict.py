@@ -1,0 +1,178 @@
+"""From an estimate to a verdict: the rules, in the order in which they are asked.
+
+1. **not run**: no seed has its full budget in every arm.
+2. **undecided**: fewer than five such seeds, or an interval that spans no effect, or one wider than fourfold.
+3. **not estimable**: the base itself is mostly unsolved, so its median time is unknown.
+4. **agrees**: the interval excludes no effect and holds the paper's number; for "about equal" it lies inside
+   0.8 to 1.25; for "never" and "always" the exact interval of the fraction lies on the claimed side of one half.
+5. **same direction**: the interval excludes no effect on the paper's side, without the paper's number.
+6. **contradicts**: the interval excludes no effect on the other side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite, isinf
+from typing import Any, Literal
+
+from .claim import Claim
+from .statistics import Estimate, Interval, clopper_pearson
+
+AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
+UNDECIDED, NOT_ESTIMABLE, NOT_RUN = "undecided", "not estimable", "not run"
+VERDICTS = (AGREES, SAME, CONTRADICTS, UNDECIDED, NOT_ESTIMABLE, NOT_RUN)
+
+ENOUGH = 5
+"""Seeds below which nothing is decided."""
+WIDEST = 4.0
+"""Ratio of an interval's ends above which it says too little."""
+EQUAL = Interval(0.8, 1.25)
+"""What counts as about equal."""
+
+Paper = float | tuple[float, float] | None
+Reasoned = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim under one reading of the paper.
+
+    Attributes:
+        claim: What is said.
+        reading: Under which reading it was measured; empty where the arms have none.
+        verdict: One of ``VERDICTS``.
+        sentence: What was found and why the verdict follows, in plain words.
+        seeds: Paired seeds with their full budget, which decide.
+        planned: Seeds planned.
+        unit: What the estimate is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses.
+        estimate: The number; None where there is none.
+        interval: 95 %; None where there is none.
+        solved: For each arm (``copy/lstm``), runs solved and runs that count.
+        beside: Further numbers: geometric mean, log-rank p-value, median wrong bits.
+    """
+
+    claim: Claim
+    reading: str
+    verdict: str
+    sentence: str
+    seeds: int
+    planned: int
+    unit: Literal["ratio", "fraction", "difference"] = "ratio"
+    estimate: float | None = None
+    interval: Interval | None = None
+    bound: bool = False  # the estimate is a lower bound: the rival's median lies beyond the budget
+    solved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    beside: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what is infinite or unknown is null."""
+
+        def number(value: float | None) -> float | None:
+            return float(f"{value:.6g}") if value is not None and isfinite(value) else None
+
+        claim = self.claim
+        return {
+            "id": claim.id,
+            "text": claim.text,
+            "source": claim.source,
+            "measure": claim.measure,
+            "primary": claim.primary,
+            "paper": list(claim.paper) if isinstance(claim.paper, tuple) else claim.paper,
+            "reading": self.reading,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "unit": self.unit,
+            "estimate": number(self.estimate),
+            "bound": self.bound,
+            "interval": [number(end) for end in self.interval] if self.interval else None,
+            "seeds": self.seeds,
+            "planned": self.planned,
+            "solved": {arm: list(counts) for arm, counts in self.solved.items()},
+            "beside": {name: number(value) for name, value in self.beside.items()},
+        }
+
+
+def short(value: float) -> str:
+    """A ratio for people: 0.83, 3.50, 12.0, 140."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def said(paper: Paper) -> str:
+    """The paper's number as text."""
+    return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
+
+
+def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool) -> Reasoned:
+    """The verdict on a ratio of times, above 1 where the base is faster.
+
+    Args:
+        estimate: Of the ratio; infinite at its upper end where the rival is mostly unsolved.
+        seeds: Paired seeds with their full budget.
+        paper: The paper's ratio; 1 for "about equal"; None where it only says that the base is faster.
+        base_solved: Whether the base's median run is solved.
+    """
+    if seeds == 0:
+        return NOT_RUN, ""
+    if seeds < ENOUGH or estimate.interval is None:
+        return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
+    if not base_solved:
+        return NOT_ESTIMABLE, "The first arm is itself mostly unsolved, so that a ratio of medians has no value."
+    low, high = estimate.interval
+    lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
+    bound = isinf(estimate.high)
+    if not bound and high > WIDEST * low:
+        return UNDECIDED, "The interval is wider than fourfold."
+    if lowest == highest == 1:
+        if EQUAL.low <= low and high <= EQUAL.high:
+            return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
+        if low > EQUAL.high or high < EQUAL.low:
+            return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
+        return UNDECIDED, "The interval reaches beyond 0.8 to 1.25, which would be about equal."
+    if low <= 1 <= high:
+        return UNDECIDED, "The interval includes 1, no difference."
+    if (low > 1) != (lowest is None or lowest > 1):
+        return CONTRADICTS, "The order is the reverse of the paper's."
+    if lowest is None or highest is None:
+        return AGREES, "The interval excludes 1, no difference."
+    if bound:
+        return SAME, f"The paper says {said(paper)}; ours is a bound, since the other arm is mostly unsolved."
+    if low <= highest and lowest <= high:
+        return AGREES, f"The interval excludes 1 and holds the paper's {said(paper)}."
+    return SAME, f"The direction is the paper's, the size is not: it says {said(paper)}."
+
+
+def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
+    """The verdict on "never" (or "always"): the exact interval of the fraction against one half.
+
+    The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do.
+
+    Args:
+        count: Runs of which it is true.
+        runs: Runs that count.
+        always: The claim is that it is true of all, not of none.
+    """
+    if runs == 0:
+        return NOT_RUN, ""
+    if runs < ENOUGH:
+        return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
+    low, high = clopper_pearson(count, runs)
+    if low <= 0.5 <= high:
+        return UNDECIDED, "The interval of the fraction includes one half."
+    if (low > 0.5) != always:
+        return CONTRADICTS, f"The paper says {'all' if always else 'none'} of them."
+    if count == (runs if always else 0):
+        return AGREES, "The interval of the fraction excludes one half."
+    return SAME, f"Most, not all: the paper says {'all' if always else 'none'} of them."
+
+
+def decide_difference(estimate: Estimate, seeds: int) -> Reasoned:
+    """The verdict on a difference that the paper says is above zero."""
+    if seeds == 0:
+        return NOT_RUN, ""
+    if seeds < ENOUGH or estimate.interval is None:
+        return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
+    low, high = estimate.interval
+    if low <= 0 <= high:
+        return UNDECIDED, "The interval includes 0, no difference."
+    if low > 0:
+        return AGREES, "The interval excludes 0, no difference."
+    return CONTRADICTS, "The order is the reverse of the paper's."
