@@ -88,7 +88,7 @@ def read(path: Path, key: str) -> Record | None:
                 if number == 1 and not isinstance(events[0], Started):
                     raise UsageError(_damaged(path, 1, "a record begins with 'started'"))
                 whole += len(line)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,220 @@
+"""Running a suite over processes: skipped, resumed, tried again, never lost or doubled."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membench.benchmarks import records, tables
+from membench.benchmarks.errors import UsageError
+from membench.benchmarks.events import Evaluated, Event, Started
+from membench.benchmarks.runner import Outcome, execute, plan
+from membench.benchmarks.suites import find
+
+
+def go(suite: str, results: Path, *listeners: Any, **options: Any) -> Outcome:
+    chosen = {name: options.pop(name) for name in ("tasks", "models", "seeds") if name in options}
+    options = {"workers": 2, "device": "cpu", **options}
+    return execute(plan(find(suite), results, **chosen), suite, results, listeners, **options)
+
+
+def lines(results: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the records of a results folder say, but for times and sessions."""
+    said = {}
+    for path in sorted(results.rglob("*.jsonl")):
+        kept = [json.loads(line) for line in path.read_text().splitlines()]
+        kept = [line for line in kept if line["event"] in ("evaluated", "generalised")]
+        said[str(path.relative_to(results))] = [{k: v for k, v in line.items() if k != "seconds"} for line in kept]
+    return said
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All four runs, done without a disturbance, and the events the parent was told."""
+    results = tmp_path_factory.mktemp("undisturbed")
+    told: list[Event] = []
+    outcome = go(str(Path(__file__).with_name("tiny.py")), results, told.append)
+    assert outcome == Outcome(done=4, diverged=0, failed=0, left=0, interrupted=False)
+    assert len([e for e in told if isinstance(e, Started)]) == 4
+    assert len([e for e in told if isinstance(e, Evaluated)]) == 20
+    return results
+
+
+def test_a_suite_is_run_once(tiny: str, undisturbed: Path) -> None:
+    before = {path: path.read_bytes() for path in undisturbed.rglob("*.jsonl")}
+    assert len(before) == 4
+    assert [p.status for p in plan(find(tiny), undisturbed)] == ["done"] * 4
+    told: list[Event] = []
+    assert go(tiny, undisturbed, told.append).done == 4
+    assert told == [] and {path: path.read_bytes() for path in undisturbed.rglob("*.jsonl")} == before
+
+
+def test_runs_are_planned_seed_by_seed_and_can_be_chosen(tiny: str, tmp_path: Path) -> None:
+    assert [p.run.key for p in plan(find(tiny), tmp_path)] == ["copy/ntm/1", "copy/lstm/1", "copy/ntm/2", "copy/lstm/2"]
+    assert [p.run.key for p in plan(find(tiny), tmp_path, models=["lstm"], seeds=[2])] == ["copy/lstm/2"]
+    for wrong, there in (({"tasks": ["sort"]}, "copy"), ({"models": ["gru"]}, "ntm, lstm"), ({"seeds": [3]}, "1, 2")):
+        with pytest.raises(UsageError, match=f"there are {there}"):
+            plan(find(tiny), tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_number_of_workers_changes_nothing(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+    assert go(tiny, tmp_path, workers=1, seeds=[1]).done == 2
+    alone = lines(tmp_path)
+    assert alone == {name: said for name, said in lines(undisturbed).items() if name in alone} and len(alone) == 2
+
+
+def test_a_worker_that_is_killed_takes_nothing_with_it(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Evaluated) and event.step == 20 and len(killed) < 2:
+            killed.append(writer(records.path_of(tmp_path, "tiny", runs[event.key])))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    runs = {run.key: run for run in find(tiny).runs()}
+    assert go(tiny, tmp_path, kill, seeds=[1]) == Outcome(2, 0, 0, 0, False)
+    assert len(killed) == 2
+    assert lines(tmp_path) == {name: said for name, said in lines(undisturbed).items() if name.endswith("/1.jsonl")}
+
+
+def writer(record: Path) -> int:
+    """The process that has a record open, other than this one."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(record.samefile(link) for link in (process / "fd").iterdir() if link.exists()):
+                return int(process.name)
+        except OSError:
+            continue
+    raise AssertionError(f"nobody writes {record}")
+
+
+def test_a_run_whose_worker_always_dies_fails_and_the_others_go_on(tiny: str, tmp_path: Path) -> None:
+    runs = {run.key: run for run in find(tiny).runs()}
+
+    def kill(event: Event) -> None:
+        if event.key == "copy/ntm/1" and event.name != "ended":
+            os.kill(writer(records.path_of(tmp_path, "tiny", runs[event.key])), signal.SIGKILL)
+
+    told: list[Event] = []
+    outcome = go(tiny, tmp_path, kill, told.append, seeds=[1])
+    assert outcome == Outcome(done=1, diverged=0, failed=1, left=0, interrupted=False)
+    assert any("died 3 times, last of signal 9" in getattr(event, "message", "") for event in told)
+    assert go(tiny, tmp_path, seeds=[1]).done == 2  # and the next call finishes it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_and_the_next_call_goes_on(
+    tiny: str, undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Evaluated) and event.step == 20:
+            os.kill(os.getpid(), number)
+
+    outcome = go(tiny, tmp_path, interrupt, workers=1, models=["ntm"], seeds=[1])
+    assert outcome.interrupted and outcome.left == 1
+    assert [p.status for p in plan(find(tiny), tmp_path, models=["ntm"], seeds=[1])] == ["unfinished"]
+    assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
+    assert lines(tmp_path) == {"tiny/copy/ntm/1.jsonl": lines(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+
+
+def test_a_time_limit_stops_and_is_no_interruption(tiny: str, tmp_path: Path) -> None:
+    outcome = go(tiny, tmp_path, workers=1, time_limit=0.0)
+    assert not outcome.interrupted and outcome.failed == 0 and outcome.left >= 3
+
+
+def test_a_checkpoint_ahead_of_its_record_is_not_trusted(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+    """A disk may keep the checkpoint and lose lines of the record: the curve must have no gap."""
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    whole = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(whole[:3]))  # started and two evaluations
+    assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
+    assert lines(tmp_path) == {"tiny/copy/ntm/1.jsonl": lines(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+
+
+def test_a_test_size_added_later_is_measured_from_the_kept_weights(
+    tiny: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    source = Path(tiny).read_text()
+    suite = tmp_path / "tiny.py"
+    suite.write_text(source)
+    go(str(suite), tmp_path, models=["ntm"], seeds=[1])
+    suite.write_text(source.replace("((2,), (4,))", "((2,), (4,), (6,))"))
+    assert [p.status for p in plan(find(str(suite)), tmp_path, models=["ntm"], seeds=[1])] == ["unfinished"]
+    told: list[Event] = []
+    go(str(suite), tmp_path, told.append, models=["ntm"], seeds=[1])
+    assert [event.name for event in told] == ["resumed", "generalised", "generalised", "ended"]
+
+
+def test_a_stale_record_is_refused_and_forced_is_kept(tiny: str, tmp_path: Path) -> None:
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    stale = path.read_text().replace(find(tiny).runs().__next__().digest, "0" * 16)
+    path.write_text(stale)
+    with pytest.raises(UsageError, match=r"1 of 1 records are stale.*copy/ntm/1.*--force"):
+        go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    assert path.read_text() == stale
+    assert tables.load(tmp_path, find(tiny)).runs.status.tolist() == ["stale", "new", "new", "new"]
+    assert tables.load(tmp_path, find(tiny)).evaluations.empty
+    assert go(tiny, tmp_path, models=["ntm"], seeds=[1], force=True).done == 1
+    assert path.with_name("1.jsonl.old1").read_text() == stale
+
+
+def test_a_model_that_raises_fails_alone_and_says_where(tiny: str, tmp_path: Path) -> None:
+    suite = tmp_path / "raising.py"
+    source = Path(tiny).read_text()
+    suite.write_text(
+        source.replace(
+            "HEAD = OneHot(0)",
+            "class Broken(LSTM):\n"
+            "    def build(self, inputs, outputs, seed=0):\n"
+            "        raise KeyError('no such layer')\n\n"
+            "HEAD = OneHot(0)",
+        ).replace("LSTM(units=8, layers=1)", "Broken(units=8, layers=1)")
+    )
+    told: list[Event] = []
+    assert go(str(suite), tmp_path, told.append, seeds=[1]) == Outcome(1, 0, 1, 0, False)
+    message = next(e.message for e in told if getattr(e, "status", "") == "failed")  # type: ignore[attr-defined]
+    assert "KeyError" in message and "raising.py, line" in message
+
+
+def test_a_record_another_process_writes_is_left_to_it(tiny: str, tmp_path: Path) -> None:
+    run = next(find(tiny).runs())
+    told: list[Event] = []
+    with records.Recorder(records.path_of(tmp_path, "tiny", run), run.key):
+        assert tables.load(tmp_path, find(tiny)).runs.status[0] == "new"
+        outcome = go(tiny, tmp_path, told.append, models=["ntm"], seeds=[1])
+    assert outcome == Outcome(0, 0, 0, left=1, interrupted=False)
+    assert "another process" in told[-1].message  # type: ignore[attr-defined]
+
+
+def test_results_that_cannot_be_written_are_refused(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be made"):
+        go(tiny, tmp_path / "file" / "results")
+    with pytest.raises(UsageError, match=r"device 'tpu'.*auto, cpu, cuda"):
+        go(tiny, tmp_path, device="tpu")
+
+
+def test_tables_hold_every_line_of_every_record(tiny: str, undisturbed: Path) -> None:
+    frames = tables.load(undisturbed, find(tiny))
+    assert frames.runs.status.tolist() == ["done"] * 4 and frames.runs.step.tolist() == [45] * 4
+    assert len(frames.evaluations) == 20 and len(frames.generalisation) == 16
+    assert frames.generalisation.trained.sum() == 8  # size 2 is trained on, 4 is not
+    facts = tables.facts(find(tiny))
+    assert facts.models == ("ntm", "lstm") and facts.trained["copy"].steps == (3, 5)
+
+
+def test_the_engine_asks_no_questions_in_other_threads(tiny: str, tmp_path: Path) -> None:
+    """Signals are the main thread's; from another thread a suite runs without them."""
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(go(tiny, tmp_path, models=["lstm"], seeds=[1])))
+    thread.start()
+    until = time.monotonic() + 60
+    thread.join(60)
+    assert time.monotonic() < until and outcomes[0].done == 1
