@@ -122,6 +122,7 @@ class Experiment:
     Attributes:
         reading: Under which reading of the paper the arm stands (``cosine``, ``dot``), or empty.
         revision: Raised when the meaning of an arm's code changes, never for reordered floating point.
+        home: The suite whose records this arm's are, where two suites share it; empty for the suite itself.
     """
 
     task_name: str
@@ -131,6 +132,7 @@ class Experiment:
     training: Training
     reading: str = ""
     revision: int = 1
+    home: str = ""
 
     @property
     def key(self) -> str:
@@ -187,6 +189,7 @@ class Suite:
         experiments: The arms, in the order of the table.
         seeds: Of every arm.
         solved: The bar: fewer wrong bits a sequence than this.
+        budget: Steps that count, where arms shared with another suite train longer; None for all.
         claims: What the paper says.
         sources: Where the values come from: for ``bench show``, dotted names of parameters
             (``training.batch``) to tagged sources.
@@ -199,6 +202,7 @@ class Suite:
     experiments: tuple[Experiment, ...]
     seeds: tuple[int, ...]
     solved: float
+    budget: int | None = None
     paper: str = ""
     claims: tuple[Claim, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)

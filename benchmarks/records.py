@@ -59,8 +59,8 @@ class Record:
 
 
 def path_of(results: Path, suite: str, run: Run) -> Path:
-    """Where a run's record is."""
-    return results / suite / f"{run.key}.jsonl"
+    """Where a run's record is, in the folder of the suite that it is at home in."""
+    return results / (run.experiment.home or suite) / f"{run.key}.jsonl"
 
 
 def checkpoint_of(record: Path) -> Path:

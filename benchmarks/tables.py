@@ -20,11 +20,14 @@ def load(results: Path, suite: Suite) -> Frames:
     generalisation: list[dict[str, Any]] = []
     for run, record in of_suite(results, suite):
         stale = record is not None and record.started is not None and record.started.digest != run.digest
-        runs.append(_run(run, record, stale))
+        budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
+        runs.append(_run(run, record, stale, budget))
         if record is None or stale:
             continue
         arm = _arm(run)
         for evaluated in record.evaluated.values():
+            if evaluated.step > budget:
+                break
             evaluations.append(
                 {
                     **arm,
@@ -40,7 +43,7 @@ def load(results: Path, suite: Suite) -> Frames:
         planned = set(run.experiment.task.test)
         for point in record.generalised.values():
             size = tuple(point.size)
-            if size not in planned:
+            if size not in planned or point.step > budget:
                 continue
             generalisation.append(
                 {
@@ -97,7 +100,7 @@ def _arm(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, record: Record | None, stale: bool) -> dict[str, Any]:
+def _run(run: Run, record: Record | None, stale: bool, budget: int) -> dict[str, Any]:
     started = record.started if record is not None else None
     ended = record.ended if record is not None else None
     provenance = started.provenance if started is not None else {}
@@ -105,9 +108,9 @@ def _run(run: Run, record: Record | None, stale: bool) -> dict[str, Any]:
     return {
         "key": run.key,
         **_arm(run),
-        "status": _status(record, stale),
-        "step": record.step if record is not None else 0,
-        "steps": run.experiment.training.steps,
+        "status": _status(record, stale, budget),
+        "step": min(record.step, budget) if record is not None else 0,
+        "steps": budget,
         "seconds": ended.seconds if ended is not None else last[0].seconds if last else None,
         "parameters": started.parameters if started is not None else None,
         "state_size": started.state_size if started is not None else None,
@@ -119,11 +122,13 @@ def _run(run: Run, record: Record | None, stale: bool) -> dict[str, Any]:
     }
 
 
-def _status(record: Record | None, stale: bool) -> str:
+def _status(record: Record | None, stale: bool, budget: int) -> str:
     if record is None or record.started is None:
         return "new"
     if stale:
         return "stale"
+    if max(record.evaluated, default=0) >= budget:
+        return "done"
     if record.ended is not None:
         return record.ended.status
     return "running" if _locked(record.path) else "interrupted"

@@ -12,7 +12,8 @@ from ..errors import UsageError
 
 def names() -> list[str]:
     """The suites that come with membench. Imports none of them."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.endswith("_claims"))
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name.replace("_", "-") for name in modules if not name.endswith("_claims"))
 
 
 def find(name_or_path: str) -> Any:
@@ -27,7 +28,7 @@ def find(name_or_path: str) -> Any:
     from ..core import Suite  # torch, which listing names does not need
 
     if name_or_path in names():
-        module = importlib.import_module(f"{__name__}.{name_or_path}")
+        module = importlib.import_module(f"{__name__}.{name_or_path.replace('-', '_')}")
     else:
         path = Path(name_or_path)
         if path.suffix != ".py" or not path.is_file():
