@@ -92,8 +92,8 @@ def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:
     if len(tasks) == 1:
         beside = {"log-rank p": _logrank(base[0, 0], rival[0, 0], budgets[0])}
         what = (
-            f"Median over {_seeds(len(seeds))} on {tasks[0]}: {' and '.join(bases)} {_steps(slow[0], budgets[0])}, "
-            f"{' or '.join(rivals)} {_steps(fast[0], budgets[0])}"
+            f"Median over {_seeds(len(seeds))} on {tasks[0]}: {_of('slower', bases)} {_steps(slow[0], budgets[0])}, "
+            f"{_of('faster', rivals)} {_steps(fast[0], budgets[0])}"
         )
     else:
         geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
@@ -138,7 +138,18 @@ def _interval(estimate: Estimate) -> str:
     if estimate.interval is None:
         return ""
     low, high = estimate.interval
-    return f" (95 % interval {short(low)} " + (f"to {short(high)})" if np.isfinite(high) else "upwards)")
+    if np.isinf(high):
+        return f" (95 % interval {short(low)} upwards)" if low > 0 else " (95 % interval unbounded)"
+    return f" (95 % interval {short(low)} to {short(high)})"
+
+
+def _of(which: str, models: list[str]) -> str:
+    return models[0] if len(models) == 1 else f"the {which} of {' and '.join(models)}"
+
+
+def _percent(count: int, runs: int) -> str:
+    low, high = statistics.clopper_pearson(count, runs)
+    return f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
 
 
 def speed_ratio(question: Question) -> Verdict:
@@ -162,7 +173,7 @@ def never_solves(question: Question) -> Verdict:
     counts = question.solved([model])
     count, runs = counts[f"{task}/{model}"]
     verdict, reason = decide_fraction(count, runs, always=False)
-    what = f"{model} solves {task} in {count} of {runs} runs."
+    what = f"{model} solves {task} in {count} of {runs} runs" + (f" ({_percent(count, runs)})." if runs else ".")
     return question.answer(verdict, what, reason, solved=counts, **_fraction(count, runs))
 
 
@@ -230,7 +241,7 @@ def _at_size(question: Question, always: bool) -> Verdict:
     did = f"stay below {bar:g} wrong bits a sequence" if always else f"make {bar:g} wrong bits a sequence or more"
     what = f"{task} at size {size}: {count} of {len(errors)} solved runs of {model} {did}"
     beside = {"median wrong bits": float(errors.median())}
-    median = f"(median {errors.median():.2f})."
+    median = f"({_percent(count, len(errors))}; median {errors.median():.2f} wrong bits)."
     return question.answer(verdict, what, median, reason, solved=counts, beside=beside, **_fraction(count, len(errors)))
 
 

@@ -210,6 +210,16 @@ def relapse_difference(base: Array, rivals: Array, seed: int, resamples: int = R
     return Estimate(value, value, percentiles(values, values) if len(values) else None)
 
 
+def reached(runs: pd.DataFrame) -> tuple[Array, Array]:
+    """Times to solve (inf where unsolved) and the steps at which each run was solved, or else was last seen unsolved.
+
+    A diverged run is final: it is unsolved up to its budget.
+    """
+    times = runs["time"].to_numpy(float)
+    last = np.where(runs["complete"], runs["budget"], runs["step"]).astype(float)
+    return times, np.where(np.isfinite(times), times, last)
+
+
 class SolvedBy(NamedTuple):
     """The fraction solved by each step (one less the Kaplan-Meier estimate), a staircase: constant after each step."""
 

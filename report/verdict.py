@@ -28,6 +28,8 @@ WIDEST = 4.0
 EQUAL = Interval(0.8, 1.25)
 """What counts as about equal."""
 
+OPEN = "The interval is open above, so wider than fourfold: too many seeds of the other arm are unsolved."
+
 Paper = float | tuple[float, float] | None
 Reasoned = tuple[str, str]
 
@@ -115,12 +117,12 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
     if seeds < ENOUGH or estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
     if not base_solved:
-        return NOT_ESTIMABLE, "The first arm is itself mostly unsolved, so that a ratio of medians has no value."
+        return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
     low, high = estimate.interval
     lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
     bound = isinf(estimate.high)
     if not bound and high > WIDEST * low:
-        return UNDECIDED, "The interval is wider than fourfold."
+        return UNDECIDED, "The interval is wider than fourfold." if isfinite(high) else OPEN
     if lowest == highest == 1:
         if EQUAL.low <= low and high <= EQUAL.high:
             return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
@@ -128,11 +130,11 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
             return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
         return UNDECIDED, "The interval reaches beyond 0.8 to 1.25, which would be about equal."
     if low <= 1 <= high:
-        return UNDECIDED, "The interval includes 1, no difference."
+        return UNDECIDED, "The interval includes 1 (no difference)."
     if (low > 1) != (lowest is None or lowest > 1):
         return CONTRADICTS, "The order is the reverse of the paper's."
     if lowest is None or highest is None:
-        return AGREES, "The interval excludes 1, no difference."
+        return AGREES, "The interval excludes 1 (no difference)."
     if bound:
         return SAME, f"The paper says {said(paper)}; ours is a bound, since the other arm is mostly unsolved."
     if low <= highest and lowest <= high:
@@ -172,7 +174,7 @@ def decide_difference(estimate: Estimate, seeds: int) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
     low, high = estimate.interval
     if low <= 0 <= high:
-        return UNDECIDED, "The interval includes 0, no difference."
+        return UNDECIDED, "The interval includes 0 (no difference)."
     if low > 0:
-        return AGREES, "The interval excludes 0, no difference."
+        return AGREES, "The interval excludes 0 (no difference)."
     return CONTRADICTS, "The order is the reverse of the paper's."

@@ -1,0 +1,138 @@
+"""One look for all figures: quiet axes, colours that the colour-blind tell apart, dashes and markers for grey paper.
+
+Nothing here touches matplotlib's global settings: figures are made and saved within ``drawing()``. In a page the
+figure's colours become CSS variables, so that one SVG serves the light and the dark theme.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID, SHADE = "#1d2127", "#626a75", "#dde1e6", "#eef1f4"
+
+# seaborn's "colorblind" palette, reordered so that neighbours differ in lightness too; beside each its dark-page twin.
+COLOURS: Mapping[str, str] = {
+    "#0173b2": "#58b4ea",
+    "#d55e00": "#ff9a52",
+    "#029e73": "#3fd0a4",
+    "#cc78bc": "#e5a3d9",
+    "#7a5c3e": "#cfae8a",
+    "#de8f05": "#f4bb4f",
+    "#56b4e9": "#9ad6f8",
+    "#7d7d7d": "#bdbdbd",
+}
+DASHES: Sequence[Any] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2)))
+MARKERS = "osD^vPX*<>"
+
+SETTINGS: Mapping[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "patch.linewidth": 0.6,
+    "path.simplify_threshold": 0.2,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "membench",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "xtick.major.size": 3,
+    "xtick.major.width": 0.6,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8.5,
+    "ytick.major.size": 3,
+    "ytick.major.width": 0.6,
+}
+
+
+class Pen(NamedTuple):
+    """How an arm is drawn, in every figure."""
+
+    colour: str
+    dashes: Any
+    marker: str
+
+
+def pens(arms: Sequence[str]) -> dict[str, Pen]:
+    """A pen for each arm, by its place in the suite."""
+    colours = list(COLOURS)
+    return {
+        arm: Pen(colours[i % len(colours)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
+        for i, arm in enumerate(arms)
+    }
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Within it, figures are made and saved in this style, whatever the reader's own settings."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)  # type: ignore[call-overload, arg-type, unused-ignore]
+        yield
+
+
+def canvas(rows: int, columns: int, width: float, height: float, **sharing: Any) -> tuple[Figure, Any]:
+    """A figure of panels, (rows, columns) axes, in inches a panel."""
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **sharing)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG file's text, transparent; equal figures give equal bytes."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file, on white."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+    return data.getvalue()
+
+
+def inline(text: str, name: str, label: str) -> str:
+    """An SVG file's text for use inside a page: no prologue, no fixed size, ids of its own, colours as variables."""
+    body = text[text.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', body))
+    wanted = {one or other for one, other in used}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in wanted else "", body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    for colour, variable in variables().items():
+        body = body.replace(colour, f"var({variable})")
+    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def variables() -> dict[str, str]:
+    """The CSS variable that stands for each colour."""
+    named = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SHADE: "--shade"}
+    return named | {colour: f"--c{i}" for i, colour in enumerate(COLOURS)}
