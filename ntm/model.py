@@ -1,6 +1,9 @@
 """The NTM's hyperparameters, and the unroll over time."""
 
+import logging
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +12,8 @@ from .addressing import Similarity
 from .cell import NTMCell
 from .controller import FeedforwardController, LSTMController
 from .memory import Constant, Contents, Learned, Weighting
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,65 @@ class NTM:
 
 
 class NTMModule(nn.Module):
-    """An NTM over whole sequences; gives logits."""
+    """An NTM over whole sequences; gives logits.
+
+    Attributes:
+        implementation: ``auto``: the fused twin where it covers the call, else the reference. ``reference`` or
+            ``fused``: that one.
+    """
 
     def __init__(self, cell: NTMCell) -> None:
         super().__init__()
         self.cell = cell
+        self.implementation: Literal["auto", "reference", "fused"] = "auto"
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from the first state."""
-        return unroll(self.cell, inputs)
+        """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from the first state.
+
+        Raises:
+            ValueError: The fused twin is asked for where it cannot run.
+        """
+        if self.implementation_for(inputs.device, inputs.dtype) == "reference":
+            return unroll(self.cell, inputs)
+        from .fused_cpu import fused  # compiled code is loaded once it is needed
+
+        return fused(self.cell, inputs)
+
+    def implementation_for(
+        self, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> Literal["reference", "fused"]:
+        """Which implementation a call with such inputs runs.
+
+        Raises:
+            ValueError: The fused twin is asked for where it cannot run.
+        """
+        if self.implementation == "reference":
+            return "reference"
+        reason = self.uncovered(torch.device(device), dtype)
+        if not reason:
+            return "fused"
+        if self.implementation == "fused":
+            raise ValueError(f"implementation='fused': {reason}; 'auto' or 'reference' would run")
+        fall_back(self.cell.spec, reason)
+        return "reference"
+
+    def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why the fused twin cannot run, or nothing."""
+        if device.type != "cpu":
+            return f"the fused NTM runs on the CPU, not on {device.type}"
+        if other := ({part.dtype for part in (*self.cell.parameters(), *self.cell.buffers())} | {dtype}) - {
+            torch.float32
+        }:
+            return f"the fused NTM computes in float32, not {min(map(str, other))}"
+        if torch._C._are_functorch_transforms_active():
+            return "the fused NTM knows no torch.func transform"
+        return ""
+
+
+@cache
+def fall_back(spec: NTM, reason: str) -> None:
+    """Say once for every spec that the reference runs."""
+    logger.info("%s: the reference runs instead (%s)", reason, spec)
 
 
 def unroll(cell: nn.Module, inputs: Tensor) -> Tensor:

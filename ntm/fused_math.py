@@ -1,0 +1,100 @@
+"""What the fused kernels compute with: how they are compiled, and float32 functions that vectorise.
+
+libm is called one element at a time; these polynomials (Cephes: Moshier 1989, single precision) take sixteen at once
+where the processor can, to two units in the last place.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numba.core.compiler import Compiler
+
+Floats = npt.NDArray[np.float32]
+
+LOOSE = {"reassoc", "contract", "nsz"}
+"""Sums may be reordered, products fused into them, and -0 be 0. NaN and infinity keep their meaning."""
+
+
+class NoAlias(Compiler):  # type: ignore[misc]
+    """Numba's compiler, told that the arrays a kernel is given do not overlap: without it loops stay scalar."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a loop over arrays that do not overlap."""
+    return njit(fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, forceinline=True)(function)
+
+
+def loop(function: Callable[..., Any]) -> Any:
+    """Compile what Python calls; kept on disk, so that only the first process that needs it compiles."""
+    return njit(fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, nogil=True, cache=True)(function)
+
+
+def elementary(function: Callable[..., Any]) -> Any:
+    """Compile a function of one number; its sums stay in the order in which they are written."""
+    return njit(fastmath={"contract", "nsz"}, error_model="numpy", forceinline=True)(function)
+
+
+f = np.float32
+ZERO, HALF, ONE, TWO, SMALL = f(0), f(0.5), f(1), f(2), f(0.625)
+TINY = f(np.finfo(np.float32).tiny)
+LOWEST, HIGHEST = f(-87), f(88)
+LOG2E, LN2_HIGH, LN2_LOW = f(1.44269504088896341), f(0.693359375), f(-2.12194440e-4)
+E0, E1, E2 = f(1.9875691500e-4), f(1.3981999507e-3), f(8.3334519073e-3)
+E3, E4, E5 = f(4.1665795894e-2), f(1.6666665459e-1), f(5.0000001201e-1)
+L0, L1, L2 = f(7.0376836292e-2), f(-1.1514610310e-1), f(1.1676998740e-1)
+L3, L4, L5 = f(-1.2420140846e-1), f(1.4249322787e-1), f(-1.6668057665e-1)
+L6, L7, L8 = f(2.0000714765e-1), f(-2.4999993993e-1), f(3.3333331174e-1)
+T0, T1, T2 = f(-5.70498872745e-3), f(2.06390887954e-2), f(-5.37397155531e-2)
+T3, T4 = f(1.33314422036e-1), f(-3.33332819422e-1)
+ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+
+
+@elementary
+def exp(x: np.float32) -> Any:
+    """e^x; x is held between -87 and 88, so that the result is neither denormal nor infinite."""
+    x = min(max(x, LOWEST), HIGHEST)
+    n = np.floor(x * LOG2E + HALF)
+    r = x - n * LN2_HIGH - n * LN2_LOW
+    y = ((((E0 * r + E1) * r + E2) * r + E3) * r + E4) * r + E5
+    return (y * (r * r) + r + ONE) * np.int32((np.int32(n) + 127) << 23).view(np.float32)
+
+
+@elementary
+def log(x: np.float32) -> Any:
+    """The logarithm of x >= 0; that of the smallest normal number where x is smaller."""
+    bits = np.float32(max(x, TINY)).view(np.int32)
+    exponent = (bits - ROOT_HALF) >> 23
+    e = np.float32(np.int32(exponent))
+    r = np.int32(bits - (exponent << 23)).view(np.float32) - ONE  # the mantissa, in sqrt(1/2) to sqrt(2), less 1
+    y = (((((((L0 * r + L1) * r + L2) * r + L3) * r + L4) * r + L5) * r + L6) * r + L7) * r + L8
+    z = r * r
+    return (y * r * z + LN2_LOW * e - HALF * z) + r + LN2_HIGH * e
+
+
+@elementary
+def sigmoid(x: np.float32) -> Any:
+    """1 / (1 + e^-x)."""
+    return ONE / (ONE + exp(-x))
+
+
+@elementary
+def tanh(x: np.float32) -> Any:
+    """The hyperbolic tangent, as exact near zero as elsewhere."""
+    z = x * x
+    near = ((((T0 * z + T1) * z + T2) * z + T3) * z + T4) * z * x + x
+    far = ONE - TWO / (ONE + exp(TWO * x))
+    return near if abs(x) < SMALL else far
+
+
+@elementary
+def softplus(x: np.float32) -> Any:
+    """log(1 + e^x)."""
+    y = exp(-abs(x))
+    return max(x, ZERO) + (y * (ONE - HALF * y) if y < f(1e-3) else log(ONE + y))
