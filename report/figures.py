@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from . import statistics
 from .frames import Frames, SuiteFacts, TrainedOn
-from .style import GRID, INK, MUTED, SHADE, Pen, canvas, pens
+from .style import INK, MUTED, SHADE, Pen, canvas, pens
 from .verdict import Verdict, said
 
 WIDTH, HEIGHT = 3.7, 2.7
@@ -167,7 +167,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
             fmt="",
             vmin=0,
             vmax=0.5,
-            cmap="cividis_r",
+            cmap="mako_r",
             ax=ax,
             linewidths=1.5,
             linecolor="none",
@@ -185,44 +185,41 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
 
 
 def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | None:
-    """Cost against quality: the time a run takes and the wrong bits it ends with, medians over seeds."""
-    complete = outcomes[outcomes["complete"] & outcomes["seconds"].notna()]
+    """Cost against speed of learning: the time a run takes, and the mean steps to solve of at most the budget."""
+    complete = outcomes[outcomes["complete"] & (outcomes["seconds"] > 0)]
     if complete.empty:
         return None
     plan = Plan(frames, facts)
     tasks = [task for task in facts.tasks if (complete["task"] == task).any()]
-    figure, axes = canvas(1, len(tasks), WIDTH * 2 / max(2, len(tasks)), HEIGHT + 0.35, sharex=True, sharey=True)
-    labelled: set[str] = set()
+    figure, axes = canvas(1, len(tasks), 2 * WIDTH / max(2, len(tasks)), HEIGHT + 0.35, sharex=True, sharey=True)
     for ax, task in zip(axes[0], tasks, strict=True):
         for model in plan.models:
             runs = complete[(complete["task"] == task) & (complete["model"] == model)]
             if runs.empty:
                 continue
-            pen, place = plan.pens[plan.arm(model)], plan.readings.index(plan.reading[model] or plan.readings[0])
-            hollow = place > 0
-            name = f"{plan.arm(model)}{f' ({plan.reading[model]})' if plan.reading[model] else ''}"
+            pen, reading = plan.pens[plan.arm(model)], plan.reading[model]
+            budget = float(runs["budget"].max())
             ax.plot(
                 runs["seconds"].median() / 60,
-                runs["last"].median(),
+                statistics.restricted_mean(*statistics.reached(runs), budget),
                 linestyle="",
                 marker=pen.marker,
-                markersize=7,
+                markersize=6.5,
                 color=pen.colour,
-                markerfacecolor="none" if hollow else pen.colour,
+                markerfacecolor="none" if reading and reading != plan.readings[0] else pen.colour,
                 markeredgewidth=1.4,
-                label=None if name in labelled else name,
+                label=f"{plan.arm(model)} ({reading})" if reading else model,
                 clip_on=False,
             )
-            labelled.add(name)
         ax.set_title(task)
         ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.margins(x=0.15)
+        ax.set_ylim(bottom=0)
+        ax.margins(x=0.2)
         ax.set_xlabel("minutes a run")
-        _symlog(ax, facts.solved)
-        _bar(ax, facts.solved)
-    axes[0, 0].set_ylabel("wrong bits at the end")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    for ax in axes[0]:
+        _ratios(ax)
+    axes[0, 0].set_ylabel("mean steps to solve (thousands)")
     _legend(figure, axes)
     return figure
 
@@ -233,7 +230,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     if not drawn:
         return None
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
-    readings = list(dict.fromkeys(v.reading for v in drawn))
+    readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
     looks = pens([*readings])
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.36 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
@@ -257,7 +254,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
         if paper is not None:
             ax.annotate(
-                said(paper), (1.01, place), xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5
+                said(paper), (1.03, place), xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5
             )
     for reading in readings:
         pen = looks[reading]
@@ -273,9 +270,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     ax.axvline(1, color=MUTED, linewidth=0.9)
     ax.set_xscale("log")
     ax.set_xlim(left, right)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set_xticks([t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if left <= t <= right])
-    ax.xaxis.set_minor_locator(NullLocator())
+    _ratios(ax)
     ax.set_yticks(range(len(ids)), [name.rpartition("-")[2] for name in ids])
     ax.set_ylim(len(ids) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
@@ -315,7 +310,7 @@ def factorial(facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure | 
         fmt="",
         vmin=0,
         vmax=1,
-        cmap="cividis",
+        cmap="mako",
         ax=ax,
         linewidths=1.5,
         linecolor="none",
@@ -341,6 +336,14 @@ def _symlog(ax: Axes, solved: float) -> None:
     ax.set_yticks([0, *decades])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _ratios(ax: Axes) -> None:
+    """Plain ticks on a logarithmic axis, at 1, 2 and 5 times powers of ten."""
+    low, high = ax.get_xlim()
+    ax.set_xticks([n * 10.0**k for k in range(-3, 6) for n in (1, 2, 5) if low <= n * 10.0**k <= high])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def _thousands(ax: Axes) -> None:
@@ -378,8 +381,6 @@ def _legend(figure: Figure, axes: Any) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if entries:
-        columns = max(1, int(figure.get_figwidth() // 1.5))
+        widest = 0.55 + 0.075 * max(map(len, entries))  # inches of an entry: handle, gap and letters
+        columns = max(1, int(figure.get_figwidth() // widest))
         figure.legend(entries.values(), entries, loc="outside lower left", ncols=min(columns, len(entries)))
-
-
-__all__ = ["GRID", "convergence", "cost", "factorial", "forest", "heat", "lengths", "solved_by"]

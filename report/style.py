@@ -102,18 +102,14 @@ def canvas(rows: int, columns: int, width: float, height: float, **sharing: Any)
     return figure, figure.subplots(rows, columns, squeeze=False, **sharing)
 
 
-def svg(figure: Figure) -> str:
-    """The figure as an SVG file's text, transparent; equal figures give equal bytes."""
-    text = io.StringIO()
+def saved(figure: Figure) -> tuple[str, bytes]:
+    """The figure as an SVG file's text, transparent, and as a PNG file, on white; equal figures give equal bytes."""
+    text, data = io.StringIO(), io.BytesIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file, on white."""
-    data = io.BytesIO()
+    figure.set_layout_engine("none")  # laid out once is enough
     figure.savefig(data, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-    return data.getvalue()
+    lines = (line.rstrip() for line in text.getvalue().splitlines())
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", "\n".join(lines)) + "\n", data.getvalue()  # points need no more digits
 
 
 def inline(text: str, name: str, label: str) -> str:

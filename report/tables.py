@@ -1,0 +1,362 @@
+"""The tables of a report: raw numbers for CSV, the same numbers in words' clothing for pages and LaTeX."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from . import statistics
+from .frames import COMPLETE, Frames, SuiteFacts
+from .statistics import Estimate
+from .verdict import Verdict, said, short
+
+NONE = "\N{EN DASH}"
+"""What stands where there is no number."""
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _bits(value: float) -> str:
+    return f"{value:.2f}" if value < 99.995 else f"{value:,.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _duration(value: float) -> str:
+    """Seconds as 45 s, 12.3 min or 5.2 h."""
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def _steps(value: float) -> str:
+    return "unsolved" if np.isinf(value) else _count(value)
+
+
+class Column(NamedTuple):
+    """A column: its heading, what it means, and how its numbers are said (None: text as it is)."""
+
+    heading: str
+    meaning: str = ""
+    says: Callable[[Any], str] | None = None
+
+    def text(self, value: Any) -> str:
+        """A cell as text."""
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return NONE
+        return str(value) if self.says is None else self.says(value)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: ``frame`` has the raw numbers, ``columns`` says which of them are shown, and how."""
+
+    name: str
+    title: str
+    note: str
+    frame: pd.DataFrame
+    columns: Mapping[str, Column]
+
+    def rows(self) -> list[list[tuple[str, Any]]]:
+        """For each row the shown cells: their text, and the raw value that sorts them."""
+        return [
+            [(column.text(row[name]), row[name]) for name, column in self.columns.items()]
+            for row in self.frame.to_dict("records")
+        ]
+
+    def csv(self) -> str:
+        """All columns, raw; unsolved times are ``inf``."""
+        return str(self.frame.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+    def latex(self) -> str:
+        """The shown columns, for ``\\input`` in a paper that loads booktabs."""
+        align = "".join("l" if column.says is None else "r" for column in self.columns.values())
+        lines = [
+            f"\\begin{{tabular}}{{{align}}}",
+            "\\toprule",
+            " & ".join(_escaped(column.heading) for column in self.columns.values()) + r" \\",
+            "\\midrule",
+            *(" & ".join(_escaped(text) for text, _ in row) + r" \\" for row in self.rows()),
+            "\\bottomrule",
+            "\\end{tabular}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def markdown(self) -> str:
+        """The shown columns, as GitHub draws them."""
+
+        def line(cells: Sequence[str]) -> str:
+            return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+        rule = ["---" if column.says is None else "---:" for column in self.columns.values()]
+        head = [column.heading for column in self.columns.values()]
+        return "\n".join([line(head), line(rule), *(line([text for text, _ in row]) for row in self.rows())])
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    NONE: "--",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+}
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def interval_text(low: float, high: float, says: Callable[[float], str]) -> str:
+    """Two ends as text; an open end as "or more"."""
+    return f"{says(low)} or more" if np.isinf(high) else f"{says(low)} to {says(high)}"
+
+
+def ours(verdict: Verdict) -> str:
+    """A verdict's number as text: ``3.50x (2.10 to 5.80)``; empty where there is none."""
+    if verdict.estimate is None or np.isnan(verdict.estimate):
+        return ""
+    says: Callable[[float], str] = {
+        "ratio": lambda value: f"{short(value)}\N{MULTIPLICATION SIGN}",
+        "fraction": lambda value: f"{100 * value:.0f} %",
+        "difference": lambda value: f"{value:+.2f}",
+    }[verdict.unit]
+    number = f"{'at least ' if verdict.bound else ''}{says(verdict.estimate)}"
+    if verdict.interval is None:
+        return number
+    if verdict.interval.low == 0 and np.isinf(verdict.interval.high):
+        return f"{number} (unbounded)"
+    return f"{number} ({interval_text(*verdict.interval, says)})"
+
+
+def claims(verdicts: Sequence[Verdict]) -> Table:
+    """Every claim under every reading."""
+    rows = []
+    for v in verdicts:
+        low, high = v.interval or (np.nan, np.nan)
+        rows.append(
+            {
+                "id": v.claim.id,
+                "claim": v.claim.text,
+                "source": v.claim.source,
+                "primary": v.claim.primary,
+                "paper": said(v.claim.paper) if v.claim.paper is not None else "",
+                "reading": v.reading,
+                "estimate": v.estimate,
+                "low": low,
+                "high": high,
+                "ours": ours(v),
+                "seeds": v.seeds,
+                "planned": v.planned,
+                "solved": ", ".join(f"{arm} {k}/{n}" for arm, (k, n) in v.solved.items()),
+                "verdict": v.verdict,
+            }
+        )
+    names = "id claim source primary paper reading estimate low high ours seeds planned solved verdict"
+    columns = {
+        "id": Column("Claim"),
+        "claim": Column("What is said"),
+        "paper": Column("Paper"),
+        "reading": Column("Reading"),
+        "ours": Column("Ours (95 % interval)"),
+        "seeds": Column("Seeds", says=_count),
+        "solved": Column("Solved"),
+        "verdict": Column("Verdict"),
+    }
+    frame = pd.DataFrame(rows, columns=names.split(" ")).astype({"estimate": float})
+    return Table("claims", "Claims", "", frame, columns)
+
+
+def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
+    """How fast and how often each arm solves each task, over runs that had their full budget."""
+    rows = []
+    for task, model, runs in _cells(facts, outcomes[outcomes["complete"]]):
+        times, reached = statistics.reached(runs)
+        solved, count = int(np.isfinite(times).sum()), len(times)
+        low, high = statistics.clopper_pearson(solved, count)
+        early, late = np.quantile(times, [0.25, 0.75], method="inverted_cdf")
+        own = frames.evaluations[(frames.evaluations["task"] == task) & (frames.evaluations["model"] == model)]
+        curve = statistics.median_curve(own[own["seed"].isin(runs["seed"])])
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "runs": count,
+                "solved": solved,
+                "solved_low": low,
+                "solved_high": high,
+                "solved_text": f"{solved} of {count}",
+                "fraction_text": interval_text(low, high, lambda value: f"{100 * value:.0f} %"),
+                "median": float(statistics.medians(times, float(runs["budget"].max()))[1]),
+                "early": float(early),
+                "late": float(late),
+                "first": float(np.sort(runs["first"])[[(count - 1) // 2, count // 2]].mean()),
+                "median_curve": statistics.crossing(curve, facts.solved),
+                "restricted_mean": statistics.restricted_mean(times, reached, float(runs["budget"].max())),
+                "area": runs["area"].mean(),
+                "relapses": runs["relapses"].mean(),
+            }
+        )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "solved_text": Column("Solved", "runs solved, of those that had their full budget"),
+        "fraction_text": Column("95 % interval", "exact (Clopper-Pearson) interval of the solved fraction"),
+        "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", _steps),
+        "early": Column("Quarter by", "steps by which a quarter of the seeds had solved it", _steps),
+        "late": Column("Three quarters by", "steps by which three quarters of the seeds had solved it", _steps),
+        "first": Column("First below", "median of the first evaluation below the bar, held or not", _steps),
+        "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", _steps),
+        "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", _count),
+        "area": Column("Mean wrong bits", "a sequence, averaged over training", _bits),
+        "relapses": Column("Relapses", "mean number of times a solved run rose above one wrong bit again", _bits),
+    }
+    note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
+    return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def lengths(frames: Frames, facts: SuiteFacts) -> Table:
+    """Wrong bits of trained runs on every test size."""
+    rows = []
+    for task, model, points in _cells(facts, frames.generalisation):
+        for (steps, size, weights), part in points.groupby(["steps", "size", "weights"], sort=True):
+            low, middle, high = np.quantile(part["errors"], [0.25, 0.5, 0.75])
+            rows.append(
+                {
+                    "task": task,
+                    "model": model,
+                    "size": size,
+                    "steps": steps,
+                    "weights": weights,
+                    "trained": "inside" if part["trained"].all() else "longer",
+                    "runs": len(part),
+                    "median": middle,
+                    "low": low,
+                    "high": high,
+                    "share": (part["errors"] / part["bits"]).median(),
+                    "perfect": part["perfect"].mean(),
+                }
+            )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "size": Column("Size"),
+        "trained": Column("Training range"),
+        "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
+        "runs": Column("Runs", says=_count),
+        "median": Column("Wrong bits", "a sequence, median over seeds", _bits),
+        "low": Column("Lower quartile", says=_bits),
+        "high": Column("Upper quartile", says=_bits),
+        "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", _percent),
+        "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", _percent),
+    }
+    return Table("lengths", "Longer sequences", "", pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def beyond(frames: Frames, facts: SuiteFacts) -> Table:
+    """One number a model: the share of wrong bits on sizes longer than trained, over all its tasks and seeds."""
+    table = frames.generalisation[~frames.generalisation["trained"]]
+    rows = []
+    for model in facts.models:
+        for weights in ("best", "final"):
+            mine = table[(table["model"] == model) & (table["weights"] == weights)]
+            if mine.empty:
+                continue
+            shares = (mine["errors"] / mine["bits"]).groupby([mine["task"], mine["seed"]]).mean()
+            strata = [part.to_numpy(float) for _, part in shares.groupby(level=0)]
+            estimate: Estimate = statistics.iqm_estimate(strata, seed=facts.models.index(model))
+            low, high = estimate.interval or (np.nan, np.nan)
+            rows.append(
+                {
+                    "model": model,
+                    "weights": weights,
+                    "tasks": len(strata),
+                    "runs": len(shares),
+                    "iqm": estimate.low,
+                    "low": low,
+                    "high": high,
+                    "interval_text": interval_text(low, high, _percent) if estimate.interval else None,
+                }
+            )
+    columns = {
+        "model": Column("Model"),
+        "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
+        "tasks": Column("Tasks", says=_count),
+        "runs": Column("Runs", says=_count),
+        "iqm": Column("Share wrong", "mean of the middle half of all runs (interquartile mean)", _percent),
+        "interval_text": Column("95 % interval", "bootstrap over seeds, within each task"),
+    }
+    note = "Sizes longer than any trained on, averaged for each run; 50 % is guessing."
+    return Table(
+        "beyond", "Beyond the training range", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns
+    )
+
+
+def cost(frames: Frames, facts: SuiteFacts) -> Table:
+    """What an arm costs, over the runs that had their full budget."""
+    last = frames.evaluations.groupby(["task", "model", "seed"])["sequences"].max().rename("sequences")
+    runs = frames.runs[frames.runs["status"].isin(COMPLETE)]
+    runs = runs.merge(last, how="left", left_on=["task", "model", "seed"], right_index=True)
+    rows = []
+    for task, model, mine in _cells(facts, runs):
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "parameters": mine["parameters"].max(),
+                "state_size": mine["state_size"].max(),
+                "runs": len(mine),
+                "seconds": mine["seconds"].median(),
+                "rate": (mine["sequences"] / mine["seconds"].where(mine["seconds"] > 0)).median(),
+                "device": ", ".join(sorted(set(mine["device"]) - {""})),
+                "implementation": ", ".join(sorted(set(mine["implementation"]) - {""})),
+            }
+        )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "parameters": Column("Parameters", "trainable numbers", _count),
+        "state_size": Column("State", "numbers carried from step to step", _count),
+        "runs": Column("Runs", says=_count),
+        "seconds": Column("Time a run", "median, training and evaluation", _duration),
+        "rate": Column("Sequences a second", "median, trained on", _count),
+        "device": Column("Device"),
+        "implementation": Column("Implementation"),
+    }
+    note = "Times were taken while other runs shared the machine, and compare arms only where the device is the same."
+    return Table("cost", "Cost", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def runs(frames: Frames, outcomes: pd.DataFrame) -> Table:
+    """Every planned run."""
+    found = outcomes[["task", "model", "seed", "time", "relapses", "last"]]
+    frame = frames.runs.merge(found, how="left", on=["task", "model", "seed"], validate="one_to_one")
+    frame["status"] = frame["status"].replace({"new": "not started"})
+    columns = {
+        "key": Column("Run"),
+        "status": Column("Status"),
+        "step": Column("Step", "last reached", _count),
+        "steps": Column("Budget", "steps", _count),
+        "time": Column("Solved at", "step", _steps),
+        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved", _count),
+        "last": Column("Wrong bits", "a sequence, at the last evaluation", _bits),
+        "seconds": Column("Time", says=_duration),
+        "device": Column("Device"),
+        "implementation": Column("Implementation"),
+        "message": Column("Message"),
+    }
+    return Table("runs", "Runs", "", frame, columns)
+
+
+def _cells(facts: SuiteFacts, table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """The rows of each task and model that has any, in the suite's order."""
+    parts = dict(list(table.groupby(["task", "model"])))
+    return [(t, m, parts[t, m]) for t in facts.tasks for m in facts.models if (t, m) in parts]
+
+
+def _names(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> list[str]:
+    return list(rows[0]) if rows else list(columns)
