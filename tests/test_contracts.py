@@ -137,7 +137,10 @@ def test_a_seed_decides_every_first_value_and_nothing_else_does(case: Case) -> N
     case.module(case.batch.inputs)
     assert torch.get_rng_state().equal(before)  # nothing is drawn from the global generator
     assert same(case.module.state_dict(), again.state_dict())
-    assert not same(case.module.state_dict(), other.state_dict())
+    drawn = [name for name, value in again.state_dict().items() if value.unique().numel() > 4]  # others are constants
+    assert drawn
+    for name in drawn:
+        assert not again.state_dict()[name].equal(other.state_dict()[name]), name
     assert again(case.batch.inputs).equal(case.module(case.batch.inputs))
 
 
