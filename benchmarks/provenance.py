@@ -26,6 +26,12 @@ def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
     }
 
 
+def implementation(module: nn.Module, device: torch.device) -> str:
+    """``reference`` or ``fused`` where a model has both, else ``torch``."""
+    which = getattr(module, "implementation_for", None)
+    return str(which(device)) if callable(which) else "torch"
+
+
 @cache
 def commit() -> dict[str, Any]:
     """The commit of the source tree and whether it was changed; None where the package is installed without one."""
