@@ -22,7 +22,7 @@ from . import statistics
 from .claim import Claim
 from .frames import Frames, SuiteFacts
 from .question import MODEL_ROLES, Question
-from .statistics import Array, Estimate
+from .statistics import Array
 from .verdict import (
     AGREES,
     CONTRADICTS,
@@ -62,13 +62,13 @@ def ask(question: Question) -> Verdict:
     missing = [model for model in question.models(*MODEL_ROLES) if model not in question.facts.models]
     missing += [task for task in question.tasks if task not in question.facts.tasks]
     if missing:
-        return question.answer(NOT_RUN, f"The suite does not have {', '.join(missing)}.", seeds=0)
+        return question.answer(NOT_RUN, reason=f"The suite does not have {', '.join(missing)}.", seeds=0)
     verdict = MEASURES[question.claim.measure](question)
     if verdict.verdict != NOT_RUN:
         return verdict
     counts = question.solved(question.models(*MODEL_ROLES))
     had = ", ".join(f"{arm} {runs} of {verdict.planned}" for arm, (_, runs) in counts.items())
-    return replace(verdict, sentence=f"No seed has had its full budget in every arm ({had}).", solved=counts)
+    return replace(verdict, reason=f"No seed has had its full budget in every arm ({had}).", solved=counts)
 
 
 def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:
@@ -77,12 +77,12 @@ def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:
     if not seeds:
         return question.answer(NOT_RUN, seeds=0)
 
-    def times(models: list[str]) -> Array:
+    def times_of(models: list[str]) -> Array:
         rows = [[question.runs(task, model)["time"].loc[seeds] for model in models] for task in tasks]
         return np.asarray(rows, dtype=float)
 
     budgets = np.asarray([question.runs(task, bases[0])["budget"].loc[seeds].max() for task in tasks], dtype=float)
-    base, rival = times(bases), times(rivals)
+    base, rival = times_of(bases), times_of(rivals)
     estimate = statistics.speed_ratio(base, rival, budgets, question.chance)
     slow = statistics.medians(base, budgets[:, None])[1].max(axis=1)
     fast = statistics.medians(rival, budgets[:, None])[1].min(axis=1)
@@ -91,21 +91,18 @@ def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:
     verdict, reason = decide_ratio(estimate, len(seeds), question.claim.paper, solved)
     if len(tasks) == 1:
         beside = {"log-rank p": _logrank(base[0, 0], rival[0, 0], budgets[0])}
-        what = (
-            f"Median over {_seeds(len(seeds))} on {tasks[0]}: {_of('slower', bases)} {_steps(slow[0], budgets[0])}, "
-            f"{_of('faster', rivals)} {_steps(fast[0], budgets[0])}"
-        )
+        arms = [*zip(bases, base[0], strict=True), *zip(rivals, rival[0], strict=True)]
+        each = (f"{question.arm(model)} {_median(times, budgets[0])}" for model, times in arms)
+        found = f"Median steps to solve: {', '.join(each)}."
     else:
         geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
         beside = {"geometric mean": geometric.low} if solved else {}
         each = (f"{task} {_times(*ends)}" for task, *ends in zip(tasks, slow, fast, budgets, strict=True))
-        what = f"{bases[0]} against the next best over {_seeds(len(seeds))}: {', '.join(each)}"
-    if solved:
-        mean = "on average " if len(tasks) > 1 else ""
-        what += f"; {mean}{'at least ' if bound else ''}{short(estimate.low)} times as fast{_interval(estimate)}"
+        found = f"Against the next best: {', '.join(each)} ({_seeds(len(seeds))})."
+        found += f" Geometric mean {short(geometric.low)}{' or more' if bound else ''}." if solved else ""
     return question.answer(
         verdict,
-        f"{what}.",
+        found,
         reason,
         seeds=len(seeds),
         estimate=estimate.low if solved else None,
@@ -124,32 +121,16 @@ def _seeds(count: int) -> str:
     return f"{count} seed{'s' if count != 1 else ''}"
 
 
-def _steps(time: float, budget: float) -> str:
-    return f"{time:,.0f} steps" if np.isfinite(time) else f"not within {budget:,.0f} steps"
+def _median(times: Array, budget: float) -> str:
+    middle, solved = float(statistics.medians(times, budget)[1]), np.isfinite(times).sum()
+    said = f"{middle:,.0f}" if np.isfinite(middle) else f"beyond {budget:,.0f}"
+    return f"{said} ({solved} of {len(times)} solved)"
 
 
 def _times(base: float, rival: float, budget: float) -> str:
     if np.isinf(base):
         return "not estimable"
     return short(rival / base) if np.isfinite(rival) else f"at least {short(budget / base)}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.interval is None:
-        return ""
-    low, high = estimate.interval
-    if np.isinf(high):
-        return f" (95 % interval {short(low)} upwards)" if low > 0 else " (95 % interval unbounded)"
-    return f" (95 % interval {short(low)} to {short(high)})"
-
-
-def _of(which: str, models: list[str]) -> str:
-    return models[0] if len(models) == 1 else f"the {which} of {' and '.join(models)}"
-
-
-def _percent(count: int, runs: int) -> str:
-    low, high = statistics.clopper_pearson(count, runs)
-    return f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
 
 
 def speed_ratio(question: Question) -> Verdict:
@@ -173,8 +154,8 @@ def never_solves(question: Question) -> Verdict:
     counts = question.solved([model])
     count, runs = counts[f"{task}/{model}"]
     verdict, reason = decide_fraction(count, runs, always=False)
-    what = f"{model} solves {task} in {count} of {runs} runs" + (f" ({_percent(count, runs)})." if runs else ".")
-    return question.answer(verdict, what, reason, solved=counts, **_fraction(count, runs))
+    found = f"{count} of {runs} runs solve it."
+    return question.answer(verdict, found, reason, solved=counts, **_fraction(count, runs))
 
 
 def _fraction(count: int, runs: int) -> dict[str, Any]:
@@ -189,12 +170,12 @@ def never_diverges(question: Question) -> Verdict:
     models = question.models("models")
     runs = pd.concat([question.runs(task, model) for task in question.tasks for model in models])
     count, seeds = int((runs["status"] == "diverged").sum()), len(question.seeds(models))
-    what = f"{count} of {len(runs)} runs diverged (a loss or gradient that was not finite)."
+    found = f"{count} of {len(runs)} runs diverged."
     if count:
         verdict, reason = CONTRADICTS, "The paper says none."
     else:
         verdict, reason = (AGREES, "") if seeds >= ENOUGH else decide_fraction(0, seeds, always=False)
-    return question.answer(verdict, what, reason, **_fraction(count, len(runs)) | {"seeds": seeds})
+    return question.answer(verdict, found, reason, **_fraction(count, len(runs)) | {"seeds": seeds})
 
 
 def fewer_relapses(question: Question) -> Verdict:
@@ -206,17 +187,21 @@ def fewer_relapses(question: Question) -> Verdict:
     counts = question.solved([base, *rivals], seeds)
     relapses = {m: question.runs(task, m)["relapses"].loc[seeds].to_numpy(float) for m in [base, *rivals]}
     solving = [model for model in relapses if counts[f"{task}/{model}"][0]]
-    each = (f"{m} {np.nanmean(relapses[m]):.1f}" if m in solving else f"{m} never solved" for m in relapses)
-    what = f"Relapses of a solved run on {task}, mean over {_seeds(len(seeds))}: {', '.join(each)}."
+    each = ", ".join(
+        f"{question.arm(m)} {f'{np.nanmean(relapses[m]):.2f} ' if m in solving else ''}"
+        f"({np.isfinite(relapses[m]).sum()} of {len(seeds)} solved)"
+        for m in relapses
+    )
+    found = f"Relapses a solved run, mean: {each}."
     if base not in solving or solving == [base]:
         verdict = NOT_ESTIMABLE if len(seeds) >= ENOUGH else UNDECIDED
         reason = "Without solved runs on both sides there are no relapses to compare."
-        return question.answer(verdict, what, reason, seeds=len(seeds), unit="difference", solved=counts)
+        return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", solved=counts)
     others = np.asarray([relapses[model] for model in solving if model != base])
     estimate = statistics.relapse_difference(relapses[base], others, question.chance)
     verdict, reason = decide_difference(estimate, min(counts[f"{task}/{model}"][0] for model in solving))
-    found: dict[str, Any] = {"estimate": estimate.low, "interval": estimate.interval, "solved": counts}
-    return question.answer(verdict, what, reason, seeds=len(seeds), unit="difference", **found)
+    numbers: dict[str, Any] = {"estimate": estimate.low, "interval": estimate.interval, "solved": counts}
+    return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", **numbers)
 
 
 def _at_size(question: Question, always: bool) -> Verdict:
@@ -232,17 +217,16 @@ def _at_size(question: Question, always: bool) -> Verdict:
     counts = question.solved([model])
     if errors.empty:
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
-        what = f"Of {len(runs)} runs of {model} on {task}, none was solved and tested at size {size}."
-        return question.answer(verdict, what, seeds=0, unit="fraction", solved=counts)
+        found = f"Of {len(runs)} runs none was solved and tested at size {size}."
+        return question.answer(verdict, found, seeds=0, unit="fraction", solved=counts)
     bar = question.facts.solved
     below = int((errors < bar).sum())
     count = below if always else len(errors) - below
     verdict, reason = decide_fraction(count, len(errors), always=True)
     did = f"stay below {bar:g} wrong bits a sequence" if always else f"make {bar:g} wrong bits a sequence or more"
-    what = f"{task} at size {size}: {count} of {len(errors)} solved runs of {model} {did}"
+    found = f"At size {size}, {count} of {len(errors)} solved runs {did}; the median is {errors.median():.2f}."
     beside = {"median wrong bits": float(errors.median())}
-    median = f"({_percent(count, len(errors))}; median {errors.median():.2f} wrong bits)."
-    return question.answer(verdict, what, median, reason, solved=counts, beside=beside, **_fraction(count, len(errors)))
+    return question.answer(verdict, found, reason, solved=counts, beside=beside, **_fraction(count, len(errors)))
 
 
 def generalises(question: Question) -> Verdict:

@@ -69,6 +69,10 @@ class Question:
         """The seed of this question's bootstrap: its own, so that a claim more moves no other claim's interval."""
         return zlib.crc32(f"{self.claim.id} {self.reading}".encode())
 
-    def answer(self, verdict: str, *sentences: str, seeds: int, **found: Any) -> Verdict:
-        sentence = " ".join(part for part in sentences if part)
-        return Verdict(self.claim, self.reading, verdict, sentence, seeds, len(self.facts.seeds), **found)
+    def arm(self, model: str) -> str:
+        """The model without its reading, as the claim speaks of it."""
+        return model.removesuffix(f"-{self.reading}")
+
+    def answer(self, verdict: str, found: str = "", reason: str = "", *, seeds: int, **others: Any) -> Verdict:
+        """The verdict on this question."""
+        return Verdict(self.claim, self.reading, verdict, found, reason, seeds, len(self.facts.seeds), **others)

@@ -201,8 +201,7 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     for v in verdicts:
         paper = said(v.claim.paper) if v.claim.paper is not None else ""
         entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
-        solved = ", ".join(f"{arm} {k} of {n}" for arm, (k, n) in v.solved.items())
-        entry["verdicts"][v.reading] = {"verdict": v, "ours": tables.ours(v), "solved": solved}
+        entry["verdicts"][v.reading] = v
     return list(claims.values())
 
 

@@ -1,14 +1,14 @@
 """The report in a paragraph: how much of the suite has run, and what the verdicts add up to."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .frames import COMPLETE, Frames, SuiteFacts
 from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict
 
 SAID = {
     AGREES: ("agrees", "agree"),
-    SAME: ("shows the same direction but another size", "show the same direction but another size"),
+    SAME: ("shows the same direction", "show the same direction"),
     CONTRADICTS: ("is contradicted", "are contradicted"),
     UNDECIDED: ("is undecided", "are undecided"),
     NOT_ESTIMABLE: ("cannot be estimated", "cannot be estimated"),
@@ -42,34 +42,37 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 
 
 def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
-    """One paragraph: the runs, the verdicts under each reading, and the first claim's in full."""
+    """One paragraph: the first claim under each reading, the verdicts counted, and the runs behind them."""
     counts = Counter(frames.runs["status"])
     complete = sum(counts[status] for status in COMPLETE)
-    arms, tasks, seeds = len(facts.models), len(facts.tasks), len(facts.seeds)
-    sentences = [
-        f"{complete:,} runs of {arms} model{'s' * (arms != 1)} on {tasks} task{'s' * (tasks != 1)} have had their full "
-        f"budget, {seeds} seed{'s' * (seeds != 1)} planned for each; {counts['diverged'] or 'none'} of them diverged."
-    ]
     readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading)) or [""]
-    decisive = any(v.claim.primary for v in verdicts)
-    for primary in (True, False) if decisive else (False,):
-        asked = [v for v in verdicts if v.claim.primary == primary]
-        if not asked:
-            continue
-        number = len({v.claim.id for v in asked})
-        kind = "that decide" if primary else "others" if decisive else ""
-        under = [
-            f"{f'under the {reading} reading ' if reading else ''}{tally(mine)}"
+
+    def under(asked: Sequence[Verdict], say: Callable[[Sequence[Verdict]], str]) -> str:
+        parts = [
+            f"{f'under the {reading} reading: ' if reading else ''}{say(mine)}"
             for reading in readings
             if (mine := [v for v in asked if v.reading in (reading, "")])
         ]
-        what = {"that decide": f"{number} claims named in advance as those that decide", "others": f"{number} others"}
-        sentences.append(f"Of the {what.get(kind, f'{number} claims')}, {'; '.join(under)}.")
-    if not verdicts:
-        sentences.append("The suite states no claims.")
-    else:
-        first = [v for v in verdicts if v.claim.id == verdicts[0].claim.id and v.verdict != NOT_RUN]
-        for v in first:
-            where = f", {v.reading} reading" if v.reading else ""
-            sentences.append(f"The first of them ({v.claim.text.rstrip('.')}{where}): {v.sentence}")
+        return "; ".join(parts)
+
+    sentences = []
+    if verdicts:
+        first = [v for v in verdicts if v.claim.id == verdicts[0].claim.id]
+        found = under(first, lambda mine: mine[0].verdict + (f" {mine[0].ours}" if mine[0].ours else ""))
+        sentences.append(f"{first[0].claim.text} Measured {found}.")
+    primary = [v for v in verdicts if v.claim.primary]
+    others = [v for v in verdicts if not v.claim.primary]
+    for asked, kind in ((primary, "claims named in advance as those that decide"), (others, "other claims")):
+        if asked:
+            number = len({v.claim.id for v in asked})
+            sentences.append(f"Of the {number} {kind if primary else 'claims'}, {under(asked, tally)}.")
+    sentences.append(
+        f"Behind this are {complete:,} complete runs of {_some(len(facts.models), 'model')} on "
+        f"{_some(len(facts.tasks), 'task')} ({_some(len(facts.seeds), 'seed')} planned); "
+        f"{counts['diverged'] or 'none'} of them diverged."
+    )
     return " ".join(sentences)
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

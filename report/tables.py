@@ -10,7 +10,7 @@ import pandas as pd
 from . import statistics
 from .frames import COMPLETE, Frames, SuiteFacts
 from .statistics import Estimate
-from .verdict import Verdict, said, short
+from .verdict import Verdict, said
 
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""
@@ -104,6 +104,8 @@ _SPECIAL = {
     "^": r"\textasciicircum{}",
     NONE: "--",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
+    "\N{MINUS SIGN}": "$-$",
 }
 
 
@@ -114,23 +116,6 @@ def _escaped(text: str) -> str:
 def interval_text(low: float, high: float, says: Callable[[float], str]) -> str:
     """Two ends as text; an open end as "or more"."""
     return f"{says(low)} or more" if np.isinf(high) else f"{says(low)} to {says(high)}"
-
-
-def ours(verdict: Verdict) -> str:
-    """A verdict's number as text: ``3.50x (2.10 to 5.80)``; empty where there is none."""
-    if verdict.estimate is None or np.isnan(verdict.estimate):
-        return ""
-    says: Callable[[float], str] = {
-        "ratio": lambda value: f"{short(value)}\N{MULTIPLICATION SIGN}",
-        "fraction": lambda value: f"{100 * value:.0f} %",
-        "difference": lambda value: f"{value:+.2f}",
-    }[verdict.unit]
-    number = f"{'at least ' if verdict.bound else ''}{says(verdict.estimate)}"
-    if verdict.interval is None:
-        return number
-    if verdict.interval.low == 0 and np.isinf(verdict.interval.high):
-        return f"{number} (unbounded)"
-    return f"{number} ({interval_text(*verdict.interval, says)})"
 
 
 def claims(verdicts: Sequence[Verdict]) -> Table:
@@ -149,10 +134,10 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "estimate": v.estimate,
                 "low": low,
                 "high": high,
-                "ours": ours(v),
+                "ours": v.ours,
                 "seeds": v.seeds,
                 "planned": v.planned,
-                "solved": ", ".join(f"{arm} {k}/{n}" for arm, (k, n) in v.solved.items()),
+                "solved": v.counts,
                 "verdict": v.verdict,
             }
         )
@@ -164,7 +149,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
         "reading": Column("Reading"),
         "ours": Column("Ours (95 % interval)"),
         "seeds": Column("Seeds", says=_count),
-        "solved": Column("Solved"),
+        "solved": Column("Runs solved"),
         "verdict": Column("Verdict"),
     }
     frame = pd.DataFrame(rows, columns=names.split(" ")).astype({"estimate": float})

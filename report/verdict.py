@@ -9,9 +9,9 @@
 6. **contradicts**: the interval excludes no effect on the other side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite, isinf
+from math import isfinite, isinf, isnan
 from typing import Any, Literal
 
 from .claim import Claim
@@ -28,10 +28,17 @@ WIDEST = 4.0
 EQUAL = Interval(0.8, 1.25)
 """What counts as about equal."""
 
-OPEN = "The interval is open above, so wider than fourfold: too many seeds of the other arm are unsolved."
+WIDE = "The interval is wider than fourfold."
+OPEN = "The interval is open above, so wider than fourfold: too many seeds are unsolved."
 
 Paper = float | tuple[float, float] | None
 Reasoned = tuple[str, str]
+
+MEANS = {
+    "ratio": "Times as fast (95 % interval)",
+    "fraction": "Share of runs (95 % interval)",
+    "difference": "Difference in relapses (95 % interval)",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,8 @@ class Verdict:
         claim: What is said.
         reading: Under which reading it was measured; empty where the arms have none.
         verdict: One of ``VERDICTS``.
-        sentence: What was found and why the verdict follows, in plain words.
+        found: What was measured, in plain words.
+        reason: Why the verdict follows.
         seeds: Paired seeds with their full budget, which decide.
         planned: Seeds planned.
         unit: What the estimate is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses.
@@ -55,7 +63,8 @@ class Verdict:
     claim: Claim
     reading: str
     verdict: str
-    sentence: str
+    found: str
+    reason: str
     seeds: int
     planned: int
     unit: Literal["ratio", "fraction", "difference"] = "ratio"
@@ -64,6 +73,37 @@ class Verdict:
     bound: bool = False  # the estimate is a lower bound: the rival's median lies beyond the budget
     solved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     beside: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> str:
+        """The number as text, ``1.76× (1.28 to 2.00)``; empty where there is none."""
+        if self.estimate is None or isnan(self.estimate):
+            return ""
+        say = SAY[self.unit]
+        least = "\N{GREATER-THAN OR EQUAL TO}" if self.bound else ""
+        number = least + say(self.estimate) + {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
+        if self.interval is None:
+            return number
+        low, high = self.interval
+        if isfinite(high):
+            return f"{number} ({say(low)} to {say(high)})"
+        return f"{number} (from {say(low)})" if low > 0 else f"{number} (unbounded)"
+
+    @property
+    def sentence(self) -> str:
+        """All of it in plain words."""
+        number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
+        return " ".join(part for part in (self.found, number, self.reason) if part)
+
+    @property
+    def counts(self) -> str:
+        """The solved fraction of each arm, as text."""
+        by_task: dict[str, list[str]] = {}
+        for arm, (count, runs) in self.solved.items():
+            task, _, model = arm.partition("/")
+            by_task.setdefault(task, []).append(f"{model.removesuffix(f'-{self.reading}')} {count} of {runs}")
+        tasks = [", ".join(arms) if len(by_task) == 1 else f"{t}: {', '.join(arms)}" for t, arms in by_task.items()]
+        return "; ".join(tasks)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; what is infinite or unknown is null."""
@@ -98,6 +138,13 @@ def short(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
+SAY: Mapping[str, Callable[[float], str]] = {
+    "ratio": short,
+    "fraction": lambda value: f"{100 * value:.0f}",
+    "difference": lambda value: f"{value:+.2f}".replace("-", "\N{MINUS SIGN}"),
+}
+
+
 def said(paper: Paper) -> str:
     """The paper's number as text."""
     return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
@@ -122,7 +169,7 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
     lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
     bound = isinf(estimate.high)
     if not bound and high > WIDEST * low:
-        return UNDECIDED, "The interval is wider than fourfold." if isfinite(high) else OPEN
+        return UNDECIDED, (WIDE if isfinite(high) else OPEN) + (" It excludes 1, all the same." if low > 1 else "")
     if lowest == highest == 1:
         if EQUAL.low <= low and high <= EQUAL.high:
             return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
