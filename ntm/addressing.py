@@ -17,10 +17,9 @@ EPSILON = 1e-8
 
 def cosine(memory: Tensor, key: Tensor) -> Tensor:
     """Cosine similarity of every key with every row (eq. 6): (batch, heads, rows), 0 where either is zero."""
-    lengths = (
-        torch.linalg.vector_norm(key, dim=-1)[..., :, None] * torch.linalg.vector_norm(memory, dim=-1)[..., None, :]
-    )
-    return dot(memory, key) / (lengths + EPSILON)  # K[u, v] = u . v / (|u| |v|)
+    of_keys: Tensor = torch.linalg.vector_norm(key, dim=-1, keepdim=True)
+    of_rows: Tensor = torch.linalg.vector_norm(memory, dim=-1, keepdim=True)
+    return dot(memory, key) / (of_keys * of_rows.mT + EPSILON)  # K[u, v] = u . v / (|u| |v|)
 
 
 def dot(memory: Tensor, key: Tensor) -> Tensor:

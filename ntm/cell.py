@@ -102,9 +102,9 @@ class NTMCell(nn.Module):
         spec = self.spec
         raw = self.clip(self.heads(hidden), spec.clip_heads)
         addressed = (spec.reads + spec.writes) * sum(self.per_head)
-        raw_heads = raw[..., :addressed].unflatten(-1, (spec.reads + spec.writes, sum(self.per_head)))
-        key, strength, gate, kernel, sharpness = raw_heads.split(self.per_head, dim=-1)
-        erase, add = raw[..., addressed:].unflatten(-1, (2, spec.writes, spec.width)).unbind(-3)
+        raw_heads = torch.unflatten(raw[..., :addressed], -1, (spec.reads + spec.writes, sum(self.per_head)))
+        key, strength, gate, kernel, sharpness = torch.split_with_sizes(raw_heads, self.per_head, dim=-1)
+        erase, add = torch.unflatten(raw[..., addressed:], -1, (2, spec.writes, spec.width)).unbind(-3)
         return Heads(
             key=torch.tanh(key),
             strength=softplus(strength),

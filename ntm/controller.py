@@ -17,7 +17,7 @@ def linear(inputs: int, outputs: int, seed: int, name: str, bias: bool = True) -
 
     Weights: normal with std 1/sqrt(inputs), redrawn beyond two standard deviations; bias: zero.
     """
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    layer = nn.Linear(inputs, outputs, bias, device="meta").to_empty(device="cpu")  # drawn once, from our stream
     std = inputs**-0.5
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=stream(seed, "weights", name))
     if bias:

@@ -5,6 +5,7 @@ state tensor; what a learned value passes through (tanh for contents, softmax fo
 as in Collier & Beel's released ``ntm.py``.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,7 +135,7 @@ def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Gener
         case Constant(value=value):
             return torch.full(shape, value)
         case Learned(draw="xavier"):
-            bound = (6 / (1 + shape[-1])) ** 0.5  # Glorot's uniform bound of a (1, elements) variable
+            bound = math.sqrt(6 / (1 + shape[-1]))  # Glorot's uniform bound of a (1, elements) variable
             return (2 * torch.rand(shape, generator=generator) - 1) * bound
         case Learned(draw="normal"):
             return torch.randn(shape, generator=generator)

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -143,8 +143,16 @@ def fall_back(spec: NTM, reason: str) -> None:
     logger.info("%s: the reference runs instead (%s)", reason, spec)
 
 
-def unroll(cell: nn.Module, inputs: Tensor) -> Tensor:
-    """Run any cell ``(x, state) -> (y, state)`` with a ``begin(batch)`` over (time, batch, inputs)."""
+class Cell(Protocol):
+    """What can be unrolled: a step ``(x, state) -> (y, state)``, and the state before the first."""
+
+    def begin(self, batch: int) -> Any: ...
+
+    def __call__(self, x: Tensor, state: Any) -> tuple[Tensor, Any]: ...
+
+
+def unroll(cell: Cell, inputs: Tensor) -> Tensor:
+    """Run a cell over (time, batch, inputs): its outputs, (time, batch, outputs)."""
     state = cell.begin(inputs.shape[1])
     outputs = []
     for x in inputs:
