@@ -1,42 +1,62 @@
-# Everything from a clone: Python 3.11 or later, git and pip are all that is needed.
+# Needs Python 3.11 or newer, git and pip; everything else is installed into .venv, at the versions of constraints.txt.
 
-PYTHON ?= python3
-TIME ?= 15m
-BIN = .venv/bin
-PACKAGES = ntm baselines benchmarks report
+.DEFAULT_GOAL := help
+.PHONY: help run mini test style types check clean
 
-.PHONY: run mini test faults clean
+TIME ?= 15m  # how long `make run` trains before it stops; the next call goes on from there
+JOBS ?= 2    # processes that share the tests
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+SOURCES := pyproject.toml $(shell find ntm baselines benchmarks report -name '*.py' -o -path '*/templates/*')
 
-# Train collier2018 for TIME, from where the last call stopped, and draw the report.
+# A run that crashed (exit 1) still leaves a report to draw; bad usage or Ctrl-C does not.
+define run_and_report
+code=0; .venv/bin/bench run --suite $(1) $(2) || code=$$?; \
+if [ $$code -le 1 ]; then .venv/bin/bench report --suite $(1); fi && exit $$code
+endef
+
+help:
+	@echo 'make run    train and report Collier & Beel 2018 for 15 minutes, or TIME=8h; run it again to go on'
+	@echo 'make mini   the same design in miniature, to its end, in minutes'
+	@echo 'make test   every check: style, types, and the tests against the installed wheel'
+	@echo 'make clean  remove what make made; results stay'
+
 run: .venv/ready
-	$(BIN)/bench run --suite collier2018 --time-limit $(TIME)
-	$(BIN)/bench report --suite collier2018
+	@$(call run_and_report,collier2018,--time-limit $(strip $(TIME)))
 
-# The same in miniature, to its end.
 mini: .venv/ready
-	$(BIN)/bench run --suite mini
-	$(BIN)/bench report --suite mini
+	@$(call run_and_report,mini)
 
-# All checks: style, types, and the tests against the wheel that would be installed.
-test: .venv/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	rm -rf build/types build/dist build/installed build/lib
-	mkdir -p build/types/membench
-	for package in $(PACKAGES); do ln -s ../../../$$package build/types/membench/$$package; done
-	MYPYPATH=build/types $(BIN)/mypy -p membench
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/dist .
-	$(BIN)/pip install --quiet --no-deps --target build/installed build/dist/*.whl
-	MEMBENCH_INSTALLED=build/installed PYTHONPATH=build/installed $(BIN)/pytest -n 2
+test: style types check
 
-# The slow half of the tests: kills, full disks, hostile files, thousands of runs.
-faults: .venv/ready
-	$(BIN)/pytest -m slow
+style: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 
-clean:
-	rm -rf .venv build *.egg-info
+# The folders as the package that they become, so that errors name files one can edit.
+types: .venv/ready
+	@mkdir -p build/types/membench
+	@for folder in ntm baselines benchmarks report; do ln -sfn ../../../$$folder build/types/membench/$$folder; done
+	MYPYPATH=build/types .venv/bin/mypy -p membench
+
+# What a user gets: the wheel, installed where Python looks before it looks at the checkout.
+check: build/installed/ready
+	PYTHONPATH=$(CURDIR)/build/installed MEMBENCH_INSTALLED=$(CURDIR)/build/installed OMP_NUM_THREADS=1 \
+	.venv/bin/pytest -n $(strip $(JOBS)) --dist loadfile
+
+build/installed/ready: .venv/ready $(SOURCES)
+	rm -rf build/lib build/bdist.* build/wheel build/installed
+	.venv/bin/pip wheel -q --no-deps --no-build-isolation --wheel-dir build/wheel .
+	.venv/bin/pip install -q --no-deps --target build/installed build/wheel/membench-*.whl
+	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
+	@test -n '$(PYTHON)' || { echo 'make: needs Python 3.11 or newer; say PYTHON=/path/to/it' >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable ".[dev]" --constraint constraints.txt
-	touch .venv/ready
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt setuptools
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build membench.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find ntm baselines benchmarks report tests -name __pycache__ -type d -prune -exec rm -rf {} +
