@@ -21,6 +21,8 @@ from .verdict import Verdict, said
 
 WIDTH, HEIGHT = 3.7, 2.7
 """Inches a panel."""
+CROWD = 40
+"""Seeds of an arm above which their thin lines are stored as pixels."""
 
 
 class Plan:
@@ -41,6 +43,18 @@ class Plan:
         """The models in a reading's panel: its own, and those that have no reading."""
         return [model for model in self.models if self.reading[model] in (reading, "")]
 
+    def grid(self, models: Sequence[str]) -> list[list[str | None]]:
+        """Models in rows: an arm's readings side by side; those that have none fill the rows below."""
+        columns = len(self.readings) if self.readings != [""] else min(2, len(models))
+        rows: dict[str, list[str | None]] = {}
+        for model in models:
+            if self.reading[model]:
+                row = rows.setdefault(self.arm(model), [None] * columns)
+                row[self.readings.index(self.reading[model])] = model
+        single: list[str | None] = [model for model in models if not self.reading[model]]
+        single += [None] * (-len(single) % columns)
+        return [*rows.values(), *(single[i : i + columns] for i in range(0, len(single), columns))]
+
     def panels(self, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, list[tuple[str, Pen]]]]:
         """Each panel with its reading and its models with their pens."""
         for ax, reading in zip(axes, self.readings, strict=True):
@@ -49,27 +63,44 @@ class Plan:
 
 
 def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
-    """Wrong bits over training: the median with its quartiles, over runs with their full budget; every seed thin."""
+    """Wrong bits over training, a panel an arm: every seed thin, their median and quartiles; other medians in grey.
+
+    Rows are arms and columns readings; arms that have no reading fill the rows below.
+    """
     plan = Plan(frames, facts)
-    figure, axes = canvas(1, len(plan.readings), WIDTH, HEIGHT + 0.35, sharex=True, sharey=True)
     evaluations = frames.evaluations[frames.evaluations["task"] == task]
     complete = outcomes[outcomes["complete"] & (outcomes["task"] == task)]
-    for ax, _, models in plan.panels(axes[0]):
-        for model, pen in models:
-            mine = evaluations[evaluations["model"] == model]
-            for _, run in mine.groupby("seed"):
-                ax.plot(run["step"], run["errors"], color=pen.colour, linewidth=0.5, alpha=0.28)
-            seeds = complete.loc[complete["model"] == model, "seed"]
-            curve = statistics.median_curve(mine[mine["seed"].isin(seeds)])
-            if curve.empty:
-                continue
-            ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.13, linewidth=0)
-            ax.plot(curve["step"], curve["median"], color=pen.colour, linestyle=pen.dashes, label=plan.arm(model))
+    parts = {model: part for model, part in evaluations.groupby("model")}
+    curves = {}
+    for name, part in parts.items():
+        seeds = complete.loc[complete["model"] == name, "seed"]
+        curves[name] = statistics.median_curve(part[part["seed"].isin(seeds)])
+    cells = plan.grid([name for name in plan.models if name in parts])
+    figure, axes = canvas(len(cells), len(cells[0]), 2 * WIDTH / max(2, len(cells[0])), 1.45, sharex=True, sharey=True)
+    for ax, model in zip(axes.flat, (model for row in cells for model in row), strict=True):
+        if model is None:
+            ax.remove()
+            continue
+        pen, curve = plan.pens[plan.arm(model)], curves[model]
+        for other in (name for name in plan.panel(plan.reading[model]) if name in curves):
+            ax.plot(curves[other]["step"], curves[other]["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
+        runs = [run for _, run in parts[model].groupby("seed")]
+        for run in runs:
+            ax.plot(
+                run["step"], run["errors"], color=pen.colour, linewidth=0.5, alpha=0.4, rasterized=len(runs) > CROWD
+            )
+        ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
+        ax.plot(curve["step"], curve["median"], color=pen.colour)
+        mine = complete.loc[complete["model"] == model, "time"]
+        ax.set_title(f"{model}: {np.isfinite(mine).sum()} of {len(mine)} solved")
         _bar(ax, facts.solved)
-        _symlog(ax, facts.solved)
         _thousands(ax)
-    axes[0, 0].set_ylabel("wrong bits a sequence")
-    _legend(figure, axes)
+        ax.set_xlabel("")
+    for ax in figure.axes:
+        _symlog(ax, facts.solved)
+        ax.label_outer()
+    figure.supxlabel("training steps (thousands)", fontsize=9)
+    figure.supylabel("wrong bits a sequence", fontsize=9)
     return figure
 
 

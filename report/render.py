@@ -137,9 +137,9 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             add(
                 f"convergence-{task}",
                 f"Learning {task}",
-                f"""Wrong bits a sequence on the evaluation set. Thick: median over the seeds; band: their middle half;
-                thin: every seed, unfinished ones too. Dotted: the bar, {bar}; the scale is logarithmic above it and
-                linear below. {n}""",
+                f"""Wrong bits a sequence on the evaluation set, a panel an arm. Thick: median over the seeds that had
+                their full budget; band: their middle half; thin: every seed, unfinished ones too; grey: the medians of
+                the other arms. Dotted: the bar, {bar}; the scale is logarithmic above it and linear below. {n}""",
                 lambda task=task: figures.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             add(

@@ -116,8 +116,8 @@ def inline(text: str, name: str, label: str) -> str:
     """An SVG file's text for use inside a page: no prologue, no fixed size, ids of its own, colours as variables."""
     body = text[text.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', _width, body, count=1)
     used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', body))
     wanted = {one or other for one, other in used}
     body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in wanted else "", body)
@@ -126,6 +126,12 @@ def inline(text: str, name: str, label: str) -> str:
     for colour, variable in variables().items():
         body = body.replace(colour, f"var({variable})")
     return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def _width(found: re.Match[str]) -> str:
+    """A figure may shrink and grow with the page, but stays legible."""
+    inches = float(found[2]) / 72
+    return f'{found[1]} style="min-width: {60 * inches:.0f}px; max-width: {112 * inches:.0f}px"'
 
 
 def variables() -> dict[str, str]:

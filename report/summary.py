@@ -49,7 +49,7 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
 
     def under(asked: Sequence[Verdict], say: Callable[[Sequence[Verdict]], str]) -> str:
         parts = [
-            f"{f'under the {reading} reading: ' if reading else ''}{say(mine)}"
+            f"{f'under the {reading} reading ' if reading else ''}{say(mine)}"
             for reading in readings
             if (mine := [v for v in asked if v.reading in (reading, "")])
         ]
@@ -59,13 +59,12 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     if verdicts:
         first = [v for v in verdicts if v.claim.id == verdicts[0].claim.id]
         found = under(first, lambda mine: mine[0].verdict + (f" {mine[0].ours}" if mine[0].ours else ""))
-        sentences.append(f"{first[0].claim.text} Measured {found}.")
+        sentences.append(f"{first[0].claim.text} Measured: {found}.")
     primary = [v for v in verdicts if v.claim.primary]
     others = [v for v in verdicts if not v.claim.primary]
-    for asked, kind in ((primary, "claims named in advance as those that decide"), (others, "other claims")):
+    for asked, kind in ((primary, "Claims named in advance as decisive"), (others, "Other claims")):
         if asked:
-            number = len({v.claim.id for v in asked})
-            sentences.append(f"Of the {number} {kind if primary else 'claims'}, {under(asked, tally)}.")
+            sentences.append(f"{kind if primary else 'All claims'}: {under(asked, tally)}.")
     sentences.append(
         f"Behind this are {complete:,} complete runs of {_some(len(facts.models), 'model')} on "
         f"{_some(len(facts.tasks), 'task')} ({_some(len(facts.seeds), 'seed')} planned); "

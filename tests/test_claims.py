@@ -1,0 +1,303 @@
+"""Every verdict, reached from hand-made frames; the claims of collier2018; the summary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from membench.benchmarks.suites.collier2018_claims import CLAIMS
+from membench.report.claim import Claim
+from membench.report.claims import MEASURES, judge
+from membench.report.frames import Frames, SuiteFacts, frames
+from membench.report.summary import progress, summary, tally
+from membench.report.verdict import VERDICTS, Verdict
+
+BUDGET = 10_000
+NEVER = 0
+Times = Mapping[tuple[str, str], Sequence[int]]
+
+
+def records(
+    times: Times, status: Mapping[str, str] | None = None, relapsing: Mapping[str, int] | None = None
+) -> Frames:
+    """Runs of seeds 1, 2, ... that drop from 9 wrong bits to none at the given steps (``NEVER``: not at all)."""
+    runs, evaluations, points = [], [], []
+    for (task, model), solved in times.items():
+        reading = model.rpartition("-")[2] if model.endswith(("-cosine", "-dot")) else ""
+        for seed, time in enumerate(solved, 1):
+            key = f"{task}/{model}/{seed}"
+            arm = {"task": task, "model": model, "reading": reading, "seed": seed}
+            state = (status or {}).get(key, "done")
+            text = dict.fromkeys(("digest", "message", "device", "implementation", "commit"), "")
+            numbers = {"step": BUDGET, "steps": BUDGET, "seconds": 1.0, "parameters": 1, "state_size": 1}
+            runs.append({"key": key, **arm, "status": state, **numbers, **text})
+            if state in ("new", "stale"):
+                continue
+            steps = np.arange(0, BUDGET + 1, 200)
+            errors = np.where((steps >= time) & (time != NEVER), 0.0, 9.0)
+            for spell in range((relapsing or {}).get(model, 0)):
+                errors[-2 - 3 * spell] = 5.0
+            for step, error in zip(steps, errors, strict=True):
+                zeros = dict.fromkeys(("loss", "train_loss", "gradient_norm", "seconds"), 0.0)
+                evaluations.append({**arm, "step": int(step), "sequences": 0, "errors": float(error), **zeros})
+            for size, wrong in (("40", 3.0), ("12", 0.0)):
+                point = {"weights": "best", "step": BUDGET, "size": size, "steps": 81, "trained": False}
+                points.append({**arm, **point, "sequences": 192, "errors": wrong, "bits": 320, "perfect": 0.0})
+    return frames(runs, evaluations, points)
+
+
+def facts(tables: Frames, *claims: Claim) -> SuiteFacts:
+    runs = tables.runs
+    seeds = tuple(sorted({int(seed) for seed in runs["seed"]}))
+    tasks, models = tuple(runs["task"].unique()), tuple(runs["model"].unique())
+    return SuiteFacts("suite", "A suite", "", 0.1, claims, tasks, models, seeds)
+
+
+def claim(measure: str, paper: Any = None, **arms: Any) -> Claim:
+    return Claim("suite-C1", "Something is said.", "somewhere [p]", measure, arms, paper)
+
+
+def ask(tables: Frames, asked: Claim) -> Verdict:
+    (verdict,) = judge(tables, facts(tables, asked))
+    assert verdict.verdict in VERDICTS
+    return verdict
+
+
+def speed(base: Sequence[int], rival: Sequence[int], paper: Any, **others: Any) -> Verdict:
+    tables = records({("copy", "a"): base, ("copy", "b"): rival}, **others)
+    return ask(tables, claim("speed-ratio", paper, task="copy", base="a", rival="b"))
+
+
+FAST = [1000, 1000, 1200, 1200, 1000, 1200]
+TWICE = [2 * time for time in FAST]
+WILD = [400, 8000, 600, 9000, 1200, 9800]
+UNSOLVED = [NEVER] * 6
+
+
+@pytest.mark.parametrize(
+    ("base", "rival", "paper", "verdict"),
+    [
+        (FAST, TWICE, 2.0, "agrees"),
+        (FAST, TWICE, (1.5, 2.5), "agrees"),
+        (FAST, TWICE, None, "agrees"),
+        (FAST, FAST, 1.0, "agrees"),
+        (FAST, TWICE, 3.5, "same direction"),
+        (FAST, TWICE, (3.0, 5.0), "same direction"),
+        (FAST, UNSOLVED, 3.5, "same direction"),  # at least 9 times: a bound, which cannot hold a number
+        (FAST, UNSOLVED, None, "agrees"),
+        (TWICE, FAST, 2.0, "contradicts"),
+        (FAST, TWICE, 0.5, "contradicts"),
+        (FAST, TWICE, 1.0, "contradicts"),
+        (FAST, UNSOLVED, 1.0, "contradicts"),
+        (FAST, UNSOLVED, 0.5, "contradicts"),
+        (FAST, FAST, 2.0, "undecided"),  # the interval includes 1
+        (FAST, WILD, 2.0, "undecided"),  # wider than fourfold
+        (FAST, [1400] * 6, 1.0, "undecided"),  # 1.17 to 1.4: reaches beyond 1.25
+        (FAST[:4], TWICE[:4], 2.0, "undecided"),  # four seeds
+        (FAST, [*TWICE[:4], NEVER, NEVER], 2.0, "undecided"),  # open above
+        (UNSOLVED, FAST, 2.0, "not estimable"),
+        ([*FAST[:2], *UNSOLVED[:4]], FAST, 2.0, "not estimable"),
+    ],
+)
+def test_verdict_on_a_ratio_of_times(base: list[int], rival: list[int], paper: Any, verdict: str) -> None:
+    found = speed(base, rival, paper)
+    assert found.verdict == verdict, found.sentence
+    assert found.reason
+
+
+def test_a_ratio_says_its_number_interval_and_solved_fractions() -> None:
+    found = speed(FAST, [*TWICE[:5], NEVER], 2.0)
+    assert found.estimate == pytest.approx(2200 / 1100)
+    assert found.interval is not None and found.interval.low <= 2 <= found.interval.high
+    assert found.solved == {"copy/a": (6, 6), "copy/b": (5, 6)}
+    assert "5 of 6 solved" in found.sentence and found.ours.startswith("2.00\N{MULTIPLICATION SIGN}")
+    assert 0 < found.beside["log-rank p"] < 0.05
+
+
+def test_a_bound_is_said_as_a_bound() -> None:
+    found = speed(FAST, UNSOLVED, 3.5)
+    assert (
+        found.bound
+        and found.ours.startswith("\N{GREATER-THAN OR EQUAL TO}9.09\N{MULTIPLICATION SIGN}")
+        and "from" in found.ours
+    )
+    assert found.to_json()["interval"][1] is None
+
+
+def test_an_arm_without_its_full_budget_is_not_run() -> None:
+    every = {f"copy/b/{seed}": "interrupted" for seed in range(1, 7)}
+    found = speed(FAST, TWICE, 2.0, status=every)
+    assert found.verdict == "not run" and "copy/b 0 of 6" in found.sentence and found.estimate is None
+
+
+def test_only_seeds_complete_in_every_arm_decide() -> None:
+    found = speed(FAST, TWICE, 2.0, status={"copy/a/1": "failed", "copy/b/2": "new"})
+    assert found.seeds == 4 and found.planned == 6 and found.verdict == "undecided"
+    assert speed(FAST, TWICE, 2.0, status={"copy/a/1": "stale"}).seeds == 5
+
+
+def test_a_diverged_run_counts_as_unsolved_and_is_never_dropped() -> None:
+    rival = [*TWICE[:3], NEVER, NEVER, NEVER]
+    diverged = {f"copy/b/{seed}": "diverged" for seed in (4, 5, 6)}
+    assert speed(FAST, rival, 2.0, status=diverged).solved["copy/b"] == (3, 6)
+
+
+def test_an_arm_or_task_that_the_suite_lacks_is_not_run() -> None:
+    tables = records({("copy", "a"): FAST})
+    found = ask(tables, claim("speed-ratio", 2.0, task="copy", base="a", rival="dnc"))
+    assert found.verdict == "not run" and "dnc" in found.sentence
+    assert "sort" in ask(tables, claim("never-solves", task="sort", model="a")).sentence
+
+
+@pytest.mark.parametrize(
+    ("times", "verdict"),
+    [
+        ([NEVER] * 6, "agrees"),
+        ([NEVER] * 5, "undecided"),  # none of five still allows one half
+        ([NEVER] * 4, "undecided"),
+        ([*[NEVER] * 9, 400], "same direction"),
+        ([*[NEVER] * 5, 400], "undecided"),
+        (FAST, "contradicts"),
+    ],
+)
+def test_never_solves(times: list[int], verdict: str) -> None:
+    found = ask(records({("copy", "a"): times}), claim("never-solves", task="copy", model="a"))
+    assert found.verdict == verdict, found.sentence
+    assert found.solved["copy/a"] == (sum(time != NEVER for time in times), len(times))
+
+
+def test_never_solves_is_not_run_without_a_complete_run() -> None:
+    tables = records({("copy", "a"): [NEVER]}, status={"copy/a/1": "interrupted"})
+    assert ask(tables, claim("never-solves", task="copy", model="a")).verdict == "not run"
+
+
+@pytest.mark.parametrize(
+    ("status", "seeds", "verdict"),
+    [
+        ({}, 5, "agrees"),
+        ({}, 4, "undecided"),
+        ({"copy/a/1": "diverged"}, 5, "contradicts"),
+        ({"copy/a/1": "diverged"}, 1, "contradicts"),  # one is enough
+        ({"copy/a/1": "new"}, 1, "not run"),
+    ],
+)
+def test_never_diverges(status: Mapping[str, str], seeds: int, verdict: str) -> None:
+    tables = records({("copy", "a"): FAST[:seeds]}, status)
+    assert ask(tables, claim("never-diverges", tasks=("copy",), models=("a",))).verdict == verdict
+
+
+def test_mean_speed_ratio_is_against_the_next_best_of_each_task() -> None:
+    tables = records(
+        {
+            ("copy", "a"): FAST,
+            ("copy", "b"): TWICE,
+            ("copy", "c"): UNSOLVED,
+            ("recall", "a"): FAST,
+            ("recall", "b"): [4 * time for time in FAST],
+            ("recall", "c"): [3 * time for time in FAST],
+        }
+    )
+    asked = claim("mean-speed-ratio", 2.5, tasks=("copy", "recall"), base="a", rivals=("b", "c"))
+    found = ask(tables, asked)
+    assert found.verdict == "agrees" and found.estimate == pytest.approx(2.5)
+    assert found.beside["geometric mean"] == pytest.approx(6**0.5)
+    assert len(found.solved) == 6 and found.solved["copy/c"] == (0, 6)
+
+
+def test_one_task_that_the_base_does_not_solve_makes_the_mean_not_estimable() -> None:
+    tables = records({("copy", m): t for m, t in zip("ab", (UNSOLVED, TWICE), strict=True)} | {
+        ("recall", m): t for m, t in zip("ab", (FAST, TWICE), strict=True)
+    })  # fmt: skip
+    found = ask(tables, claim("mean-speed-ratio", 2.0, tasks=("copy", "recall"), base="a", rivals=("b",)))
+    assert found.verdict == "not estimable" and found.estimate is None and "copy not estimable" in found.sentence
+
+
+def test_order_takes_the_slowest_of_the_first() -> None:
+    slow = [3 * time for time in FAST]
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): slow})
+    assert ask(tables, claim("order", task="copy", first=("a", "b"), last="c")).estimate == pytest.approx(1.5)
+    assert ask(tables, claim("order", task="copy", first=("a", "b"), last="c")).verdict == "agrees"
+    assert ask(tables, claim("order", task="copy", first=("a", "c"), last="b")).verdict == "contradicts"
+
+
+@pytest.mark.parametrize(
+    ("relapsing", "times", "verdict"),
+    [
+        ({"b": 3}, FAST, "agrees"),
+        ({"a": 3}, FAST, "contradicts"),
+        ({}, FAST, "undecided"),
+        ({"b": 3}, FAST[:4], "undecided"),
+        ({}, UNSOLVED, "not estimable"),
+    ],
+)
+def test_fewer_relapses(relapsing: Mapping[str, int], times: list[int], verdict: str) -> None:
+    tables = records({("copy", "a"): FAST[: len(times)], ("copy", "b"): times}, relapsing=relapsing)
+    found = ask(tables, claim("fewer-relapses", task="copy", base="a", rivals=("b",)))
+    assert found.verdict == verdict, found.sentence
+
+
+def test_generalises_and_degrades_ask_only_solved_runs() -> None:
+    tables = records({("copy", "a"): [*FAST, NEVER]})
+    degrades = ask(tables, claim("degrades", task="copy", model="a", size="40"))
+    assert degrades.verdict == "agrees" and degrades.seeds == 6 and degrades.estimate == 1
+    assert ask(tables, claim("degrades", task="copy", model="a", size="12")).verdict == "contradicts"
+    assert ask(tables, claim("generalises", task="copy", model="a", size="12")).verdict == "agrees"
+    assert ask(tables, claim("generalises", task="copy", model="a", size="40")).verdict == "contradicts"
+    never = records({("copy", "a"): UNSOLVED})
+    assert ask(never, claim("generalises", task="copy", model="a", size="12")).verdict == "not estimable"
+    few = records({("copy", "a"): FAST[:3]})
+    assert ask(few, claim("generalises", task="copy", model="a", size="12")).verdict == "undecided"
+
+
+def test_an_arm_stands_for_each_reading_and_one_without_stands_for_itself() -> None:
+    names = {"ntm-a-cosine": FAST, "ntm-a-dot": TWICE, "lstm": [4 * time for time in FAST]}
+    tables = records({("copy", model): times for model, times in names.items()})
+    asked = claim("speed-ratio", None, task="copy", base="ntm-a", rival="lstm")
+    verdicts = judge(tables, facts(tables, asked))
+    assert [(v.reading, v.estimate) for v in verdicts] == [("cosine", 4.0), ("dot", 2.0)]
+    alone = claim("never-solves", task="copy", model="lstm")
+    assert [v.reading for v in judge(tables, facts(tables, alone))] == [""]
+
+
+def test_another_claim_moves_no_interval() -> None:
+    tables = records({("copy", "a"): WILD, ("copy", "b"): FAST})
+    asked = claim("speed-ratio", 2.0, task="copy", base="a", rival="b")
+    (alone,) = judge(tables, facts(tables, asked))
+    *_, beside = judge(tables, facts(tables, replace(asked, id="suite-C0"), asked))
+    assert alone == beside
+
+
+def test_an_unknown_measure_is_named() -> None:
+    tables = records({("copy", "a"): FAST})
+    with pytest.raises(ValueError, match=r"claim suite-C1: measure 'sppeed'; there are .*speed-ratio"):
+        judge(tables, facts(tables, claim("sppeed", task="copy", model="a")))
+
+
+def test_the_claims_of_collier2018_ask_what_can_be_measured() -> None:
+    assert len({c.id for c in CLAIMS}) == len(CLAIMS)
+    assert {c.measure for c in CLAIMS} <= MEASURES.keys()
+    assert [c.id for c in CLAIMS if c.primary] == [
+        f"collier2018-{n}" for n in ("C1", "C2", "C3", "C4a", "C4b", "C5a", "C5b")
+    ]
+    tables = records({("copy", "ntm-constant-cosine"): FAST})
+    for verdict in judge(tables, facts(tables, *CLAIMS)):
+        assert verdict.verdict == "not run" or verdict.claim.id == "collier2018-C13a"
+
+
+def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE}, status={"copy/a/1": "stale", "copy/a/2": "new"})
+    asked = (
+        replace(claim("speed-ratio", 2.0, task="copy", base="a", rival="b"), primary=True),
+        replace(claim("never-solves", task="copy", model="b"), id="suite-C2"),
+    )
+    known = facts(tables, *asked)
+    verdicts = judge(tables, known)
+    assert tally(verdicts) == "1 is contradicted and 1 is undecided"
+    text = summary(tables, known, verdicts)
+    assert "Claims named in advance as decisive: 1 is undecided." in text and "2.00\N{MULTIPLICATION SIGN}" in text
+    said = progress(tables)
+    assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said
+    assert progress(records({("copy", "a"): FAST})) == ""
+    assert progress(frames()).startswith("Partial report: 0 of 0")
