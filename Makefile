@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, git and pip; everything else is installed into .venv, at the versions of constraints.txt.
 
 .DEFAULT_GOAL := help
-.PHONY: help run mini test style types check clean
+.PHONY: help run mini test style types check faults clean
 
 TIME ?= 15m  # how long `make run` trains before it stops; the next call goes on from there
 JOBS ?= 2    # processes that share the tests
@@ -19,6 +19,7 @@ help:
 	@echo 'make run    train and report Collier & Beel 2018 for 15 minutes, or TIME=8h; run it again to go on'
 	@echo 'make mini   the same design in miniature, to its end, in minutes'
 	@echo 'make test   every check: style, types, and the tests against the installed wheel'
+	@echo 'make faults the slow tests: kills, full disks, hostile files'
 	@echo 'make clean  remove what make made; results stay'
 
 run: .venv/ready
@@ -42,7 +43,11 @@ types: .venv/ready
 # What a user gets: the wheel, installed where Python looks before it looks at the checkout.
 check: build/installed/ready
 	PYTHONPATH=$(CURDIR)/build/installed MEMBENCH_INSTALLED=$(CURDIR)/build/installed OMP_NUM_THREADS=1 \
-	.venv/bin/pytest -n $(strip $(JOBS)) --dist loadfile
+	.venv/bin/pytest -m 'not slow' -n $(strip $(JOBS)) --dist loadfile
+
+# Minutes, not seconds.
+faults: .venv/ready
+	.venv/bin/pytest -m slow
 
 build/installed/ready: .venv/ready $(SOURCES)
 	rm -rf build/lib build/bdist.* build/wheel build/installed
