@@ -153,7 +153,8 @@ class Store:
             "mlflow.source.git.commit": str(provenance.get("commit") or ""),
             "mlflow.note.content": (
                 f"Seed {run.seed} of {experiment.key}: {started.parameters:,} parameters, "
-                f"{started.state_size:,} floats of state, on {provenance.get('device')} ({provenance.get('implementation')})."
+                f"{started.state_size:,} floats of state, on {provenance.get('device')} "
+                f"({provenance.get('implementation')})."
             ),
         }
         made = self.client.create_run(self.experiments[name], start_time=_began(record), tags=tags, run_name=run.key)
