@@ -64,7 +64,7 @@ def report(frames: Frames, facts: SuiteFacts, folder: Path) -> Path:
         "claims": grouped(verdicts),
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
         "pictures": pictures,
-        "tables": {table.name: table for table in shown if len(table.frame)},
+        "tables": {table.name: table if len(table.frame) else None for table in shown},
         "unfinished": unfinished(frames),
         "commits": sorted({commit[:10] for commit in frames.runs["commit"] if commit}),
         "devices": sorted({device for device in frames.runs["device"] if device}),

@@ -106,7 +106,7 @@ def saved(figure: Figure) -> tuple[str, bytes]:
     """The figure as an SVG file's text, transparent, and as a PNG file, on white; equal figures give equal bytes."""
     text, data = io.StringIO(), io.BytesIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    figure.set_layout_engine("none")  # laid out once is enough
+    figure.set_layout_engine(None)  # laid out once is enough
     figure.savefig(data, format="png", dpi=150, facecolor="white", metadata={"Software": None})
     lines = (line.rstrip() for line in text.getvalue().splitlines())
     return re.sub(r"(\d\.\d\d)\d+", r"\1", "\n".join(lines)) + "\n", data.getvalue()  # points need no more digits

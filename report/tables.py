@@ -16,25 +16,25 @@ NONE = "\N{EN DASH}"
 """What stands where there is no number."""
 
 
-def _count(value: float) -> str:
+def as_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _bits(value: float) -> str:
+def as_bits(value: float) -> str:
     return f"{value:.2f}" if value < 99.995 else f"{value:,.0f}"
 
 
-def _percent(value: float) -> str:
+def as_percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def _duration(value: float) -> str:
+def as_duration(value: float) -> str:
     """Seconds as 45 s, 12.3 min or 5.2 h."""
     return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def _steps(value: float) -> str:
-    return "unsolved" if np.isinf(value) else _count(value)
+def as_steps(value: float) -> str:
+    return "unsolved" if np.isinf(value) else as_count(value)
 
 
 class Column(NamedTuple):
@@ -86,6 +86,17 @@ class Table:
         ]
         return "\n".join(lines) + "\n"
 
+    def plain(self) -> str:
+        """The shown columns, aligned, for a terminal."""
+        cells = [[column.heading for column in self.columns.values()], *([t for t, _ in row] for row in self.rows())]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        right = [column.says is not None for column in self.columns.values()]
+        lines = (
+            "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+            for row in cells
+        )
+        return "\n".join(lines)
+
     def markdown(self) -> str:
         """The shown columns, as GitHub draws them."""
 
@@ -115,6 +126,8 @@ def _escaped(text: str) -> str:
 
 def interval_text(low: float, high: float, says: Callable[[float], str]) -> str:
     """Two ends as text; an open end as "or more"."""
+    if np.isinf(high) and low == 0:
+        return "unbounded"
     return f"{says(low)} or more" if np.isinf(high) else f"{says(low)} to {says(high)}"
 
 
@@ -148,7 +161,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
         "paper": Column("Paper"),
         "reading": Column("Reading"),
         "ours": Column("Ours (95 % interval)"),
-        "seeds": Column("Seeds", says=_count),
+        "seeds": Column("Seeds", says=as_count),
         "solved": Column("Runs solved"),
         "verdict": Column("Verdict"),
     }
@@ -191,14 +204,14 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "model": Column("Model"),
         "solved_text": Column("Solved", "runs solved, of those that had their full budget"),
         "fraction_text": Column("95 % interval", "exact (Clopper-Pearson) interval of the solved fraction"),
-        "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", _steps),
-        "early": Column("Quarter by", "steps by which a quarter of the seeds had solved it", _steps),
-        "late": Column("Three quarters by", "steps by which three quarters of the seeds had solved it", _steps),
-        "first": Column("First below", "median of the first evaluation below the bar, held or not", _steps),
-        "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", _steps),
-        "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", _count),
-        "area": Column("Mean wrong bits", "a sequence, averaged over training", _bits),
-        "relapses": Column("Relapses", "mean number of times a solved run rose above one wrong bit again", _bits),
+        "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", as_steps),
+        "early": Column("Quarter by", "steps by which a quarter of the seeds had solved it", as_steps),
+        "late": Column("Three quarters by", "steps by which three quarters of the seeds had solved it", as_steps),
+        "first": Column("First below", "median of the first evaluation below the bar, held or not", as_steps),
+        "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
+        "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", as_count),
+        "area": Column("Mean wrong bits", "a sequence, averaged over training", as_bits),
+        "relapses": Column("Relapses", "mean number of times a solved run rose above one wrong bit again", as_bits),
     }
     note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
     return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
@@ -232,12 +245,12 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
         "size": Column("Size"),
         "trained": Column("Training range"),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
-        "runs": Column("Runs", says=_count),
-        "median": Column("Wrong bits", "a sequence, median over seeds", _bits),
-        "low": Column("Lower quartile", says=_bits),
-        "high": Column("Upper quartile", says=_bits),
-        "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", _percent),
-        "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", _percent),
+        "runs": Column("Runs", says=as_count),
+        "median": Column("Wrong bits", "a sequence, median over seeds", as_bits),
+        "low": Column("Lower quartile", says=as_bits),
+        "high": Column("Upper quartile", says=as_bits),
+        "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", as_percent),
+        "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", as_percent),
     }
     return Table("lengths", "Longer sequences", "", pd.DataFrame(rows, columns=_names(rows, columns)), columns)
 
@@ -264,15 +277,15 @@ def beyond(frames: Frames, facts: SuiteFacts) -> Table:
                     "iqm": estimate.low,
                     "low": low,
                     "high": high,
-                    "interval_text": interval_text(low, high, _percent) if estimate.interval else None,
+                    "interval_text": interval_text(low, high, as_percent) if estimate.interval else None,
                 }
             )
     columns = {
         "model": Column("Model"),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
-        "tasks": Column("Tasks", says=_count),
-        "runs": Column("Runs", says=_count),
-        "iqm": Column("Share wrong", "mean of the middle half of all runs (interquartile mean)", _percent),
+        "tasks": Column("Tasks", says=as_count),
+        "runs": Column("Runs", says=as_count),
+        "iqm": Column("Share wrong", "mean of the middle half of all runs (interquartile mean)", as_percent),
         "interval_text": Column("95 % interval", "bootstrap over seeds, within each task"),
     }
     note = "Sizes longer than any trained on, averaged for each run; 50 % is guessing."
@@ -304,11 +317,11 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
     columns = {
         "task": Column("Task"),
         "model": Column("Model"),
-        "parameters": Column("Parameters", "trainable numbers", _count),
-        "state_size": Column("State", "numbers carried from step to step", _count),
-        "runs": Column("Runs", says=_count),
-        "seconds": Column("Time a run", "median, training and evaluation", _duration),
-        "rate": Column("Sequences a second", "median, trained on", _count),
+        "parameters": Column("Parameters", "trainable numbers", as_count),
+        "state_size": Column("State", "numbers carried from step to step", as_count),
+        "runs": Column("Runs", says=as_count),
+        "seconds": Column("Time a run", "median, training and evaluation", as_duration),
+        "rate": Column("Sequences a second", "median, trained on", as_count),
         "device": Column("Device"),
         "implementation": Column("Implementation"),
     }
@@ -324,12 +337,12 @@ def runs(frames: Frames, outcomes: pd.DataFrame) -> Table:
     columns = {
         "key": Column("Run"),
         "status": Column("Status"),
-        "step": Column("Step", "last reached", _count),
-        "steps": Column("Budget", "steps", _count),
-        "time": Column("Solved at", "step", _steps),
-        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved", _count),
-        "last": Column("Wrong bits", "a sequence, at the last evaluation", _bits),
-        "seconds": Column("Time", says=_duration),
+        "step": Column("Step", "last reached", as_count),
+        "steps": Column("Budget", "steps", as_count),
+        "time": Column("Solved at", "step", as_steps),
+        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved", as_count),
+        "last": Column("Wrong bits", "a sequence, at the last evaluation", as_bits),
+        "seconds": Column("Time", says=as_duration),
         "device": Column("Device"),
         "implementation": Column("Implementation"),
         "message": Column("Message"),
