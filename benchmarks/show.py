@@ -1,5 +1,6 @@
 """A suite in words: its arms, its hyperparameters with their sources, its claims."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def source(sources: Mapping[str, str], name: str) -> str:
     while name:
         if name in sources:
             return sources[name]
-        name = name.rpartition(".")[0] if "." in name else name.rpartition("_")[0]
+        name = re.sub(r"[._]?[^._]*$", "", name)
     return ""
 
 
@@ -57,14 +58,14 @@ def described(suite: Suite) -> dict[str, Any]:
 
 
 def lines(suite: Suite) -> Iterator[str]:
-    """The same for people: what all arms share, what those of one kind share, and what each has of its own."""
+    """The same for people: what all arms of a kind share, then what each has of its own."""
     yield f"{suite.name}: {suite.title}"
     if suite.paper:
         yield suite.paper
     yield f"seeds {', '.join(map(str, suite.seeds))}  {source(suite.sources, 'seeds')}".rstrip()
     yield f"solved below {suite.solved} wrong bits a sequence  {source(suite.sources, 'solved')}".rstrip()
     for part in ("task", "training", "model"):
-        arms = {_name(e, part): flatten(plain(getattr(e, part)), part) for e in suite.experiments}
+        arms = {_name(suite, e, part): flatten(plain(getattr(e, part)), part) for e in suite.experiments}
         for kind in dict.fromkeys(values[part] for values in arms.values()):
             of_kind = {name: values for name, values in arms.items() if values[part] == kind}
             first = next(iter(of_kind.values()))
@@ -84,11 +85,20 @@ def lines(suite: Suite) -> Iterator[str]:
             yield f"  {claim.id}{'*' if claim.primary else ''}: {claim.text}{number}  ({claim.source})"
 
 
-def _name(experiment: Experiment, part: str) -> str:
-    return experiment.model_name if part == "model" else experiment.task_name if part == "task" else experiment.key
+def _name(suite: Suite, experiment: Experiment, part: str) -> str:
+    """What a part belongs to: a task or model; a training to its task, if all of the task's arms share it."""
+    if part == "model":
+        return experiment.model_name
+    alike = {e.training for e in suite.experiments if e.task_name == experiment.task_name}
+    return experiment.task_name if part == "task" or len(alike) == 1 else experiment.key
 
 
 def _rows(suite: Suite, values: Mapping[str, str]) -> Iterator[str]:
-    width = max((len(name) for name in values), default=0)
+    """A value a line; a source stands where it begins to hold."""
+    names = max((len(name) for name in values), default=0)
+    longest = max((len(value) for value in values.values()), default=0)
+    above = ""
     for name, value in values.items():
-        yield f"  {name.ljust(width)}  {value.ljust(24)}  {source(suite.sources, name)}".rstrip()
+        here = source(suite.sources, name)
+        yield f"  {name.ljust(names)}  {value.ljust(longest)}  {here if here != above else ''}".rstrip()
+        above = here
