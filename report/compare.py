@@ -13,7 +13,7 @@ import pandas as pd
 
 from . import statistics
 from .frames import Frames, SuiteFacts
-from .tables import Column, Table, as_percent, as_steps, interval_text
+from .table import Column, Table, as_percent, as_steps, interval_text
 from .verdict import ENOUGH, short
 
 

@@ -4,62 +4,21 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 ``ntm-constant-dot`` are drawn alike, in panels side by side.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from . import statistics
-from .frames import Frames, SuiteFacts, TrainedOn
-from .style import INK, MUTED, SHADE, Pen, canvas, pens
-from .verdict import Verdict, said
+from .frames import Frames, SuiteFacts
+from .panels import HEIGHT, WIDTH, Plan, bar, legend, ratios, shade, sizes, symlog, thousands
+from .style import MUTED, canvas
 
-WIDTH, HEIGHT = 3.7, 2.7
-"""Inches a panel."""
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
-
-
-class Plan:
-    """What is common to the figures of a suite: panels, arms, and their pens."""
-
-    def __init__(self, frames: Frames, facts: SuiteFacts) -> None:
-        runs = frames.runs.drop_duplicates("model")
-        self.reading = dict(zip(runs["model"], runs["reading"], strict=True))
-        self.readings = [reading for reading in dict.fromkeys(self.reading.values()) if reading] or [""]
-        self.models = [model for model in facts.models if model in self.reading]
-        self.pens = pens(list(dict.fromkeys(self.arm(model) for model in facts.models)))
-
-    def arm(self, model: str) -> str:
-        """The model without its reading, as labelled."""
-        return model.removesuffix(f"-{self.reading.get(model, '')}")
-
-    def panel(self, reading: str) -> list[str]:
-        """The models in a reading's panel: its own, and those that have no reading."""
-        return [model for model in self.models if self.reading[model] in (reading, "")]
-
-    def grid(self, models: Sequence[str]) -> list[list[str | None]]:
-        """Models in rows: an arm's readings side by side; those that have none fill the rows below."""
-        columns = len(self.readings) if self.readings != [""] else min(2, len(models))
-        rows: dict[str, list[str | None]] = {}
-        for model in models:
-            if self.reading[model]:
-                row = rows.setdefault(self.arm(model), [None] * columns)
-                row[self.readings.index(self.reading[model])] = model
-        single: list[str | None] = [model for model in models if not self.reading[model]]
-        single += [None] * (-len(single) % columns)
-        return [*rows.values(), *(single[i : i + columns] for i in range(0, len(single), columns))]
-
-    def panels(self, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, list[tuple[str, Pen]]]]:
-        """Each panel with its reading and its models with their pens."""
-        for ax, reading in zip(axes, self.readings, strict=True):
-            ax.set_title(f"{reading} reading" if reading else "")
-            yield ax, reading, [(model, self.pens[self.arm(model)]) for model in self.panel(reading)]
 
 
 def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
@@ -76,7 +35,8 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         seeds = complete.loc[complete["model"] == name, "seed"]
         curves[name] = statistics.median_curve(part[part["seed"].isin(seeds)])
     cells = plan.grid([name for name in plan.models if name in parts])
-    figure, axes = canvas(len(cells), len(cells[0]), 2 * WIDTH / max(2, len(cells[0])), 1.45, sharex=True, sharey=True)
+    width, height = 2 * WIDTH / max(2, len(cells[0])), 1.45 if len(cells) > 1 else HEIGHT
+    figure, axes = canvas(len(cells), len(cells[0]), width, height, sharex=True, sharey=True)
     for ax, model in zip(axes.flat, (model for row in cells for model in row), strict=True):
         if model is None:
             ax.remove()
@@ -93,11 +53,11 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         ax.plot(curve["step"], curve["median"], color=pen.colour)
         mine = complete.loc[complete["model"] == model, "time"]
         ax.set_title(f"{model}: {np.isfinite(mine).sum()} of {len(mine)} solved")
-        _bar(ax, facts.solved)
-        _thousands(ax)
+        bar(ax, facts.solved)
+        thousands(ax)
         ax.set_xlabel("")
     for ax in figure.axes:
-        _symlog(ax, facts.solved)
+        symlog(ax, facts.solved)
         ax.label_outer()
     figure.supxlabel("training steps (thousands)", fontsize=9)
     figure.supylabel("wrong bits a sequence", fontsize=9)
@@ -128,49 +88,69 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
         ax.set_ylim(-0.02, 1.02)
         ax.set_xlim(0, budget)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        _thousands(ax)
+        thousands(ax)
     axes[0, 0].set_ylabel("seeds solved")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
 def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
-    """Wrong bits against the length of the sequence: rows the best and the final weights, columns the readings."""
+    """Wrong bits against the length of the sequence, best and final weights under each reading.
+
+    Where no size inside the training range was tested, the level of the evaluation set stands for all of them.
+    """
     points = frames.generalisation[frames.generalisation["task"] == task]
     if points.empty:
         return None
     plan = Plan(frames, facts)
-    rows = [weights for weights in ("best", "final") if (points["weights"] == weights).any()]
-    figure, axes = canvas(len(rows), len(plan.readings), WIDTH, HEIGHT, sharex=True, sharey=True)
+    shown = [weights for weights in ("best", "final") if (points["weights"] == weights).any()]
+    cells = [(weights, reading) for weights in shown for reading in plan.readings]
+    rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
+    figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
     ticks = points.drop_duplicates("size").sort_values("steps")
-    for row, weights in zip(axes, rows, strict=True):
-        for ax, reading, models in plan.panels(row):
-            ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
-            _trained(ax, facts.trained.get(task))
-            for i, (model, pen) in enumerate(models):
-                mine = points[(points["model"] == model) & (points["weights"] == weights)]
-                if mine.empty:
-                    continue
-                grouped = mine.groupby("steps")["errors"]
-                low, middle, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
-                aside = (i - (len(models) - 1) / 2) * 0.006 * np.ptp(ticks["steps"])
-                ax.errorbar(
-                    middle.index.to_numpy(float) + aside,
-                    middle,
-                    yerr=[middle - low, high - middle],
-                    color=pen.colour,
-                    linestyle=pen.dashes,
-                    marker=pen.marker,
-                    elinewidth=0.8,
-                    label=plan.arm(model),
-                )
-            _symlog(ax, facts.solved)
-            _sizes(ax, list(ticks["steps"]), list(ticks["size"]))
-        row[0].set_ylabel("wrong bits a sequence")
-    for ax in axes[-1]:
+    trained = facts.trained.get(task)
+    levels = _levels(frames, points) if trained is not None and not points["trained"].any() else {}
+    for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
+        ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
+        shade(ax, trained)
+        models = plan.panel(reading)
+        for i, model in enumerate(models):
+            pen = plan.pens[plan.arm(model)]
+            mine = points[(points["model"] == model) & (points["weights"] == weights)]
+            if mine.empty:
+                continue
+            grouped = mine.groupby("steps")["errors"]
+            low, middle, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
+            aside = (i - (len(models) - 1) / 2) * 0.006 * np.ptp(ticks["steps"])
+            ax.errorbar(
+                middle.index.to_numpy(float) + aside,
+                middle,
+                yerr=[middle - low, high - middle],
+                color=pen.colour,
+                linestyle=pen.dashes,
+                marker=pen.marker,
+                elinewidth=0.8,
+                label=plan.arm(model),
+            )
+            if trained is not None and (model, weights) in levels:
+                ax.plot(trained.steps, [levels[model, weights]] * 2, color=pen.colour, linestyle=pen.dashes)
+        symlog(ax, facts.solved)
+        sizes(ax, list(ticks["steps"]), list(ticks["size"]))
         ax.set_xlabel("size of the sequence")
-    _legend(figure, axes)
+        ax.set_ylabel("wrong bits a sequence")
+        ax.label_outer()
+    legend(figure, axes)
     return figure
+
+
+def _levels(frames: Frames, points: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Median wrong bits on the evaluation set of the runs that were tested, by model and weights."""
+    tested = points[["task", "model", "seed"]].drop_duplicates()
+    errors = frames.evaluations.merge(tested).sort_values("step").groupby(["model", "seed"])["errors"]
+    levels: dict[tuple[str, str], float] = {}
+    for weights, runs in (("best", errors.min()), ("final", errors.last())):
+        levels |= {(str(model), weights): float(level) for model, level in runs.groupby(level=0).median().items()}
+    return levels
 
 
 def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
@@ -182,7 +162,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
     models = [model for model in facts.models if (points["model"] == model).any()]
     points = points.assign(share=points["errors"] / points["bits"])
     widths = [points.loc[points["task"] == task, "size"].nunique() for task in tasks]
-    figure = Figure(figsize=(1.6 + 0.55 * sum(widths), 0.9 + 0.3 * len(models)), layout="constrained")
+    figure = Figure(figsize=(1.6 + 0.55 * sum(widths), max(2.2, 0.9 + 0.3 * len(models))), layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)[0]
     for ax, task in zip(axes, tasks, strict=True):
         mine = points[points["task"] == task]
@@ -249,64 +229,9 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
         ax.set_xlabel("minutes a run")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     for ax in axes[0]:
-        _ratios(ax)
+        ratios(ax)
     axes[0, 0].set_ylabel("mean steps to solve (thousands)")
-    _legend(figure, axes)
-    return figure
-
-
-def forest(verdicts: Sequence[Verdict]) -> Figure | None:
-    """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow."""
-    drawn = [v for v in verdicts if v.unit == "ratio" and v.estimate is not None]
-    if not drawn:
-        return None
-    ids = list(dict.fromkeys(v.claim.id for v in drawn))
-    readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
-    looks = pens([*readings])
-    figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.36 * len(ids))
-    ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
-    ends += [v.estimate for v in drawn if v.estimate] + [1.0]
-    left, right = min(ends) / 1.3, max(ends) * 1.5
-    for v in drawn:
-        among = [r for r in readings if any(w.reading == r and w.claim.id == v.claim.id for w in drawn)]
-        y = ids.index(v.claim.id) + 0.22 * (among.index(v.reading) - (len(among) - 1) / 2) * 2 / max(1, len(among) - 1)
-        pen = looks[v.reading]
-        if v.interval is not None:
-            low, high = max(v.interval.low, left), min(v.interval.high, right)
-            ax.plot([low, high], [y, y], color=pen.colour, linewidth=1.4, solid_capstyle="butt")
-            if np.isinf(v.interval.high):
-                ax.plot(high, y, marker=">", color=pen.colour, markersize=5, clip_on=False)
-            if v.interval.low < left:
-                ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
-        ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markersize=6, linestyle="")
-    for place, name in enumerate(ids):
-        paper = next(v.claim.paper for v in drawn if v.claim.id == name)
-        for number in paper if isinstance(paper, tuple) else () if paper is None else (paper,):
-            ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
-        if paper is not None:
-            ax.annotate(
-                said(paper), (1.03, place), xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5
-            )
-    for reading in readings:
-        pen = looks[reading]
-        ax.plot(
-            [],
-            [],
-            color=pen.colour,
-            marker=pen.marker,
-            linewidth=1.4,
-            label=f"ours, {reading} reading" if reading else "ours",
-        )
-    ax.plot([], [], marker="D", color=INK, markerfacecolor="none", linestyle="", label="the paper's number")
-    ax.axvline(1, color=MUTED, linewidth=0.9)
-    ax.set_xscale("log")
-    ax.set_xlim(left, right)
-    _ratios(ax)
-    ax.set_yticks(range(len(ids)), [name.rpartition("-")[2] for name in ids])
-    ax.set_ylim(len(ids) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
-    ax.set_xlabel("times as fast (1: no difference)")
-    _legend(figure, [[ax]])
+    legend(figure, axes)
     return figure
 
 
@@ -352,66 +277,3 @@ def factorial(facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure | 
     ax.tick_params(length=0, rotation=0)
     ax.grid(False)
     return figure
-
-
-def _bar(ax: Axes, solved: float) -> None:
-    ax.axhline(solved, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
-
-
-def _symlog(ax: Axes, solved: float) -> None:
-    """Logarithmic above the bar, linear from the bar to zero, so that zero has a place."""
-    ax.set_yscale("symlog", linthresh=solved, linscale=0.6)
-    top = max(ax.get_ylim()[1], 2 * solved)
-    ax.set_ylim(0, top)
-    decades = [10.0**k for k in range(int(np.ceil(np.log10(solved))), 7) if 10.0**k <= top]
-    ax.set_yticks([0, *decades])
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _ratios(ax: Axes) -> None:
-    """Plain ticks on a logarithmic axis, at 1, 2 and 5 times powers of ten."""
-    low, high = ax.get_xlim()
-    ax.set_xticks([n * 10.0**k for k in range(-3, 6) for n in (1, 2, 5) if low <= n * 10.0**k <= high])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_locator(NullLocator())
-
-
-def _thousands(ax: Axes) -> None:
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
-    ax.set_xlabel("training steps (thousands)")
-    ax.set_xlim(left=0)
-
-
-def _trained(ax: Axes, trained: TrainedOn | None) -> None:
-    if trained is not None:
-        ax.axvspan(*trained.steps, color=SHADE, linewidth=0, zorder=0)
-        ax.annotate(
-            "trained on", (np.mean(trained.steps), 0.97), xycoords=("data", "axes fraction"), ha="center", va="top",
-            fontsize=8, color=MUTED,
-        )  # fmt: skip
-
-
-def _sizes(ax: Axes, steps: list[float], sizes: list[str]) -> None:
-    """Ticks at the sizes; those that would overlap share one."""
-    gap = 0.06 * max(np.ptp([*steps, ax.get_xlim()[0]]), 1)
-    groups: list[tuple[list[float], list[str]]] = []
-    for step, size in zip(steps, sizes, strict=True):
-        if groups and step - groups[-1][0][-1] < gap:
-            groups[-1][0].append(step)
-            groups[-1][1].append(size)
-        else:
-            groups.append(([step], [size]))
-    ax.set_xticks([float(np.mean(at)) for at, _ in groups], ["\n".join(names) for _, names in groups])
-
-
-def _legend(figure: Figure, axes: Any) -> None:
-    """One legend under the panels, in the order of first appearance."""
-    entries: dict[str, Any] = {}
-    for ax in np.ravel(axes):
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    if entries:
-        widest = 0.55 + 0.075 * max(map(len, entries))  # inches of an entry: handle, gap and letters
-        columns = max(1, int(figure.get_figwidth() // widest))
-        figure.legend(entries.values(), entries, loc="outside lower left", ncols=min(columns, len(entries)))

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from . import figures, statistics, style, tables
 from .claims import judge
+from .forest import forest
 from .frames import COMPLETE, Frames, SuiteFacts
 from .summary import progress, summary
-from .tables import Table
 from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
@@ -130,7 +130,7 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             """Ours with its 95 % interval under each reading; hollow, and at the right as a number, the paper's. An
             arrow: the interval goes on, because too many runs of one side were not solved within their budget.
             Vertical line: no difference.""",
-            lambda: figures.forest(verdicts),
+            lambda: forest(verdicts),
         )
         for task in tasks:
             n = seeds_said(outcomes[outcomes["task"] == task])
@@ -156,8 +156,9 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 f"lengths-{task}",
                 f"Longer sequences: {task}",
                 f"""Wrong bits a sequence against the size of the sequence, as far along as it has time steps; shaded:
-                what it was trained on{trained}. Points: median over the seeds; whiskers: their middle half. Best
-                weights are those of the lowest evaluation error, final ones those after the last step. {n}""",
+                what it was trained on{trained}, where lines without points are the evaluation set. Points: median over
+                the seeds; whiskers: their middle half. Best weights are those of the lowest evaluation error, final
+                ones those after the last step. {n}""",
                 lambda task=task: figures.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(
@@ -178,7 +179,7 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             "cost",
             "Cost against speed of learning",
             f"""The time a run takes (median) against the mean steps to solve the task, an unsolved run counting with
-            its whole budget: lower left is better. Hollow: the second reading. {seeds_said(outcomes)}""",
+            its whole budget: lower left is better. {seeds_said(outcomes)}""",
             lambda: figures.cost(frames, facts, outcomes),
         )
     return pictures
@@ -231,6 +232,3 @@ def _write(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-__all__ = ["Table", "draw", "front", "report"]

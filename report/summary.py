@@ -30,7 +30,7 @@ def progress(frames: Frames) -> str:
     names = {"new": "not started", "running": "running", "interrupted": "interrupted", "failed": "failed"}
     rest = [f"{counts[status]:,} {name}" for status, name in names.items() if counts[status]]
     if counts["stale"]:
-        rest.append(f"{counts['stale']:,} stale (of other settings than the suite's, left out)")
+        rest.append(f"{counts['stale']:,} stale")
     of = f"{complete:,} of {planned:,} runs {'has' if complete == 1 else 'have'} had the full budget"
     return f"Partial report: {of}{f' ({listed(rest)})' if rest else ''}."
 
@@ -38,7 +38,8 @@ def progress(frames: Frames) -> str:
 def tally(verdicts: Sequence[Verdict]) -> str:
     """Verdicts counted, in words."""
     counts = Counter(v.verdict for v in verdicts)
-    return listed([f"{counts[kind]} {SAID[kind][counts[kind] > 1]}" for kind in VERDICTS if counts[kind]])
+    every = "all " if len(counts) == 1 < len(verdicts) else ""
+    return listed([f"{every}{counts[kind]} {SAID[kind][counts[kind] > 1]}" for kind in VERDICTS if counts[kind]])
 
 
 def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
@@ -66,12 +67,12 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
         if asked:
             sentences.append(f"{kind if primary else 'All claims'}: {under(asked, tally)}.")
     sentences.append(
-        f"Behind this are {complete:,} complete runs of {_some(len(facts.models), 'model')} on "
-        f"{_some(len(facts.tasks), 'task')} ({_some(len(facts.seeds), 'seed')} planned); "
+        f"Behind this: {_some(complete, 'run')} with the full budget, of {_some(len(facts.models), 'model')} on "
+        f"{_some(len(facts.tasks), 'task')} with {_some(len(facts.seeds), 'seed')} planned; "
         f"{counts['diverged'] or 'none'} of them diverged."
     )
     return " ".join(sentences)
 
 
 def _some(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,8 +1,7 @@
-"""The tables of a report: raw numbers for CSV, the same numbers in words' clothing for pages and LaTeX."""
+"""The tables of a report, each a function of frames."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,125 +9,8 @@ import pandas as pd
 from . import statistics
 from .frames import COMPLETE, Frames, SuiteFacts
 from .statistics import Estimate
+from .table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
 from .verdict import Verdict, said
-
-NONE = "\N{EN DASH}"
-"""What stands where there is no number."""
-
-
-def as_count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def as_bits(value: float) -> str:
-    return f"{value:.2f}" if value < 99.995 else f"{value:,.0f}"
-
-
-def as_percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def as_duration(value: float) -> str:
-    """Seconds as 45 s, 12.3 min or 5.2 h."""
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
-
-
-def as_steps(value: float) -> str:
-    return "unsolved" if np.isinf(value) else as_count(value)
-
-
-class Column(NamedTuple):
-    """A column: its heading, what it means, and how its numbers are said (None: text as it is)."""
-
-    heading: str
-    meaning: str = ""
-    says: Callable[[Any], str] | None = None
-
-    def text(self, value: Any) -> str:
-        """A cell as text."""
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return NONE
-        return str(value) if self.says is None else self.says(value)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: ``frame`` has the raw numbers, ``columns`` says which of them are shown, and how."""
-
-    name: str
-    title: str
-    note: str
-    frame: pd.DataFrame
-    columns: Mapping[str, Column]
-
-    def rows(self) -> list[list[tuple[str, Any]]]:
-        """For each row the shown cells: their text, and the raw value that sorts them."""
-        return [
-            [(column.text(row[name]), row[name]) for name, column in self.columns.items()]
-            for row in self.frame.to_dict("records")
-        ]
-
-    def csv(self) -> str:
-        """All columns, raw; unsolved times are ``inf``."""
-        return str(self.frame.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
-
-    def latex(self) -> str:
-        """The shown columns, for ``\\input`` in a paper that loads booktabs."""
-        align = "".join("l" if column.says is None else "r" for column in self.columns.values())
-        lines = [
-            f"\\begin{{tabular}}{{{align}}}",
-            "\\toprule",
-            " & ".join(_escaped(column.heading) for column in self.columns.values()) + r" \\",
-            "\\midrule",
-            *(" & ".join(_escaped(text) for text, _ in row) + r" \\" for row in self.rows()),
-            "\\bottomrule",
-            "\\end{tabular}",
-        ]
-        return "\n".join(lines) + "\n"
-
-    def plain(self) -> str:
-        """The shown columns, aligned, for a terminal."""
-        cells = [[column.heading for column in self.columns.values()], *([t for t, _ in row] for row in self.rows())]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        right = [column.says is not None for column in self.columns.values()]
-        lines = (
-            "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
-            for row in cells
-        )
-        return "\n".join(lines)
-
-    def markdown(self) -> str:
-        """The shown columns, as GitHub draws them."""
-
-        def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-        rule = ["---" if column.says is None else "---:" for column in self.columns.values()]
-        head = [column.heading for column in self.columns.values()]
-        return "\n".join([line(head), line(rule), *(line([text for text, _ in row]) for row in self.rows())])
-
-
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    NONE: "--",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
-    "\N{MINUS SIGN}": "$-$",
-}
-
-
-def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in text)
-
-
-def interval_text(low: float, high: float, says: Callable[[float], str]) -> str:
-    """Two ends as text; an open end as "or more"."""
-    if np.isinf(high) and low == 0:
-        return "unbounded"
-    return f"{says(low)} or more" if np.isinf(high) else f"{says(low)} to {says(high)}"
 
 
 def claims(verdicts: Sequence[Verdict]) -> Table:
