@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from . import statistics
-from .frames import Frames, SuiteFacts
-from .panels import HEIGHT, WIDTH, Plan, bar, legend, ratios, shade, sizes, symlog, thousands
-from .style import MUTED, canvas
+from .frames import Frames, SuiteFacts, TrainedOn
+from .panels import HEIGHT, WIDTH, Plan, bar, legend, ratios, symlog, thousands
+from .style import MUTED, SHADE, canvas
 
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
@@ -95,35 +95,36 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
 
 
 def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
-    """Wrong bits against the length of the sequence, best and final weights under each reading.
+    """Wrong bits against the size of the sequence, evenly spaced, for best and final weights under each reading.
 
-    Where no size inside the training range was tested, the level of the evaluation set stands for all of them.
+    Where no size inside the training range was tested, the evaluation set stands for all of them.
     """
     points = frames.generalisation[frames.generalisation["task"] == task]
     if points.empty:
         return None
+    if task in facts.trained and not points["trained"].any():
+        points = pd.concat([_evaluated(frames, points, facts.trained[task]), points])
     plan = Plan(frames, facts)
     shown = [weights for weights in ("best", "final") if (points["weights"] == weights).any()]
     cells = [(weights, reading) for weights in shown for reading in plan.readings]
     rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
     figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
-    ticks = points.drop_duplicates("size").sort_values("steps")
-    trained = facts.trained.get(task)
-    levels = _levels(frames, points) if trained is not None and not points["trained"].any() else {}
+    sizes = points.drop_duplicates("size").sort_values("steps", kind="stable")
+    place = {size: i for i, size in enumerate(sizes["size"])}
     for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
         ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
-        shade(ax, trained)
+        inside = int(sizes["trained"].sum())
+        ax.axvspan(-0.5, inside - 0.5, color=SHADE, linewidth=0, zorder=0)
         models = plan.panel(reading)
         for i, model in enumerate(models):
             pen = plan.pens[plan.arm(model)]
             mine = points[(points["model"] == model) & (points["weights"] == weights)]
             if mine.empty:
                 continue
-            grouped = mine.groupby("steps")["errors"]
+            grouped = mine["errors"].groupby(mine["size"].map(place))
             low, middle, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
-            aside = (i - (len(models) - 1) / 2) * 0.006 * np.ptp(ticks["steps"])
             ax.errorbar(
-                middle.index.to_numpy(float) + aside,
+                middle.index.to_numpy(float) + 0.3 * ((i + 0.5) / len(models) - 0.5),
                 middle,
                 yerr=[middle - low, high - middle],
                 color=pen.colour,
@@ -132,10 +133,9 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
                 elinewidth=0.8,
                 label=plan.arm(model),
             )
-            if trained is not None and (model, weights) in levels:
-                ax.plot(trained.steps, [levels[model, weights]] * 2, color=pen.colour, linestyle=pen.dashes)
         symlog(ax, facts.solved)
-        sizes(ax, list(ticks["steps"]), list(ticks["size"]))
+        ax.set_xticks(range(len(place)), list(place))
+        ax.set_xlim(-0.5, len(place) - 0.5)
         ax.set_xlabel("size of the sequence")
         ax.set_ylabel("wrong bits a sequence")
         ax.label_outer()
@@ -143,14 +143,15 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
     return figure
 
 
-def _levels(frames: Frames, points: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Median wrong bits on the evaluation set of the runs that were tested, by model and weights."""
+def _evaluated(frames: Frames, points: pd.DataFrame, trained: TrainedOn) -> pd.DataFrame:
+    """Wrong bits on the evaluation set of the runs that were tested, as points of the whole training range."""
     tested = points[["task", "model", "seed"]].drop_duplicates()
-    errors = frames.evaluations.merge(tested).sort_values("step").groupby(["model", "seed"])["errors"]
-    levels: dict[tuple[str, str], float] = {}
-    for weights, runs in (("best", errors.min()), ("final", errors.last())):
-        levels |= {(str(model), weights): float(level) for model, level in runs.groupby(level=0).median().items()}
-    return levels
+    runs = frames.evaluations.merge(tested).sort_values("step").groupby(["model", "seed"])["errors"]
+    parts = [
+        errors.reset_index().assign(weights=weights)
+        for weights, errors in (("best", runs.min()), ("final", runs.last()))
+    ]
+    return pd.concat(parts).assign(size=trained.sizes, steps=trained.steps[1], trained=True)
 
 
 def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from .frames import Frames, SuiteFacts, TrainedOn
-from .style import MUTED, SHADE, Pen, pens
+from .frames import Frames, SuiteFacts
+from .style import MUTED, Pen, pens
 
 WIDTH, HEIGHT = 3.7, 2.7
 """Inches a panel."""
@@ -79,28 +79,6 @@ def thousands(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     ax.set_xlabel("training steps (thousands)")
     ax.set_xlim(left=0)
-
-
-def shade(ax: Axes, trained: TrainedOn | None) -> None:
-    if trained is not None:
-        ax.axvspan(*trained.steps, color=SHADE, linewidth=0, zorder=0)
-        ax.annotate(
-            "trained on", (np.mean(trained.steps), 0.97), xycoords=("data", "axes fraction"), ha="center", va="top",
-            fontsize=8, color=MUTED,
-        )  # fmt: skip
-
-
-def sizes(ax: Axes, steps: list[float], sizes: list[str]) -> None:
-    """Ticks at the sizes; those that would overlap share one."""
-    gap = 0.06 * max(np.ptp([*steps, ax.get_xlim()[0]]), 1)
-    groups: list[tuple[list[float], list[str]]] = []
-    for step, size in zip(steps, sizes, strict=True):
-        if groups and step - groups[-1][0][-1] < gap:
-            groups[-1][0].append(step)
-            groups[-1][1].append(size)
-        else:
-            groups.append(([step], [size]))
-    ax.set_xticks([float(np.mean(at)) for at, _ in groups], ["\n".join(names) for _, names in groups])
 
 
 def legend(figure: Figure, axes: Any) -> None:

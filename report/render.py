@@ -150,15 +150,15 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 lambda task=task: figures.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )
         for task in tasks:
-            n = seeds_said(frames.generalisation[frames.generalisation["task"] == task])
+            points = frames.generalisation[frames.generalisation["task"] == task]
+            n, on = seeds_said(points), "" if points["trained"].any() else ", by the evaluation set"
             trained = f" ({facts.trained[task].sizes})" if task in facts.trained else ""
             add(
                 f"lengths-{task}",
                 f"Longer sequences: {task}",
-                f"""Wrong bits a sequence against the size of the sequence, as far along as it has time steps; shaded:
-                what it was trained on{trained}, where lines without points are the evaluation set. Points: median over
-                the seeds; whiskers: their middle half. Best weights are those of the lowest evaluation error, final
-                ones those after the last step. {n}""",
+                f"""Wrong bits a sequence for sizes in the order of their length; shaded: what it was trained
+                on{trained}{on}. Points: median over the seeds; whiskers: their middle half. Best weights are those of
+                the lowest evaluation error, final ones those after the last step. {n}""",
                 lambda task=task: figures.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(
@@ -216,6 +216,13 @@ def unfinished(frames: Frames) -> list[tuple[str, list[str]]]:
     ]
 
 
+def sortable(value: Any) -> str:
+    """A cell's value as a script reads numbers: unsolved is infinite, unknown is empty and comes last."""
+    if value is None or value != value:
+        return ""
+    return "Infinity" if value == float("inf") else str(value)
+
+
 def _template(name: str, values: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -224,7 +231,7 @@ def _template(name: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["mark"] = MARKS.__getitem__
+    environment.filters |= {"mark": MARKS.__getitem__, "sortable": sortable}
     return environment.get_template(name).render(values)
 
 

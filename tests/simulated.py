@@ -5,6 +5,7 @@ anything.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,19 @@ def facts(seeds: int = 10, **others: Any) -> SuiteFacts:
     return SuiteFacts(**values | others)
 
 
-def simulate(seeds: int = 10, partial: bool = False, every: int = EVERY) -> Frames:
-    """Records of all arms: with ``partial``, some runs are missing, interrupted, failed, diverged or stale."""
+def simulate(
+    seeds: int = 10,
+    partial: bool = False,
+    every: int = EVERY,
+    tasks: Sequence[str] = tuple(CHANCE),
+    models: Sequence[str] = tuple(ARMS),
+) -> Frames:
+    """Records of these arms: with ``partial``, some runs are missing, interrupted, failed, diverged or stale."""
     runs, evaluations, generalisation = [], [], []
     for seed in range(1, seeds + 1):
-        for task in CHANCE:
-            for model, (parameters, state, odds) in ARMS.items():
+        for task in tasks:
+            for model in models:
+                parameters, state, odds = ARMS[model]
                 generator = np.random.default_rng([seed, sorted(CHANCE).index(task), list(ARMS).index(model)])
                 status, last = _status(generator, partial and seed > seeds // 2)
                 arm = {"task": task, "model": model, "reading": reading_of(model), "seed": seed}

@@ -1,0 +1,221 @@
+"""The pages: well-formed, escaped, without network, equal bytes for equal records, and right for every odd record."""
+
+import csv
+import io
+import json
+import re
+import runpy
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from membench.report import figures, render, statistics, style
+from membench.report.compare import compare_models, compare_results
+from membench.report.frames import Frames, frames
+
+SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
+MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
+HOSTILE = '<script>alert("&")</script>'
+
+
+def simulate(seeds: int = 2, **others: Any) -> Frames:
+    return SIMULATED["simulate"](seeds, **{"every": 2000, "tasks": ("copy",), "models": MODELS} | others)  # type: ignore[no-any-return]
+
+
+def facts(seeds: int = 2, **others: Any) -> Any:
+    return SIMULATED["facts"](seeds, **{"tasks": ("copy",), "models": MODELS} | others)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of records and a suite that try to break out of the page."""
+    tables = simulate(partial=True)
+    tables = tables._replace(runs=tables.runs.assign(message=HOSTILE, device=HOSTILE))
+    folder = tmp_path_factory.mktemp("results") / "hostile"
+    render.report(tables, facts(title=HOSTILE, paper=HOSTILE, notes=HOSTILE), folder)
+    return folder
+
+
+def parsed(page: str) -> ElementTree.Element:
+    """The page as XML, which it is as well: every tag closed, every attribute quoted, every & escaped."""
+    return ElementTree.fromstring(page)
+
+
+def test_the_page_is_well_formed_and_its_ids_are_unique(hostile: Path) -> None:
+    root = parsed((hostile / "report.html").read_text())
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    targets = [e.attrib["href"] for e in root.iter("a") if e.attrib["href"].startswith("#")]
+    assert {target[1:] for target in targets} <= set(ids)
+
+
+def test_what_records_and_suites_say_is_escaped(hostile: Path) -> None:
+    page = (hostile / "report.html").read_text()
+    assert "alert(" in page and HOSTILE not in page
+    root = parsed(page)
+    assert len(list(root.iter("script"))) == 1
+    assert next(root.iter("h1")).text == HOSTILE
+
+
+def test_the_page_asks_nothing_of_the_network(hostile: Path) -> None:
+    page = (hostile / "report.html").read_text()
+    for element in parsed(page).iter():
+        for name, value in element.attrib.items():
+            if name.rpartition("}")[2] in ("href", "src", "srcset", "action", "data"):
+                assert re.match(r"#|data:|tables/|figures/|claims\.json$|\.\./index\.html$", value), value
+    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest|<link(?! rel=\"icon\")", page)
+    assert "default-src 'none'" in page
+
+
+def test_links_lead_to_files(hostile: Path) -> None:
+    for link in re.findall(r'href="((?:tables|figures)/[^"]+|claims\.json)"', (hostile / "report.html").read_text()):
+        assert (hostile / link).is_file(), link
+
+
+def test_equal_records_give_equal_bytes(hostile: Path, tmp_path: Path) -> None:
+    tables = simulate(partial=True)
+    tables = tables._replace(runs=tables.runs.assign(message=HOSTILE, device=HOSTILE))
+    render.report(tables, facts(title=HOSTILE, paper=HOSTILE, notes=HOSTILE), tmp_path / "hostile")
+    written = {path.relative_to(hostile) for path in hostile.rglob("*") if path.is_file()}
+    assert written == {
+        path.relative_to(tmp_path / "hostile") for path in (tmp_path / "hostile").rglob("*") if path.is_file()
+    }
+    for path in written:
+        assert (hostile / path).read_bytes() == (tmp_path / "hostile" / path).read_bytes(), path
+
+
+def test_a_partial_report_says_so_in_its_first_line(hostile: Path) -> None:
+    assert (hostile / "report.md").read_text().splitlines()[0].startswith("**Partial report: ")
+    body = parsed((hostile / "report.html").read_text()).find("body")
+    assert body is not None and (body[0].text or "").startswith("Partial report: ")
+    assert json.loads((hostile / "claims.json").read_text())["partial"] is True
+
+
+def test_claims_json_has_no_number_that_json_lacks(hostile: Path) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    document = json.loads((hostile / "claims.json").read_text(), parse_constant=refuse)
+    assert {v["id"] for v in document["verdicts"]} == {claim.id for claim in facts().claims}
+    assert all(v["sentence"] for v in document["verdicts"])
+
+
+def test_tables_are_csv_and_latex(hostile: Path) -> None:
+    for path in (hostile / "tables").glob("*.csv"):
+        head, *rows = csv.reader(io.StringIO(path.read_text()))
+        assert all(len(row) == len(head) for row in rows), path
+    text = (hostile / "tables" / "solving.tex").read_text()
+    assert text.startswith("\\begin{tabular}") and re.sub(r"\\.", "", text).count("{") == re.sub(
+        r"\\.", "", text
+    ).count("}")
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len({line.count(" & ") for line in lines}) == 1 and " %" not in re.sub(r"\\%", "", text)
+
+
+def nothing(tables: Frames) -> Frames:
+    return Frames(tables.runs, frames().evaluations, frames().generalisation)
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ("empty", ["Partial report: 0 of 0 runs", "No run has a record yet", "not run"]),
+        ("new", ["Partial report: 0 of 3 runs", "3 not started", "No run has had its full budget yet"]),
+        ("stale", ["Partial report: 0 of 3 runs", "3 stale", "copy/lstm/1"]),
+        ("interrupted", ["Partial report: 0 of 3 runs", "3 interrupted", "No run has had its full budget."]),
+        ("diverged", ["3 diverged", "0 of 1", "unsolved"]),
+        ("unsolved", ["0 of 1", "unsolved", "undecided", "All runs are done"]),
+        ("one seed", ["n = 1 seed an arm", "undecided"]),
+    ],
+)
+def test_odd_records_give_a_right_page(odd: str, expected: list[str], tmp_path: Path) -> None:
+    tables = simulate(1, models=MODELS)
+    match odd:
+        case "empty":
+            tables = frames()
+        case "new" | "stale":
+            tables = nothing(tables._replace(runs=tables.runs.assign(status=odd, step=0)))
+        case "interrupted":
+            half = tables.evaluations[tables.evaluations["step"] < 9000]
+            tables = nothing(tables._replace(runs=tables.runs.assign(status=odd, step=8000)))._replace(evaluations=half)
+        case "diverged":
+            early = tables.evaluations[tables.evaluations["step"] < 3000]
+            tables = nothing(tables._replace(runs=tables.runs.assign(status=odd, step=2500)))._replace(
+                evaluations=early
+            )
+        case "unsolved":
+            tables = tables._replace(evaluations=tables.evaluations.assign(errors=9.0))
+    page = render.report(tables, facts(1), tmp_path).read_text()
+    words = " ".join("".join(parsed(page).itertext()).split())
+    for text in expected:
+        assert text in words, text
+    for text in ("nan", "inf", "None"):
+        assert not re.search(
+            rf"(?<![\w.-]){text}(?![\w-])", re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.S)
+        ), text
+    if odd in ("diverged", "unsolved", "one seed"):
+        assert "Partial" not in words
+
+
+def test_a_suite_without_claims_or_readings_has_a_page(tmp_path: Path) -> None:
+    page = render.report(simulate(1, models=("lstm",)), facts(1, models=("lstm",), claims=()), tmp_path).read_text()
+    assert (
+        "The suite states no claims." in page
+        and "reading" not in page.split("How to read this")[1].split("</nav>")[1].split('id="method"')[0]
+    )
+
+
+def test_the_front_page_lists_every_suite(hostile: Path) -> None:
+    page = render.front(hostile.parent).read_text()
+    root = parsed(page)
+    assert "hostile/report.html" in [a.attrib["href"] for a in root.iter("a")]
+    assert HOSTILE not in page and "Partial report" in page
+    assert "No suite has a report yet" in render.front(hostile / "figures").read_text()
+
+
+def test_figures_leave_matplotlib_as_it_was() -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    before = mpl.rcParams.copy()
+    tables = simulate(1)
+    with style.drawing():
+        figures.solved_by(tables, facts(1), "copy", statistics.outcomes(tables, 0.1))
+    assert mpl.rcParams == before
+
+
+def test_an_arm_keeps_its_pen_and_neighbours_differ_without_colour() -> None:
+    pens = style.pens([f"arm {i}" for i in range(40)])
+    assert len(set(pens.values())) == 40
+    looks = [(str(pen.dashes), pen.marker) for pen in pens.values()]
+    assert all(a != b for a, b in pairwise(looks))
+
+
+def test_a_factorial_says_solved_and_steps_for_every_combination() -> None:
+    models = ("ntm-constant-cosine", "ntm-constant-dot", "ntm-learned-cosine", "ntm-learned-dot")
+    tables = simulate(2, models=models)
+    factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
+    with style.drawing():
+        figure = figures.factorial(facts(2, models=models, factors=factors), "copy", statistics.outcomes(tables, 0.1))
+        assert figure is not None
+        text, _ = style.saved(figure)
+    assert len(re.findall(r">\d/2<", text)) == 4 and ">constant<" in text and ">dot<" in text
+
+
+def test_comparing_models_and_folders() -> None:
+    tables = simulate(6)
+    table = compare_models(tables, facts(6), "ntm-constant-dot", "lstm")
+    (row,) = table.frame.to_dict("records")
+    assert row["seeds"] == 6 and row["decided"] == "A is faster" and row["ratio_low"] > 1
+    back = compare_models(tables, facts(6), "lstm", "ntm-constant-dot").frame.to_dict("records")[0]
+    assert back["decided"] == "B is faster" and np.isclose(back["ratio_high"] * row["ratio_low"], 1)
+    same = compare_results(tables, simulate(3), facts(6)).frame
+    assert set(same["seeds"]) == {3} and set(same["decided"]) == {"undecided: fewer than 5 seeds"}
+    assert "A is faster" in table.plain().splitlines()[1]
+    with pytest.raises(ValueError, match="no model 'gru' in simulated; there are ntm-constant-cosine"):
+        compare_models(tables, facts(6), "gru", "lstm")
+    assert compare_results(frames(), frames(), facts(6)).frame.empty
