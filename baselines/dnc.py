@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from ..ntm.model import unroll
+from ..ntm.model import unroll, watch
 from .dnc_cell import DNCCell
 
 
@@ -112,3 +112,7 @@ class DNCModule(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from zeros."""
         return unroll(self.cell, inputs)
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """As ``forward``, by the reference, and what is to be seen of every step, each (time, batch, heads, size)."""
+        return watch(self.cell, inputs)

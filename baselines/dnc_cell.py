@@ -12,6 +12,7 @@ from ..ntm.controller import ControllerState, linear
 from .dnc_controller import SkipStack
 from .dnc_memory import (
     SIMILARITIES,
+    allocate,
     content,
     follow,
     link,
@@ -146,6 +147,30 @@ class DNCCell(nn.Module):
             reading = read_weightings(reading, backward, forward, ask.modes, sharpness)  # w^r_t
         reads = addressing.read(memory, reading)  # r_t = M_t^T w^r_t
         return State(state.controller, memory, usage, links, precedence, writing, reading, reads)
+
+    def watch(self, x: Tensor, state: State) -> tuple[Tensor, State, dict[str, Tensor]]:
+        """One step, and what is to be seen of it: by name, each (batch, heads, size).
+
+        The allocation is what the first write head is offered; ``follow`` of several write heads is summed.
+        """
+        y, after = self(x, state)
+        hidden, _ = self.controller(torch.cat([x, state.reads.flatten(-2)], dim=-1), state.controller)
+        ask = self.ask(self.clip(hidden))
+        seen = {
+            "write vector": ask.write,
+            "write weighting": after.writing,
+            "usage": after.usage[..., None, :],
+            "allocation": allocate(after.usage, self.spec.least_usage)[..., None, :],
+            "allocation gate": ask.allocation_gate,
+            "write gate": ask.write_gate,
+            "write strength": ask.write_strength,
+            "read vector": after.reads,
+            "read weighting": after.reading,
+        }
+        if self.spec.links:
+            backward, forward = (linked.sum(dim=-2) for linked in follow(after.links, state.reading))
+            seen |= {"read forward": forward, "read backward": backward, "read mode": ask.modes}
+        return y, after, seen | {"read strength": ask.read_strength, "read free gate": ask.free}
 
     def ask(self, hidden: Tensor) -> Interface:
         """What the memory is asked, from the outputs of all controller layers (batch, layers * units)."""

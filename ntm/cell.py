@@ -97,6 +97,18 @@ class NTMCell(nn.Module):
         y = self.clip(self.output(torch.cat([hidden, read.flatten(-2)], dim=-1)), self.spec.clip_output)
         return y, State(controller, memory, weightings, read)
 
+    def watch(self, x: Tensor, state: State) -> tuple[Tensor, State, dict[str, Tensor]]:
+        """One step, and what is to be seen of it: by name, each (batch, heads, size)."""
+        y, after = self(x, state)
+        hidden, _ = self.controller(torch.cat([x, state.reads.flatten(-2)], dim=-1), state.controller)
+        ask, reads = self.ask(hidden), self.spec.reads
+        seen: dict[str, Tensor] = {}
+        for side, heads, vector in (("write", slice(reads, None), ask.add), ("read", slice(reads), after.reads)):
+            seen |= {f"{side} vector": vector, f"{side} weighting": after.weightings[..., heads, :]}
+            asked = {"strength": ask.strength, "gate": ask.gate, "shift": ask.kernel, "sharpness": ask.sharpness}
+            seen |= {f"{side} {name}": part[..., heads, :] for name, part in asked.items()}
+        return y, after, seen
+
     def ask(self, hidden: Tensor) -> Heads:
         """What the heads are asked, from the controller's output (batch, units)."""
         spec = self.spec

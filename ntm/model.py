@@ -106,6 +106,10 @@ class NTMModule(nn.Module):
 
         return fused(self.cell, inputs)
 
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """As ``forward``, by the reference, and what is to be seen of every step: see ``watch``."""
+        return watch(self.cell, inputs)
+
     def implementation_for(
         self, device: torch.device | str, dtype: torch.dtype = torch.float32
     ) -> Literal["reference", "fused"]:
@@ -159,3 +163,23 @@ def unroll(cell: Cell, inputs: Tensor) -> Tensor:
         y, state = cell(x, state)
         outputs.append(y)
     return torch.stack(outputs)
+
+
+class Watched(Cell, Protocol):
+    """A cell that shows what it does: the step, and by name what is to be seen of it, each (batch, heads, size)."""
+
+    def watch(self, x: Tensor, state: Any) -> tuple[Tensor, Any, dict[str, Tensor]]: ...
+
+
+def watch(cell: Watched, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """What ``unroll(cell, inputs)`` gives, and by name what is to be seen of it, each (time, batch, heads, size).
+
+    Names begin with what a head is for: ``write weighting`` or ``read strength``.
+    """
+    state = cell.begin(inputs.shape[1])
+    outputs, steps = [], []
+    for x in inputs:
+        y, state, seen = cell.watch(x, state)
+        outputs.append(y)
+        steps.append(seen)
+    return torch.stack(outputs), {name: torch.stack([seen[name] for seen in steps]) for name in steps[0]}
