@@ -17,6 +17,7 @@ from .claims import judge
 from .forest import forest
 from .frames import COMPLETE, Frames, SuiteFacts
 from .summary import progress, summary
+from .table import marked
 from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
@@ -231,7 +232,7 @@ def _template(name: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"mark": MARKS.__getitem__, "sortable": sortable}
+    environment.filters |= {"mark": MARKS.__getitem__, "sortable": sortable, "cell": marked}
     return environment.get_template(name).render(values)
 
 

@@ -131,7 +131,7 @@ def inline(text: str, name: str, label: str) -> str:
 def _width(found: re.Match[str]) -> str:
     """A figure may shrink and grow with the page, but stays legible."""
     inches = float(found[2]) / 72
-    return f'{found[1]} style="min-width: {60 * inches:.0f}px; max-width: {112 * inches:.0f}px"'
+    return f'{found[1]} style="min-width: {76 * inches:.0f}px; max-width: {112 * inches:.0f}px"'
 
 
 def variables() -> dict[str, str]:

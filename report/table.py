@@ -96,11 +96,16 @@ class Table:
         """The shown columns, as GitHub draws them."""
 
         def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+            return "| " + " | ".join(map(marked, cells)) + " |"
 
         rule = ["---" if column.says is None else "---:" for column in self.columns.values()]
         head = [column.heading for column in self.columns.values()]
         return "\n".join([line(head), line(rule), *(line([text for text, _ in row]) for row in self.rows())])
+
+
+def marked(text: str) -> str:
+    """Text inside Markdown: it stays in its cell, and is no tag."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
 _SPECIAL = {

@@ -11,7 +11,7 @@ from ...report.claim import Claim
 ABSTRACT = "Collier & Beel 2018, abstract [p]"
 RESULTS = "Collier & Beel 2018, results, as summarised by others [s]"
 README = "README of the released code [a]"
-THREAD = "released code, issue 5, February 2019 [a]"
+THREAD = "an author, fifth thread of the released code, February 2019 [a]"
 
 TASKS = ("copy", "repeat-copy", "recall")
 CONSTANT, LEARNED, RANDOM = "ntm-constant", "ntm-learned", "ntm-random"
