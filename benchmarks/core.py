@@ -7,6 +7,7 @@ what is logged.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -134,6 +135,12 @@ class Experiment:
     revision: int = 1
     home: str = ""
 
+    def __post_init__(self) -> None:
+        for field_name, name in (("task_name", self.task_name), ("model_name", self.model_name)):
+            _named(f"Experiment({field_name}", name)
+        if self.home:
+            _named("Experiment(home", self.home)
+
     @property
     def key(self) -> str:
         """E.g. ``copy/ntm-constant``."""
@@ -210,6 +217,7 @@ class Suite:
     notes: str = ""
 
     def __post_init__(self) -> None:
+        _named("Suite(name", self.name)
         keys = [experiment.key for experiment in self.experiments]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"Suite({self.name!r}): named twice: {', '.join(twice)}")
@@ -221,6 +229,14 @@ class Suite:
         for seed in self.seeds:
             for experiment in self.experiments:
                 yield Run(experiment, seed)
+
+
+def _named(what: str, name: str) -> None:
+    """Refuse a name that could not be a folder's or would lead out of one: records are kept under these names."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name) is None:
+        raise ValueError(
+            f"{what}={name!r}): letters, digits and . _ + - make a name, beginning with one of the first two"
+        )
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ a run that produces one ends as ``diverged``.
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 Status = Literal["done", "diverged", "failed", "interrupted"]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
@@ -18,6 +18,7 @@ Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 class Event:
     """Something that happened to the run ``key`` (``copy/ntm-constant/7``)."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")  # a line with a field of another name is not this event
     name: ClassVar[str]
     key: str
 
@@ -101,12 +102,14 @@ def from_json(line: dict[str, Any], key: str) -> Event:
     Raises:
         ValueError: An unknown event, or a field that is missing, of another type or out of range.
     """
-    kind = _KINDS.get(str(line.get("event")))
+    name = str(line.get("event"))
+    kind = _KINDS.get(name)
     if kind is None:
-        raise ValueError(f"unknown event {str(line.get('event'))[:80]!r}")
+        raise ValueError(f"unknown event {name[:80]!r}")
+    fields = {field: value for field, value in line.items() if field != "event"}
     try:
-        return kind.validate_python({**line, "key": key})
+        return kind.validate_python({**fields, "key": key})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{line['event']}: {where}: {first['msg']}") from None
+        raise ValueError(f"{name}: {where}: {first['msg']}") from None

@@ -1,7 +1,8 @@
-"""One run, from its files to its files: what a worker of any engine does."""
+"""A run from its files to its files: what every engine does with the events of a training."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -9,66 +10,161 @@ import torch
 from . import checkpoints, records
 from .checkpoints import Snapshot
 from .core import Run
-from .events import Ended, Event, Status
+from .errors import UsageError
+from .events import Ended, Evaluated, Event, Status
 from .records import Recorder
 from .runner import state
 from .train import train
 
 
-def perform(
-    run: Run,
-    record: Path,
-    device: torch.device,
-    tell: Callable[[Event], None],
-    stop: Callable[[], bool] = lambda: False,
-) -> Status:
-    """Train a run to its end, from its checkpoint if there is a good one, and write its record.
+class Session:
+    """The files of one run while it is trained: its record, locked, and its checkpoint; a context manager.
+
+    Attributes:
+        over: How the run ended, where there is nothing left to do: another process may have finished it meanwhile.
+        snapshot: Where to go on from; None for the beginning.
 
     Args:
         run: The run.
         record: The path of its record; the checkpoint lies beside it.
-        device: Where to train.
-        tell: Given every event once it is in the record.
-        stop: Asked before every step; once true, the run ends as ``interrupted``.
+        wait: Seconds to wait for another process to let go of it.
 
     Raises:
         Busy: Another process is at it.
-        OSError: The record cannot be written (the disk is full, say); what it holds stays good.
+        UsageError: The record is damaged or stale.
+        OSError: The record cannot be written.
     """
-    with Recorder(record, run.key) as recorder:
-        already = state(run, record)
-        if already.status in ("done", "diverged"):  # another process finished it meanwhile
-            return "done" if already.status == "done" else "diverged"
-        checkpoint = records.checkpoint_of(record)
+
+    def __init__(self, run: Run, record: Path, wait: float = 0.0) -> None:
+        self.run, self.checkpoint = run, records.checkpoint_of(record)
+        self.recorder = Recorder(record, run.key, wait)
         try:
-            for event in train(run, device, usable(checkpoints.load(checkpoint), run, recorder), stop):
-                if isinstance(event, Snapshot):
-                    checkpoints.save(event, checkpoint)
-                    continue
-                if recorder.write(event):
-                    tell(event)
-                if isinstance(event, Ended):
-                    return event.status
-        except (OSError, KeyboardInterrupt):
+            already = state(run, record)
+            if already.status == "stale":
+                raise UsageError(f"{record}: made under other settings; start again to be told what can be done")
+        except UsageError:
+            self.recorder.__exit__()
             raise
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-            last = max(recorder.record.step, already.step)
-            failed = Ended(run.key, "failed", last, 0.0, message[:2000])
-            recorder.write(failed)
-            tell(failed)
-            return "failed"
-    raise AssertionError("a training ends with `Ended`")
+        self.over = self.recorder.record.ended if already.status in ("done", "diverged") else None
+        evaluated = list(self.recorder.record.evaluated.values())
+        self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
+        good = (one for one in checkpoints.kept(self.checkpoint) if usable(one, run, self.recorder))
+        self.snapshot = None if self.over is not None else next(good, None)
+
+    def take(self, event: Event | Snapshot) -> bool:
+        """See an event or a snapshot to the disk; True for an event that the record did not hold.
+
+        Raises:
+            OSError: It cannot be written (the disk is full, say); what is there stays good.
+        """
+        if isinstance(event, Snapshot):
+            checkpoints.save(event, self.checkpoint)
+            return False
+        if isinstance(event, Ended) and not self.recorder.begun:
+            return True  # the model could not even be built: there is no run to say it of
+        if isinstance(event, Evaluated):
+            self.reached = (event.step, event.seconds)
+        return self.recorder.write(event)
+
+    def failed(self, message: str) -> Ended:
+        """That the run failed, at the evaluation it last reached."""
+        return Ended(self.run.key, "failed", *self.reached, message[:2000])
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.recorder.__exit__()
 
 
-def usable(snapshot: Snapshot | None, run: Run, recorder: Recorder) -> Snapshot | None:
-    """The snapshot, if it is of this run and the record holds every evaluation up to it.
+def perform(
+    runs: Sequence[Run],
+    path_of: Callable[[Run], Path],
+    device: torch.device,
+    tell: Callable[[Event], None],
+    stop: Callable[[], bool] = lambda: False,
+    wait: float = 0.0,
+) -> dict[str, Status | None]:
+    """Train a cohort to its end, each member from its checkpoint if there is a good one, and write their records.
 
-    Otherwise training starts again: it repeats what the record holds and fills in what it lacks.
+    Args:
+        runs: The cohort; mostly one run.
+        path_of: Where a run's record is; the checkpoint lies beside it.
+        device: Where to train.
+        tell: Given every event once it is in the record.
+        stop: Asked before every step; once true, the runs end as ``interrupted``.
+        wait: Seconds to wait for another process to let go of a run.
+
+    Returns:
+        How each run ended, by key; None where another process is at it.
+
+    Raises:
+        UsageError: A record is damaged or stale.
+        OSError: A record cannot be written.
     """
-    if snapshot is None or snapshot.key != run.key or snapshot.digest != run.digest:
-        return None
-    every = run.experiment.training.eval_every
-    recorded = recorder.record.evaluated
-    return snapshot if all(step in recorded for step in range(0, snapshot.step + 1, every)) else None
+    statuses: dict[str, Status | None] = {run.key: None for run in runs}
+    sessions: dict[str, Session] = {}
+    with ExitStack() as files:
+        for run in runs:
+            try:
+                session = files.enter_context(Session(run, path_of(run), wait))
+            except records.Busy:
+                continue
+            if session.over is None:
+                sessions[run.key] = session
+            else:
+                tell(session.over)  # whoever wrote it may have died before telling anyone
+                statuses[run.key] = session.over.status
+        for event in contained(training(list(sessions.values()), device, stop), sessions):
+            if sessions[event.key].take(event) and isinstance(event, Event):
+                tell(event)
+            if isinstance(event, Ended):
+                statuses[event.key] = event.status
+    return statuses
+
+
+def training(sessions: Sequence[Session], device: torch.device, stop: Callable[[], bool]) -> Iterator[Event | Snapshot]:
+    """The events of a cohort, each member going on from where it is."""
+    for session in sessions:
+        yield from train(session.run, device, session.snapshot, stop)
+
+
+def contained(events: Iterator[Event | Snapshot], sessions: Mapping[str, Session]) -> Iterator[Event | Snapshot]:
+    """The events of a training; if it raises, those that have not ended end as ``failed``, and say where."""
+    left = dict(sessions)
+    try:
+        for event in events:
+            if isinstance(event, Ended):
+                del left[event.key]
+            yield event
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+        for session in left.values():
+            yield session.failed(message)
+
+
+def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
+    """Whether a snapshot is of this run, and the record holds every evaluation up to it.
+
+    Otherwise training goes on from an earlier one or from the beginning: it repeats what the record holds and fills in
+    what it lacks.
+    """
+    started, recorded = recorder.record.started, recorder.record.evaluated
+    return (
+        (snapshot.key, snapshot.digest) == (run.key, run.digest)
+        and started is not None
+        and snapshot.weights.numel() == started.parameters
+        and all(step in recorded for step in range(0, snapshot.step + 1, run.experiment.training.eval_every))
+    )
+
+
+def give_up(run: Run, record: Path, message: str) -> Ended:
+    """Write into a run's record that it failed, where its worker could not; gives the event."""
+    try:
+        with Session(run, record, wait=1.0) as session:
+            ended = session.failed(message)
+            session.take(ended)
+            return ended
+    except (records.Busy, UsageError, OSError):  # it is told all the same, and tried again at the next call
+        return Ended(run.key, "failed", 0, 0.0, message)

@@ -1,7 +1,8 @@
 """Records: one append-only file of JSON lines a run, ``<results>/<suite>/<task>/<model>/<seed>.jsonl``.
 
 The record is the truth of a run; MLflow and reports are drawn from it. A line is written once: a training that was set
-back to a checkpoint repeats what it said, and the repetition is dropped here.
+back to a checkpoint repeats what it said, and the repetition is dropped here. A line ends with a checksum of itself, so
+that a damaged disk shows no wrong number. Records from elsewhere are data: bounded, checked, never executed.
 """
 
 import contextlib
@@ -10,17 +11,22 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import previous_of
 from .core import Run, Suite
 from .errors import UsageError
 from .events import Ended, Evaluated, Event, Generalised, Started, from_json, to_json
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""
+
+LARGEST = 1 << 28
+"""Bytes of the largest record that is read: ours have some 100,000."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Record:
     events: tuple[Event, ...]
     torn: bool = False  # ended within a line, as a kill or a full disk leaves it; that line is not among the events
     whole: int = 0  # bytes of the lines before
+    crc: int = 0  # CRC-32 of these
 
     @property
     def started(self) -> Started | None:
@@ -59,8 +66,18 @@ class Record:
 
 
 def path_of(results: Path, suite: str, run: Run) -> Path:
-    """Where a run's record is, in the folder of the suite that it is at home in."""
-    return results / (run.experiment.home or suite) / f"{run.key}.jsonl"
+    """Where a run's record is, in the folder of the suite that it is at home in.
+
+    Raises:
+        UsageError: A link leads out of the results folder, as one in an unpacked archive may.
+    """
+    path = results / (run.experiment.home or suite) / f"{run.key}.jsonl"
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(results)):
+        raise UsageError(
+            f"{path}: a link out of the results folder, to {real}; remove it, or give its end as --results"
+        )
+    return path
 
 
 def checkpoint_of(record: Path) -> Path:
@@ -75,35 +92,59 @@ def read(path: Path, key: str) -> Record | None:
         UsageError: The file is no record: a line in it is not an event, or the first is not ``started``.
     """
     events: list[Event] = []
-    whole = 0
+    whole = crc = 0
     try:
+        if not path.is_file():
+            if os.path.lexists(path):
+                raise UsageError(f"{path}: not a file; move it away")
+            return None
+        if (size := path.stat().st_size) > LARGEST:
+            raise UsageError(f"{path}: {size} bytes are no record; at most {LARGEST} are read; move it away")
         with path.open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
                 if not line.endswith(b"\n") and len(line) < LONGEST:
-                    return Record(path, tuple(events), torn=True, whole=whole)
+                    return Record(path, tuple(events), torn=True, whole=whole, crc=crc)
                 try:
-                    events.append(_event(line, key))
+                    events.append(_event(line, key, crc))
                 except (ValueError, RecursionError) as error:
                     raise UsageError(_damaged(path, number, str(error))) from None
                 if number == 1 and not isinstance(events[0], Started):
                     raise UsageError(_damaged(path, 1, "a record begins with 'started'"))
-                whole += len(line)
+                whole, crc = whole + len(line), zlib.crc32(line, crc)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    return Record(path, tuple(events), whole=whole)
+    return Record(path, tuple(events), whole=whole, crc=crc)
 
 
-def _event(line: bytes, key: str) -> Event:
+def checksum(line: Mapping[str, Any], before: int) -> str:
+    """CRC-32 of a line's fields; of everything before it as well where it ends a session.
+
+    The seconds of an evaluation count only there: they are all that a resumed run's lines may differ in.
+    """
+    ends = line["event"] == Ended.name
+    fields = {name: value for name, value in line.items() if name != "sum" and (ends or name != "seconds")}
+    return f"{zlib.crc32(json.dumps(fields).encode(), before if ends else 0):08x}"
+
+
+def _event(line: bytes, key: str, before: int) -> Event:
     value = json.loads(line)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
+    if "sum" in value and value["sum"] != checksum({"event": None, **value}, before):
+        raise ValueError("its checksum is wrong")
+    value.pop("sum", None)  # a line made by hand may have none
+    if b"\\u" in line:
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text: nothing could print it
     return from_json(value, key)
 
 
 def _damaged(path: Path, line: int, why: str) -> str:
-    return f"{path}, line {line}: damaged ({why}); move the file away, or run with --force, which keeps it as .old"
+    return (
+        f"{path}, line {line}: damaged ({why}); move the file away, or run this run again with --force, which keeps "
+        "it as .old"
+    )
 
 
 class Busy(Exception):
@@ -123,7 +164,7 @@ class Recorder:
         UsageError: The file is damaged.
     """
 
-    def __init__(self, path: Path, key: str, wait: float = 5.0) -> None:
+    def __init__(self, path: Path, key: str, wait: float = 0.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         try:
@@ -135,6 +176,7 @@ class Recorder:
             self._file.close()
             raise
         self.record = record
+        self._crc = record.crc
         self._said = {_identity(event) for event in record.events} - {None}
 
     def _lock(self, path: Path, wait: float) -> None:
@@ -142,18 +184,27 @@ class Recorder:
         while True:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                break
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise Busy(f"{path} is being written by another process") from None
                 time.sleep(0.1)
+        if not path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+            raise Busy(f"{path} was moved by another process")
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a first line."""
+        return ("started",) in self._said
 
     def write(self, event: Event) -> bool:
         """Append the event and see it to the disk; False where the record says it already."""
         identity = _identity(event)
         if identity is not None and identity in self._said:
             return False
-        line = json.dumps(to_json(event), allow_nan=False).encode() + b"\n"
+        fields = to_json(event)
+        fields["sum"] = checksum(fields, self._crc)
+        line = json.dumps(fields, allow_nan=False).encode() + b"\n"
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
@@ -163,6 +214,7 @@ class Recorder:
             with contextlib.suppress(OSError):
                 self._file.truncate(size)
             raise
+        self._crc = zlib.crc32(line, self._crc)
         if identity is not None:
             self._said.add(identity)
         return True
@@ -187,17 +239,33 @@ def _identity(event: Event) -> tuple[Any, ...] | None:
 
 
 def aside(path: Path) -> Path | None:
-    """Move a record and its checkpoint out of the way, losing nothing; gives the record's new name."""
+    """Move a record and its checkpoint out of the way, losing nothing; gives the record's new name.
+
+    Raises:
+        Busy: A process is writing it.
+    """
     if not path.exists():
         return None
+    if locked(path):
+        raise Busy(f"{path} is being written by another process")
     number = 1
     while (kept := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1
     path.rename(kept)
-    checkpoint = checkpoint_of(path)
-    if checkpoint.exists():
-        checkpoint.rename(checkpoint.with_name(f"{checkpoint.name}.old{number}"))
+    for checkpoint in (checkpoint_of(path), previous_of(checkpoint_of(path))):
+        if checkpoint.exists():
+            checkpoint.rename(checkpoint.with_name(f"{checkpoint.name}.old{number}"))
     return kept
+
+
+def locked(path: Path) -> bool:
+    """Whether a process is writing a record."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def of_suite(results: Path, suite: Suite) -> Iterator[tuple[Run, Record | None]]:

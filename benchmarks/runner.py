@@ -37,8 +37,9 @@ class Outcome:
     done: int  # now or before
     diverged: int
     failed: int
-    left: int  # not finished: the time limit came, or it was interrupted
+    left: int  # not finished: the time limit came, it was interrupted, or another process has them
     interrupted: bool
+    elsewhere: int = 0  # of those left, the ones that another process has
 
 
 def plan(
@@ -47,12 +48,28 @@ def plan(
     tasks: Sequence[str] = (),
     models: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    *,
+    shard: tuple[int, int] = (1, 1),
+    force: bool = False,
 ) -> list[Planned]:
     """The suite's runs, or a selection of them, in the order they will be run.
 
+    Args:
+        suite: The suite.
+        results: The results folder.
+        tasks: Only these; none for all.
+        models: Only these.
+        seeds: Only these.
+        shard: (2, 8) for the second of eight parts, by place: the same whatever is done already. Where the number of
+            parts divides the number of experiments, all seeds of an experiment are in one part.
+        force: Damaged records count as stale ones.
+
     Raises:
-        UsageError: A task, model or seed the suite does not have, or a damaged record.
+        UsageError: A task, model, seed or part the suite does not have, or a damaged record.
     """
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise UsageError(f"shard {part}/{parts}: accepted are 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
     _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
     _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
     _known("seed", seeds, suite.seeds)
@@ -65,7 +82,15 @@ def plan(
     ]
     if not chosen:
         raise UsageError(f"suite {suite.name}: no experiment joins task {_join(tasks)} and model {_join(models)}")
-    return [state(run, records.path_of(results, suite.name, run)) for run in chosen]
+    planned = []
+    for run in chosen[part - 1 :: parts]:
+        try:
+            planned.append(state(run, records.path_of(results, suite.name, run)))
+        except UsageError:
+            if not force:
+                raise
+            planned.append(Planned(run, "stale"))
+    return planned
 
 
 def state(run: Run, path: Path) -> Planned:
@@ -121,7 +146,10 @@ def execute(
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
     """
     from .engines import local
+    from .engines.schedule import Schedule
+    from .suites import find
 
+    found = find(suite)
     stale = [p.run.key for p in planned if p.status == "stale"]
     if stale and not force:
         raise UsageError(
@@ -131,17 +159,21 @@ def execute(
     writable(results)
     devices = local.devices(device, workers)
     if force:
-        from .suites import find
-
         for each in planned:
-            records.aside(records.path_of(results, find(suite).name, each.run))
+            try:
+                records.aside(records.path_of(results, found.name, each.run))
+            except records.Busy as error:
+                raise UsageError(f"{error}; let it finish, or stop it") from None
         planned = [Planned(each.run, "new") for each in planned]
-    due = [each.run for each in planned if each.due]
-    ended, interrupted = local.run(due, suite, results, list(listeners), devices, time_limit)
+    due = [(each.run,) for each in planned if each.due]
+    schedule = Schedule(due, found.name, results, list(listeners), time_limit)
+    if due:
+        local.run(schedule, suite, devices)
     before = [each.status for each in planned if not each.due]
-    statuses = [*before, *ended.values()]
+    statuses = [*before, *schedule.ended.values()]
     done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))
-    return Outcome(done, diverged, failed, len(planned) - done - diverged - failed, interrupted)
+    left = len(planned) - done - diverged - failed
+    return Outcome(done, diverged, failed, left, schedule.interrupted, schedule.elsewhere)
 
 
 def writable(folder: Path) -> None:

@@ -1,12 +1,11 @@
 """A suite's records as the tables a report is made of."""
 
-import fcntl
 from pathlib import Path
 from typing import Any
 
 from ..report.frames import Frames, SuiteFacts, TrainedOn, frames
 from .core import Experiment, Run, Size, Suite
-from .records import Record, of_suite
+from .records import Record, locked, of_suite
 
 
 def load(results: Path, suite: Suite) -> Frames:
@@ -131,13 +130,4 @@ def _status(record: Record | None, stale: bool, budget: int) -> str:
         return "done"
     if record.ended is not None:
         return record.ended.status
-    return "running" if _locked(record.path) else "interrupted"
-
-
-def _locked(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return "running" if locked(record.path) else "interrupted"

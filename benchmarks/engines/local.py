@@ -1,34 +1,33 @@
 """The engine of one machine: worker processes of one thread each, one run at a time.
 
-A worker that dies takes only its run with it; a new one tries that run again, from its checkpoint. The parent alone
-talks to listeners. Signals reach the parent; workers are asked to stop, and leave a checkpoint.
+A worker that dies or hangs takes only its run with it; a new one tries that run again, from its checkpoint. The parent
+alone talks to listeners. Signals reach the parent; workers are asked to stop, and leave a checkpoint.
 """
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from ..core import Run
 from ..errors import UsageError
-from ..events import Ended, Event, Status
-from ..runner import Listener
-
-TRIES = 3
-"""How often a run is given to a worker before its deaths count as the run's failure."""
+from ..events import Event, Status
+from .schedule import Cohort, Schedule, Silence
 
 GRACE = 30.0
 """Seconds a worker is given to finish its step and its checkpoint once it is asked to stop."""
+
+LINGER = 10.0
+"""Seconds a worker waits for another process's run, where nothing else is left: that one may be about to end."""
 
 
 def devices(device: str, workers: int | None) -> list[str]:
@@ -52,82 +51,63 @@ def devices(device: str, workers: int | None) -> list[str]:
 
 @dataclass
 class Worker:
-    """A process, its end of the pipe, and the run it is at."""
+    """A process, its end of the pipe, and the runs it is at."""
 
     process: BaseProcess
     pipe: Connection
     device: str
-    run: Run | None = None
+    cohort: Cohort = ()
+    silence: Silence = field(default_factory=Silence)
 
 
-def run(
-    due: Sequence[Run],
-    suite: str,
-    results: Path,
-    listeners: Sequence[Listener],
-    devices: Sequence[str],
-    time_limit: float | None = None,
-) -> tuple[dict[str, Status], bool]:
-    """Run them all.
+def run(schedule: Schedule, suite: str, devices: Sequence[str]) -> None:
+    """Run what a schedule holds.
 
-    Returns:
-        How each run that was begun ended, by key; and whether a signal put an end to it.
+    Args:
+        schedule: Told how everything ends.
+        suite: Name or path: workers find their runs in it.
+        devices: One a worker.
     """
-    if not due:
-        return {}, False
-    engine = Engine(due, suite, results, listeners, time_limit)
-    with engine.signals():
-        engine.loop(devices[: len(due)])
-    return engine.ended, engine.interrupted
+    with schedule:
+        Engine(schedule, suite).loop(devices[: len(schedule.queue)])
 
 
 class Engine:
     """The parent's side."""
 
-    def __init__(
-        self,
-        due: Sequence[Run],
-        suite: str,
-        results: Path,
-        listeners: Sequence[Listener],
-        time_limit: float | None,
-    ) -> None:
-        self.queue = deque(due)
-        self.suite, self.results, self.listeners = suite, results, listeners
-        self.until = None if time_limit is None else time.monotonic() + time_limit
-        self.context = get_context("spawn")
-        self.stop: Flag = self.context.Event()
-        self.stopped: float | None = None
-        self.interrupted = False
-        self.ended: dict[str, Status] = {}
-        self.tries: dict[str, int] = {}
+    def __init__(self, schedule: Schedule, suite: str) -> None:
+        self.schedule, self.suite = schedule, suite
+        # A server that has imported everything forks a worker in milliseconds, and they share its memory.
+        self.context: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
+        self.flag: Flag = self.context.Event()
         self.workers: list[Worker] = []
-
-    def signals(self) -> "Signals":
-        """Asks the workers to stop on SIGINT and SIGTERM, while it is entered."""
-        return Signals(self)
-
-    def ask_to_stop(self) -> None:
-        """Let running trainings write a checkpoint and end."""
-        self.queue.clear()
-        if self.stopped is None:
-            self.stopped = time.monotonic()
-            self.stop.set()
 
     def loop(self, devices: Sequence[str]) -> None:
         """Hand out runs and pass on events until nothing is left."""
+        schedule = self.schedule
         try:
+            with one_thread():
+                self.context.set_forkserver_preload(["membench.benchmarks.perform", "numba"])
+                if sys.platform == "linux":
+                    forkserver.ensure_running()
             self.workers = [self.hire(device) for device in devices]
             for worker in self.workers:
                 self.give(worker)
-            while busy := [worker for worker in self.workers if worker.run is not None]:
+            before = time.monotonic()
+            while busy := [worker for worker in self.workers if worker.cohort]:
                 for pipe in connection.wait([worker.pipe for worker in busy], timeout=0.5):
                     self.hear(next(worker for worker in busy if worker.pipe is pipe))
                 now = time.monotonic()
-                if self.until is not None and now > self.until:
-                    self.ask_to_stop()
-                if self.stopped is not None and now > self.stopped + GRACE:
-                    break
+                for worker in busy:
+                    if worker.cohort and worker.silence.hung(now - before):
+                        worker.process.kill()  # its pipe says so, at the next turn
+                before = now
+                if schedule.until is not None and now > schedule.until:
+                    schedule.stop()
+                if schedule.stopped is not None:
+                    self.flag.set()
+                    if now > schedule.stopped + GRACE:
+                        break
         finally:
             for worker in self.workers:
                 self.dismiss(worker)
@@ -135,60 +115,46 @@ class Engine:
     def hire(self, device: str) -> Worker:
         """Start a process."""
         ours, theirs = self.context.Pipe()
-        arguments = (theirs, self.stop, self.suite, str(self.results), device)
-        process = self.context.Process(target=work, args=arguments, daemon=True, name=f"bench {device}")
+        arguments = (theirs, self.flag, self.suite, str(self.schedule.results), device)
+        process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True, name=f"bench {device}")
         process.start()
         theirs.close()
         return Worker(process, ours, device)
 
     def give(self, worker: Worker) -> None:
-        """Hand the next run to a worker."""
-        worker.run = self.queue.popleft() if self.queue else None
-        if worker.run is None:
-            return
-        self.tries[worker.run.key] = self.tries.get(worker.run.key, 0) + 1
-        try:
-            worker.pipe.send(worker.run.key)
-        except OSError:
-            self.bury(worker)
+        """Hand the next runs to a worker."""
+        worker.cohort, worker.silence = self.schedule.next() or (), Silence()
+        if worker.cohort:
+            digests = {run.key: run.digest for run in worker.cohort}
+            try:
+                worker.pipe.send((digests, LINGER if self.schedule.patient(worker.cohort) else 0.0))
+            except OSError:
+                self.bury(worker)
 
     def hear(self, worker: Worker) -> None:
-        """Take one message: an event, or that the run is over; or find that the worker died."""
+        """Take one message: an event, or that the runs are over; or find that the worker died."""
         try:
             message: Event | Finished = worker.pipe.recv()
         except (EOFError, OSError):
             self.bury(worker)
             return
-        if isinstance(message, Finished):
-            if message.status is not None:
-                self.ended[message.key] = message.status
-            if message.fatal:
-                self.ask_to_stop()
-            if message.message:
-                self.tell(Ended(message.key, message.status or "interrupted", 0, 0.0, message.message))
-            self.give(worker)
+        if isinstance(message, Event):
+            worker.silence.broken(message)
+            self.schedule.tell(message)
+            return
+        if message.unwritable:
+            self.schedule.unwritable(worker.cohort, message.unwritable)
         else:
-            self.tell(message)
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on."""
-        for listener in self.listeners:
-            listener(event)
+            self.schedule.finished(worker.cohort, message.statuses)
+        self.give(worker)
 
     def bury(self, worker: Worker) -> None:
-        """A worker died: try its run again with a new one, or give the run up."""
+        """A worker died: its runs are tried again, and a new one takes its place."""
         worker.process.join(5)
-        code = worker.process.exitcode
-        run, worker.run = worker.run, None
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        if run is not None and self.stopped is None:
-            if self.tries[run.key] < TRIES:
-                self.queue.appendleft(run)
-            else:
-                self.ended[run.key] = "failed"
-                self.tell(Ended(run.key, "failed", 0, 0.0, f"its process died {TRIES} times, last of {how}"))
+        cohort, worker.cohort = worker.cohort, ()
+        self.schedule.died(cohort, ending(worker.process.exitcode))
         worker.pipe.close()
-        if self.queue:
+        if self.schedule.queue:
             fresh = self.hire(worker.device)
             self.workers[self.workers.index(worker)] = fresh
             self.give(fresh)
@@ -196,51 +162,49 @@ class Engine:
     def dismiss(self, worker: Worker) -> None:
         """End a worker: idle ones at once, others after the time they were given."""
         worker.pipe.close()
-        worker.process.join(2 if worker.run is None else 0)
+        worker.process.join(0 if worker.cohort else 2)
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
 
 
-class Signals:
-    """SIGINT and SIGTERM ask the workers to stop; a second one stops waiting for them."""
+def ending(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code == -signal.SIGKILL:
+        return "killed (signal 9), as a machine out of memory does: fewer --workers need less"
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self.handle)
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        if self.engine.interrupted:
-            raise KeyboardInterrupt
-        self.engine.interrupted = True
-        self.engine.ask_to_stop()
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Libraries that are loaded meanwhile, by processes started meanwhile, make no threads of their own."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A worker is through with a run."""
+    """A worker is through with its runs."""
 
-    key: str
-    status: Status | None  # None where another process has the run
-    message: str = ""
-    fatal: bool = False  # the results cannot be written: there is no sense in going on
+    statuses: Mapping[str, Status | None]
+    unwritable: str = ""  # why the results cannot be written
 
 
-def work(pipe: Connection, stop: Flag, suite: str, results: str, device: str) -> None:
-    """The worker's side: take keys, perform them, send events back."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everybody; the parent decides
+def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) -> None:
+    """The worker's side: take digests of runs by key, perform them, send events back."""
     mine = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everybody; the parent decides
     signal.signal(signal.SIGTERM, lambda number, frame: mine.set())
-    parent = os.getppid()
+    threading.Thread(target=outlive, args=(mine,), daemon=True).start()
 
     import torch
 
@@ -252,29 +216,50 @@ def work(pipe: Connection, stop: Flag, suite: str, results: str, device: str) ->
     found = find(suite)
     runs = {run.key: run for run in found.runs()}
 
-    def stopping() -> bool:
-        return mine.is_set() or stop.is_set() or os.getppid() != parent
-
     def tell(event: Event) -> None:
         try:
             pipe.send(event)
         except OSError:  # the parent is gone; the record has the event
             mine.set()
 
-    while True:
+    while not mine.is_set():
         try:
-            key = pipe.recv()
+            digests, wait = pipe.recv()
         except (EOFError, OSError):
             return
-        path = records.path_of(Path(results), found.name, runs[key])
+        if any(key not in runs or runs[key].digest != digest for key, digest in digests.items()):
+            raise RuntimeError(f"{suite} was changed while it ran; run it again")
         try:
-            finished = Finished(key, perform(runs[key], path, torch.device(device), tell, stopping))
-        except records.Busy as error:
-            finished = Finished(key, None, str(error))
-        except OSError as error:
-            what = f"{error.strerror or error} ({error.filename or path}); make room and run again, nothing is lost"
-            finished = Finished(key, "failed", what, fatal=True)
+            statuses = perform(
+                [runs[key] for key in digests],
+                lambda run: records.path_of(Path(results), found.name, run),
+                torch.device(device),
+                tell,
+                lambda: mine.is_set() or flag.is_set(),
+                wait,
+            )
+            finished = Finished(statuses)
+        except (OSError, UsageError) as error:
+            finished = Finished({}, unwritable(error))
         try:
             pipe.send(finished)
         except OSError:
             return
+
+
+def unwritable(error: OSError | UsageError) -> str:
+    """Why results cannot be written, in one sentence."""
+    if isinstance(error, UsageError):
+        return str(error)
+    where = f"{error.filename} " if error.filename else ""
+    return f"{where}cannot be written ({error.strerror or error}); nothing is lost: once it can, run again to go on"
+
+
+def outlive(mine: threading.Event) -> None:
+    """A worker whose parent is gone stops; one that hangs as well is ended."""
+    parent = parent_process()
+    assert parent is not None  # it is a child
+    connection.wait([parent.sentinel])
+    mine.set()
+    time.sleep(GRACE)
+    os._exit(1)
