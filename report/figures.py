@@ -163,7 +163,8 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
     models = [model for model in facts.models if (points["model"] == model).any()]
     points = points.assign(share=points["errors"] / points["bits"])
     widths = [points.loc[points["task"] == task, "size"].nunique() for task in tasks]
-    figure = Figure(figsize=(1.6 + 0.55 * sum(widths), max(2.2, 0.9 + 0.3 * len(models))), layout="constrained")
+    width = 1.3 + 0.08 * max(map(len, models)) + 0.55 * sum(widths)
+    figure = Figure(figsize=(max(WIDTH, width), max(2.4, 0.9 + 0.3 * len(models))), layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)[0]
     for ax, task in zip(axes, tasks, strict=True):
         mine = points[points["task"] == task]
@@ -224,12 +225,13 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
                 clip_on=False,
             )
         ax.set_title(task)
-        ax.set_xscale("log")
-        ax.set_ylim(bottom=0)
-        ax.margins(x=0.2)
         ax.set_xlabel("minutes a run")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    minutes = complete.groupby(["task", "model"])["seconds"].median() / 60
     for ax in axes[0]:
+        ax.set_xscale("log")
+        ax.set_xlim(minutes.min() / 1.6, minutes.max() * 1.6)
+        ax.set_ylim(0, 1.03 * complete["budget"].max())
         ratios(ax)
     axes[0, 0].set_ylabel("mean steps to solve (thousands)")
     legend(figure, axes)
@@ -260,7 +262,8 @@ def factorial(facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure | 
     columns = list(dict.fromkeys(column for _, column in cells))
     shares = pd.DataFrame([[cells.get((r, c), (np.nan, ""))[0] for c in columns] for r in rows], rows, columns)
     texts = pd.DataFrame([[cells.get((r, c), (np.nan, ""))[1] for c in columns] for r in rows], rows, columns)
-    figure, ((ax,),) = canvas(1, 1, 2.6 + 1.2 * len(columns), 1.1 + 0.45 * len(rows))
+    width = 1.6 + 0.08 * max(map(len, rows)) + max(1.2, 0.09 * max(map(len, columns))) * len(columns)
+    figure, ((ax,),) = canvas(1, 1, max(WIDTH, width), max(2.4, 1.1 + 0.45 * len(rows)))
     sns.heatmap(
         shares,
         annot=texts,

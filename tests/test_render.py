@@ -188,6 +188,19 @@ def test_figures_leave_matplotlib_as_it_was() -> None:
     assert mpl.rcParams == before
 
 
+def test_every_point_of_the_cost_figure_lies_inside_its_panel() -> None:
+    tables = simulate(1, tasks=("copy", "recall"), models=("lstm", "dnc"))
+    known = facts(1, tasks=("copy", "recall"), models=("lstm", "dnc"))
+    with style.drawing():
+        figure = figures.cost(tables, known, statistics.outcomes(tables, 0.1))
+    assert figure is not None
+    for ax in figure.axes:
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        for line in ax.lines:
+            x, y = np.asarray(line.get_xydata(), dtype=float).T
+            assert left < x.min() and x.max() < right and bottom <= y.min() and y.max() <= top
+
+
 def test_an_arm_keeps_its_pen_and_neighbours_differ_without_colour() -> None:
     pens = style.pens([f"arm {i}" for i in range(40)])
     assert len(set(pens.values())) == 40
