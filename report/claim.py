@@ -28,3 +28,8 @@ class Claim:
     arms: Mapping[str, Any]
     paper: float | tuple[float, float] | None = None
     primary: bool = False
+
+    @property
+    def label(self) -> str:
+        """The id without the paper it belongs to: ``C2``."""
+        return self.id.partition("-")[2] or self.id

@@ -68,7 +68,7 @@ def ask(question: Question) -> Verdict:
         return verdict
     counts = question.solved(question.models(*MODEL_ROLES))
     had = ", ".join(f"{arm} {runs} of {verdict.planned}" for arm, (_, runs) in counts.items())
-    return replace(verdict, reason=f"No seed has had its full budget in every arm ({had}).", solved=counts)
+    return replace(verdict, found="", reason=f"No seed has had its full budget in every arm ({had}).", solved=counts)
 
 
 def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:

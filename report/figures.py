@@ -52,14 +52,17 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
         ax.plot(curve["step"], curve["median"], color=pen.colour)
         mine = complete.loc[complete["model"] == model, "time"]
-        ax.set_title(f"{model}: {np.isfinite(mine).sum()} of {len(mine)} solved")
+        ax.set_title(
+            f"{model}: {np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else f"{model}: unfinished"
+        )
         bar(ax, facts.solved)
-        thousands(ax)
-        ax.set_xlabel("")
-    for ax in figure.axes:
-        symlog(ax, facts.solved)
-        ax.label_outer()
-    figure.supxlabel("training steps (thousands)", fontsize=9)
+    for place, column in enumerate(axes.T):
+        shown = [ax for ax in column if ax in figure.axes]
+        for ax in shown:
+            symlog(ax, facts.solved)
+            thousands(ax)
+            ax.tick_params(labelbottom=ax is shown[-1], labelleft=place == 0)
+            ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
     figure.supylabel("wrong bits a sequence", fontsize=9)
     return figure
 

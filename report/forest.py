@@ -57,7 +57,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     ax.set_xscale("log")
     ax.set_xlim(left, right)
     ratios(ax)
-    ax.set_yticks(range(len(ids)), [name.rpartition("-")[2] for name in ids])
+    ax.set_yticks(range(len(ids)), [next(v.claim.label for v in drawn if v.claim.id == name) for name in ids])
     ax.set_ylim(len(ids) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("times as fast (1: no difference)")

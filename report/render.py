@@ -134,7 +134,8 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             lambda: forest(verdicts),
         )
         for task in tasks:
-            n = seeds_said(outcomes[outcomes["task"] == task])
+            tested = outcomes[outcomes["task"] == task]
+            n = seeds_said(tested[tested["complete"]])
             add(
                 f"convergence-{task}",
                 f"Learning {task}",
@@ -147,7 +148,8 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 f"solved-{task}",
                 f"Seeds that have solved {task}",
                 f"""The share of seeds that have solved it by each step (Kaplan-Meier). A tick marks where runs ended
-                unsolved: how long they would have taken is not known. {n}""",
+                unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
+                {seeds_said(tested)}""",
                 lambda task=task: figures.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )
         for task in tasks:
@@ -180,7 +182,7 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             "cost",
             "Cost against speed of learning",
             f"""The time a run takes (median) against the mean steps to solve the task, an unsolved run counting with
-            its whole budget: lower left is better. {seeds_said(outcomes)}""",
+            its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
             lambda: figures.cost(frames, facts, outcomes),
         )
     return pictures
@@ -188,8 +190,6 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
 
 def seeds_said(table: pd.DataFrame) -> str:
     """How many seeds an arm of these rows has, as a sentence."""
-    if "complete" in table:
-        table = table[table["complete"]]
     counts = table.groupby("model")["seed"].nunique()
     if counts.empty:
         return "No run has had its full budget."
