@@ -136,6 +136,7 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
                 elinewidth=0.8,
                 label=plan.arm(model),
             )
+    for ax in axes.flat:  # once all are drawn, since they share their limits
         symlog(ax, facts.solved)
         ax.set_xticks(range(len(place)), list(place))
         ax.set_xlim(-0.5, len(place) - 0.5)

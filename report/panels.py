@@ -59,7 +59,7 @@ def bar(ax: Axes, solved: float) -> None:
 def symlog(ax: Axes, solved: float) -> None:
     """Logarithmic above the bar, linear from the bar to zero, so that zero has a place."""
     ax.set_yscale("symlog", linthresh=solved, linscale=0.6)
-    top = max(ax.get_ylim()[1], 2 * solved)
+    top = max(ax.get_ylim()[1], 11 * solved)
     ax.set_ylim(0, top)
     decades = [10.0**k for k in range(int(np.ceil(np.log10(solved))), 7) if 10.0**k <= top]
     ax.set_yticks([0, *decades])
