@@ -1,12 +1,13 @@
-"""The command line: ``bench run | list | show | report | ui``. Commands import what they need when they run."""
+"""The command line: ``bench run | list | show | report | compare | ui``.
+
+stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
+"""
 
 import json
-import os
 import sys
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,8 +15,9 @@ from .errors import UsageError
 
 if TYPE_CHECKING:
     from .core import Suite
+    from .runner import Planned
 
-P = ParamSpec("P")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 SETTINGS = {
     "auto_envvar_prefix": "BENCH",
@@ -25,87 +27,79 @@ SETTINGS = {
 }
 
 
-class Duration(click.ParamType[float]):
-    """90s, 20m, 1h30m: seconds."""
+class Refused(click.ClickException):
+    """What a user caused: one line, and exit code 2."""
 
-    name = "duration"
-    units = {"h": 3600, "m": 60, "s": 1}  # noqa: RUF012  (a constant)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse it."""
-        if isinstance(value, int | float):
-            return float(value)
-        total, digits, last = 0.0, "", 10**9
-        for letter in value:
-            if letter in self.units and digits and self.units[letter] < last:
-                last = self.units[letter]
-                total, digits = total + int(digits) * last, ""
-            elif letter.isascii() and letter.isdigit():
-                digits += letter
-            else:
-                break
-        else:
-            if not digits and total > 0:
-                return total
-        self.fail(f"{value!r}: accepted are durations such as 90s, 20m or 1h30m", param, ctx)
+    exit_code = 2
 
 
-class Seeds(click.ParamType[tuple[int, ...]]):
-    """1-3 or 5: seeds."""
+class Bench(click.Group):
+    """Whose errors are one line each, and whose Ctrl-C is exit code 130."""
 
-    name = "range"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Parse it."""
-        if isinstance(value, tuple):
-            return value
-        low, dash, high = value.partition("-")
-        if low.isdigit() and (high.isdigit() if dash else True) and int(low) <= int(high or low):
-            return tuple(range(int(low), int(high or low) + 1))
-        self.fail(f"{value!r}: accepted are a seed or a range of seeds, such as 3 or 1-5", param, ctx)
-
-
-def told(command: Callable[P, None]) -> Callable[P, None]:
-    """What a user caused ends in one line and exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
         try:
-            command(*args, **kwargs)
+            return super().invoke(ctx)
         except UsageError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(2)
-
-    return wrapped
-
-
-results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_envvar=True,
-    help="Folder of records, reports and the MLflow store.",
-)
-suite_option = click.option(
-    "--suite", required=True, help="A suite's name, or the path of a suite file (it is executed)."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-uri_option = click.option(
-    "--tracking-uri",
-    envvar="MLFLOW_TRACKING_URI",
-    show_envvar=True,
-    show_default="sqlite:///<results>/mlflow.db",
-    help="MLflow store to log to.",
-)
+            raise Refused(" ".join(str(error).split())) from None
+        except click.UsageError as error:
+            raise Refused(error.format_message()) from None
+        except BrokenPipeError:
+            raise  # whoever read us has gone
+        except OSError as error:
+            raise Refused(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
 
 
-@click.group(context_settings=SETTINGS)
+def results_option(command: Command) -> Command:
+    """Where everything is kept."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        help="Folder of records, reports and the MLflow store.",
+    )(command)
+
+
+def tracking_options(command: Command) -> Command:
+    """Whether and where MLflow is told."""
+    command = click.option("--no-tracking", is_flag=True, help="Leave MLflow alone.")(command)
+    return uri_option(command)
+
+
+def uri_option(command: Command) -> Command:
+    """Where MLflow's store is."""
+    return click.option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        show_envvar=True,
+        show_default="sqlite:///RESULTS/mlflow.db",
+        help="MLflow's store.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """For programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
+
+
+def suites_option(command: Command) -> Command:
+    """Several suites, or all that have been run."""
+    return click.option(
+        "--suite", "names", multiple=True, show_default="all with records", help="A suite's name or file (repeatable)."
+    )(command)
+
+
+@click.group(cls=Bench, context_settings=SETTINGS)
 @click.version_option(package_name="membench", prog_name="bench")
 def main() -> None:
     """Compare memory architectures: which learns what, from how many seeds, and does a paper's claim hold?
 
-    A suite is a paper's table. `run` trains its runs and keeps a record of each, `report` turns records into claims,
-    curves and pages, `ui` shows them in MLflow. What is interrupted goes on where it stopped.
+    A suite is a paper's table: tasks x models x seeds. `run` trains its runs and keeps a record of each, `report`
+    turns the records into claims, curves and pages, `ui` shows them in MLflow. Whatever is interrupted goes on where
+    it stopped, by the same command.
 
     \b
     Examples:
@@ -113,124 +107,126 @@ def main() -> None:
       bench show collier2018
       bench run --suite collier2018 --time-limit 15m
       bench report --suite collier2018
+      bench ui
     """
 
 
 @main.command()
-@suite_option
+@click.option("--suite", required=True, help="A suite's name, or a Python file that defines one: it is executed.")
 @click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
 @click.option("--model", "models", multiple=True, help="Only this model (repeatable).")
-@click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Only this seed (repeatable).")
-@click.option("--seeds", "seed_range", type=Seeds(), help="Only these seeds, e.g. 1-3.")
+@click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
+@click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
 @click.option("--workers", type=click.IntRange(min=1), show_default="one a core, or one a GPU", help="Processes.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
-@click.option("--time-limit", type=Duration(), help="Stop after this long, resumable: 90s, 20m, 1h30m.")
+@click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
 @results_option
-@uri_option
-@click.option("--no-tracking", is_flag=True, help="Log nothing to MLflow; `bench ui` can replay the records later.")
-@click.option("--dry-run", is_flag=True, help="Print what would be run, and run nothing.")
-@click.option("--force", is_flag=True, help="Run again what is done or stale; the old records are kept as .old.")
+@tracking_options
 @json_option
-@told
 def run(
     suite: str,
     tasks: tuple[str, ...],
     models: tuple[str, ...],
-    seeds: tuple[int, ...],
-    seed_range: tuple[int, ...] | None,
+    one_by_one: tuple[int, ...],
+    seeds: str | None,
     workers: int | None,
     device: str,
-    time_limit: float | None,
+    time_limit: str | None,
+    dry_run: bool,
+    force: bool,
     results: Path,
     tracking_uri: str | None,
     no_tracking: bool,
-    dry_run: bool,
-    force: bool,
     as_json: bool,
 ) -> None:
     """Train a suite's runs, or some of them, from where they stopped.
 
-    Every run appends to its own record under RESULTS and is logged to MLflow as it goes. Ctrl-C, a time limit or a
-    kill lose nothing: the same command goes on.
+    Every run appends to a record of its own under RESULTS/<suite>/ and is logged to MLflow as it goes. Ctrl-C, the
+    time limit or a kill lose nothing: the same command goes on. Existing files are never overwritten.
 
     \b
-    Exit codes: 0 all asked for is done, or the time limit came (a run that diverged is a finding);
-    1 a run crashed; 2 bad usage; 130 interrupted.
+    Exit codes:
+      0    all that was asked for is done, or the time limit came; a run that diverged is a finding
+      1    a run crashed; the same command tries it again
+      2    bad usage; nothing was touched
+      130  interrupted
 
     \b
     Examples:
       bench run --suite mini
       bench run --suite collier2018 --task copy --model lstm --seeds 1-3
       bench run --suite ./mine.py --dry-run
+      BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
     """
+    from . import arguments, listing
     from .engines import local
-    from .progress import Pace, Progress, duration
+    from .pace import Pace
+    from .progress import Progress
     from .runner import execute, plan, writable
 
+    limit = None if time_limit is None else arguments.seconds(time_limit)
+    chosen = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
     found = _find(suite)
-    planned = plan(found, results, tasks, models, (*seeds, *(seed_range or ())))
+    planned = plan(found, results, tasks, models, chosen)
+    devices = local.devices(device, workers)
+    due = _due(planned, force)
+    pace = Pace(found, results, devices[0])
+    for line in listing.plan_lines(found, planned, due, pace, len(devices)):
+        click.echo(line, err=True)
+    if limit is not None and due:
+        click.echo(f"Stops after {time_limit}.", err=True)
     if dry_run:
-        rows = [
-            {
-                "key": each.run.key,
-                "task": each.run.experiment.task_name,
-                "model": each.run.experiment.model_name,
-                "seed": each.run.seed,
-                "digest": each.run.digest,
-                "status": each.status,
-            }
-            for each in planned
-        ]
-        _print(rows, {"runs": rows}, as_json)
+        _answer(listing.rows(planned), {"runs": listing.rows(planned)}, as_json)
         return
     writable(results)
-    devices = local.devices(device, workers)
-    due = {each.run.key: (each.run, 0 if force else each.step) for each in planned if each.due or force}
-    pace = Pace.of(found, results)
-    known = sum(run.experiment.key in pace.known for run, _ in due.values())
-    basis = "from the records of these arms" if known == len(due) else "roughly: some arms have no record yet"
-    took = duration(pace.left(due, len(devices)))
-    click.echo(
-        f"{found.name}: {len(due)} of {len(planned)} runs to do on {len(devices)} x {devices[0].split(':')[0]}, "
-        + (f"about {took} ({basis})" if due else "nothing is left")
-        + (f"; stops after {duration(time_limit)}" if time_limit else ""),
-        err=True,
-    )
-    with Progress(planned, len(devices), pace, sys.stderr) as progress:
-        listeners: list[Any] = [progress]
-        if not no_tracking and due:
-            from . import tracking
+    listeners: list[Any] = []
+    with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
+        listeners.append(progress)
+        tracker = None
+        if due and not no_tracking:
+            from .store_file import default_uri
+            from .tracker import Tracker
 
-            listeners.append(
-                tracking.Tracker(tracking_uri or tracking.default_uri(results), results, found, progress.say)
-            )
-        options = {"workers": workers, "device": device, "time_limit": time_limit, "force": force}
-        outcome = execute(planned, suite, results, listeners, **options)  # type: ignore[arg-type]
+            tracker = Tracker(tracking_uri or default_uri(results), results, found, progress.say)
+            listeners.append(tracker)
+        try:
+            options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
+            outcome = execute(planned, suite, results, listeners, **options)
+        finally:
+            if tracker is not None:
+                tracker.close()
     counts = {name: getattr(outcome, name) for name in ("done", "diverged", "failed", "left")}
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     if as_json:
-        click.echo(json.dumps({**counts, "interrupted": outcome.interrupted}))
+        after = listing.rows(plan(found, results, tasks, models, chosen))
+        click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
     else:
-        click.echo(f"{found.name}: {said}" + ("; run it again to go on" if outcome.left or outcome.failed else ""))
+        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        again = "; the same command goes on" if outcome.left or outcome.failed else ""
+        click.echo(f"{found.name}: {said} of {len(planned)} runs{again}")
     sys.exit(130 if outcome.interrupted else 1 if outcome.failed else 0)
 
 
 @main.command(name="list")
 @results_option
 @json_option
-@told
 def list_suites(results: Path, as_json: bool) -> None:
-    """List the suites and how much of each is done."""
+    """List the suites, and how much of each has been run.
+
+    \b
+    Example:
+      bench list --json
+    """
     from .runner import plan
     from .suites import names
 
     rows = []
-    for name in names():
-        suite = _find(name)
+    for suite in map(_find, names()):
         statuses = [each.status for each in plan(suite, results)]
         rows.append(
             {
-                "name": name,
+                "name": suite.name,
                 "runs": len(statuses),
                 "done": statuses.count("done") + statuses.count("diverged"),
                 "tasks": len({e.task_name for e in suite.experiments}),
@@ -239,103 +235,143 @@ def list_suites(results: Path, as_json: bool) -> None:
                 "title": suite.title,
             }
         )
-    _print(rows, {"suites": rows}, as_json)
+    _answer(rows, {"suites": rows}, as_json)
 
 
 @main.command()
 @click.argument("suite")
 @json_option
-@told
 def show(suite: str, as_json: bool) -> None:
-    """Show a suite: its arms, every hyperparameter with its source, and its claims.
+    """Show a suite: its arms, every hyperparameter with its source, its claims.
 
     Sources: [p] printed in the paper, [a] said by an author, [c] read in the authors' code, [s] told by a secondary
     source, [o] our choice.
+
+    \b
+    Example:
+      bench show collier2018
     """
     from .show import described, lines
 
     found = _find(suite)
-    if as_json:
-        click.echo(json.dumps(described(found), indent=2))
-    else:
-        for line in lines(found):
-            click.echo(line)
+    click.echo(json.dumps(described(found), indent=2) if as_json else "\n".join(lines(found)))
 
 
 @main.command()
-@click.option(
-    "--suite", "suites", multiple=True, help="A suite's name or path (repeatable).  [default: all with records]"
-)
+@suites_option
 @results_option
-@uri_option
-@click.option("--no-tracking", is_flag=True, help="Do not add the report to the MLflow store.")
+@tracking_options
 @json_option
-@told
-def report(suites: tuple[str, ...], results: Path, tracking_uri: str | None, no_tracking: bool, as_json: bool) -> None:
-    """Draw the report from the records: claims with verdicts, curves, tables.
+def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_tracking: bool, as_json: bool) -> None:
+    """Draw reports from the records: claims with verdicts, curves, tables.
 
-    Writes report.html and report.md under RESULTS/<suite>/, and RESULTS/index.html over all suites. Reads records
-    only: no store, no network, and the same records give the same bytes.
+    Writes report.html and report.md under RESULTS/<suite>/, and RESULTS/index.html over all suites. It reads records
+    only: no store, no network; the same records give the same bytes. Where there is an MLflow store, the report is
+    added to it.
+
+    \b
+    Examples:
+      bench report
+      bench report --suite mini --json
     """
     from ..report import render
     from . import tables
     from .runner import writable
-    from .suites import names
 
-    writable(results)
-    chosen = [_find(name) for name in suites or names()]
+    suites = _with_records(names, results)
     if not suites:
-        chosen = [suite for suite in chosen if any((results / suite.name).rglob("*.jsonl"))]
-    if not chosen:
-        raise UsageError(f"no records under {results}; make some with: bench run --suite mini")
+        raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
+    writable(results)
     pages = {}
-    for suite in chosen:
+    for suite in suites:
         pages[suite.name] = str(render.report(tables.load(results, suite), tables.facts(suite), results / suite.name))
-        if not no_tracking:
+        if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)
     pages["all"] = str(render.front(results))
-    _print([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
-
-
-def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
-    """Add the report to a store that is there; a report needs none."""
-    if uri is None and not (results / "mlflow.db").exists():
-        return
-    from . import tracking
-
-    try:
-        tracking.attach(uri or tracking.default_uri(results), results, suite, results / suite.name)
-    except Exception as error:
-        click.echo(f"The report is not in MLflow ({str(error).splitlines()[0][:200]}).", err=True)
+    _answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--suite", required=True, help="The suite's name or file.")
+@results_option
+@json_option
+def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
+    """Compare two models of a suite, or two results folders of it, seed by seed.
+
+    A and B are two names of models, or two folders. Only seeds that both sides have finished count; a run that did
+    not solve its task is censored, not dropped.
+
+    \b
+    Examples:
+      bench compare ntm-constant lstm --suite mini
+      bench compare results ../mine/results --suite collier2018
+    """
+    from ..report.compare import compare_models, compare_results
+    from . import tables
+
+    found = _find(suite)
+    facts = tables.facts(found)
+    if {a, b} <= set(facts.models):
+        table = compare_models(tables.load(results, found), facts, a, b)
+    elif Path(a).is_dir() and Path(b).is_dir():
+        table = compare_results(tables.load(Path(a), found), tables.load(Path(b), found), facts)
+    else:
+        unknown = ", ".join(repr(name) for name in (a, b) if name not in facts.models and not Path(name).is_dir())
+        raise UsageError(
+            f"{unknown or f'{a!r} and {b!r}'}: accepted are two results folders, or two models of {found.name}: "
+            f"{', '.join(facts.models)}"
+        )
+    if table.frame.empty:
+        raise UsageError(f"{a} and {b}: no seed of {found.name} is finished on both sides")
+    click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
+
+
+@main.command()
+@suites_option
 @results_option
 @uri_option
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1.")
-@told
-def ui(results: Path, tracking_uri: str | None, port: int) -> None:
-    """Browse all runs in MLflow: replays the records the store lacks, then serves it on this machine alone."""
-    from . import tracking
+def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: int) -> None:
+    """Browse all runs in MLflow, on this machine alone.
+
+    First logs whatever the store lacks of the records, so runs that were trained elsewhere, or while the store could
+    not be used, are there too. Ctrl-C ends it.
+
+    \b
+    Example:
+      bench ui --port 8080
+    """
     from .runner import writable
-    from .suites import names
+    from .serve import serve
+    from .store_file import default_uri, local
 
     writable(results)
-    uri = tracking_uri or tracking.default_uri(results)
-    for name in names():
-        if any((results / name).rglob("*.jsonl")):
-            click.echo(f"{name}: replaying the records", err=True)
+    uri = tracking_uri or default_uri(results)
+    suites = _with_records(names, results)
+    known = {suite.name for suite in suites}
+    for folder in sorted({path.parents[2].name for path in results.glob("*/*/*/*.jsonl")} - known):
+        click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)
+    if suites:
+        click.echo("Catching MLflow up with the records ...", err=True)
+        from .tracker import reason, replay
+
+        for suite in suites:
             try:
-                count = tracking.replay(uri, results, _find(name))
-            except UsageError:
+                click.echo(f"{suite.name}: {replay(uri, results, suite)} runs", err=True)
+            except (UsageError, KeyboardInterrupt):
                 raise
-            except Exception as error:
-                raise UsageError(f"MLflow store {uri}: {str(error).strip().splitlines()[0][:300]}") from None
-            click.echo(f"{name}: {count} runs", err=True)
-    if not tracking.local(uri):
+            except Exception as error:  # whatever MLflow or the store's driver raises
+                raise UsageError(
+                    f"MLflow at {uri} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving "
+                    "that store away, since the records can fill a new one"
+                ) from None
+    if not local(uri):
         click.echo(uri)
         return
-    sys.exit(tracking.serve(uri, port, lambda address: click.echo(f"{address}  (Ctrl-C ends it)")))
+    click.echo("Starting MLflow ...", err=True)
+    sys.exit(serve(uri, port, lambda address: click.echo(f"{address}  (Ctrl-C ends it)")))
 
 
 def _find(name: str) -> "Suite":
@@ -345,20 +381,33 @@ def _find(name: str) -> "Suite":
     return suite
 
 
-def _print(rows: list[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:
-    """The answer of a command: a table, or one JSON document."""
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-        return
-    columns = list(rows[0])
-    table = [columns, *([str(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[n]) for line in table) for n in range(len(columns))]
-    right = [isinstance(rows[0][column], int) for column in columns]
-    for line in table:
-        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
-        click.echo("  ".join(cells).rstrip())
+def _with_records(names: Sequence[str], results: Path) -> "list[Suite]":
+    """The suites that were asked for, or all that come with membench and have records."""
+    from . import suites
+
+    if names:
+        return [_find(name) for name in names]
+    return [suite for suite in map(_find, suites.names()) if any((results / suite.name).glob("*/*/*.jsonl"))]
 
 
-if __name__ == "__main__":
-    os.environ.setdefault("COLUMNS", "100")
-    main()
+def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
+    """Add a report to MLflow; a report is whole without."""
+    from .store_file import default_uri
+    from .tracker import attach, reason
+
+    try:
+        attach(uri or default_uri(results), results, suite, results / suite.name)
+    except Exception as error:  # whatever MLflow or the store's driver raises
+        click.echo(f"The report of {suite.name} is not in MLflow ({reason(error)}).", err=True)
+
+
+def _due(planned: "Sequence[Planned]", force: bool) -> "list[Planned]":
+    from .runner import Planned
+
+    return [Planned(each.run, "new") if force else each for each in planned if force or each.due]
+
+
+def _answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:
+    from .listing import aligned
+
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(aligned(rows)))

@@ -1,172 +1,177 @@
-"""How a suite comes along: a live table on a terminal, plain lines elsewhere; and how long it will take."""
+"""How runs come along: a live table on a terminal, plain lines elsewhere."""
 
+import contextlib
+import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from .core import Run, Suite
-from .events import Ended, Evaluated, Event
-from .records import Record, path_of, read
+from .core import Run
+from .events import Ended, Evaluated, Event, Generalised, Started
+from .pace import Pace, duration
 from .runner import Planned
 
-GUESS = 0.01
-"""Seconds a step, where no record of the arm says better."""
-
 EVERY = 30.0
-"""Seconds between plain lines."""
+"""Seconds between lines that say how far it is, where there is no terminal."""
 
 
-class Pace:
-    """Seconds a step of every arm: as its records say, then as seen."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, float] = {}
-
-    @classmethod
-    def of(cls, suite: Suite, results: Path) -> "Pace":
-        """From the records there are; the last one of an arm counts."""
-        pace = cls()
-        for run in suite.runs():
-            record = read(path_of(results, suite.name, run), run.key)
-            if record is not None:
-                pace.learn(run, record)
-        return pace
-
-    def learn(self, run: Run, record: Record) -> None:
-        """Take an arm's pace from a record."""
-        last = max(record.evaluated.values(), key=lambda e: e.step, default=None)
-        if last is not None and last.step:
-            self.known[run.experiment.key] = last.seconds / last.step
-
-    def seconds(self, run: Run, step: int) -> float:
-        """For the steps that are left."""
-        fallback = sum(self.known.values()) / len(self.known) if self.known else GUESS
-        return (run.experiment.training.steps - step) * self.known.get(run.experiment.key, fallback)
-
-    def left(self, runs: Mapping[str, tuple[Run, int]], workers: int) -> float:
-        """For these runs at these steps, side by side: no less than the longest of them."""
-        each = [self.seconds(run, step) for run, step in runs.values()]
-        return max(sum(each) / workers, max(each)) if each else 0.0
-
-
-@dataclass
+@dataclass(frozen=True)
 class Row:
     """A run that is being trained."""
 
     run: Run
     step: int
-    errors: float | None = None
-    seconds: float = field(default_factory=time.monotonic)
+    errors: float | None = None  # wrong bits a sequence
+    seconds: float | None = None  # spent on it at that step
+    speed: float | None = None  # steps a second
+    testing: bool = False
+
+    def after(self, event: Evaluated) -> "Row":
+        """The row once an evaluation is in."""
+        speed = self.speed
+        if self.seconds is not None and event.step > self.step and event.seconds > self.seconds:
+            speed = (event.step - self.step) / (event.seconds - self.seconds)
+        return replace(self, step=event.step, errors=event.errors, seconds=event.seconds, speed=speed)
 
 
 class Progress:
     """A listener that shows what happens; use it as a context manager.
 
+    What it shows is replaced, never changed, so that the thread that draws needs no lock.
+
     Args:
-        planned: The runs.
-        workers: How many train at once.
-        pace: What is known of their speed.
-        stream: Where to; a terminal gets a live table.
+        due: The runs that will be trained.
+        workers: How many at once.
+        pace: What is known of their speed; it learns from what is seen.
+        stream: Where to.
+        limit: Seconds after which training stops, if there is a limit.
     """
 
-    def __init__(self, planned: Iterable[Planned], workers: int, pace: Pace, stream: TextIO) -> None:
-        due = [each for each in planned if each.due]
-        self.total = len(due)
+    def __init__(
+        self, due: Iterable[Planned], workers: int, pace: Pace, stream: TextIO, limit: float | None = None
+    ) -> None:
         self.left = {each.run.key: (each.run, each.step) for each in due}
+        self.total, self.ended = len(self.left), 0
+        self.work = self._work()
         self.workers, self.pace = workers, pace
+        self.until = None if limit is None else time.monotonic() + limit
         self.rows: dict[str, Row] = {}
-        self.ended = 0
-        self.spoke = time.monotonic()
-        self.console = Console(file=stream, soft_wrap=not stream.isatty(), highlight=False)
-        if stream.isatty() and self.console.width < 20:  # a terminal without a size
-            self.console = Console(file=stream, width=80, highlight=False)
+        self.console = Console(file=stream, highlight=False)
+        terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.live = (
-            Live(console=self.console, get_renderable=self.table, refresh_per_second=2) if stream.isatty() else None
+            Live(console=self.console, get_renderable=self.table, refresh_per_second=2, transient=True)
+            if terminal
+            else None
         )
+        self._over = threading.Event()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> "Progress":
         if self.live is not None:
-            self.live.__enter__()
+            self.live.start()
+        else:
+            self._clock.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
         if self.live is not None:
-            self.live.__exit__(kind, error, trace)
+            with contextlib.suppress(OSError):
+                self.live.stop()
+        else:
+            self._clock.join()
 
     def say(self, line: str) -> None:
         """A line of its own, above the table if there is one."""
-        self.console.print(line, markup=False)
+        with contextlib.suppress(OSError):  # nobody reads any more; training goes on
+            self.console.print(Text(line), soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if event.key not in self.left:
-            if isinstance(event, Ended):
-                self.say(f"{event.key}: {event.message}")
             return
         run, step = self.left[event.key]
         if isinstance(event, Ended):
-            self.end(event, run)
+            self._end(event, run)
             return
-        row = self.rows.setdefault(event.key, Row(run, step))
-        if event.name in ("started", "resumed") and self.live is None:
-            self.say(f"{event.key}: {event.name}" + (f" at step {step:,}" if step else ""))
+        row = self.rows.get(event.key)
+        if row is None:
+            row = Row(run, step)
+            self.say(f"{event.key}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
         if isinstance(event, Evaluated):
-            now = time.monotonic()
-            if event.step > row.step and row.errors is not None:
-                self.pace.known[run.experiment.key] = (now - row.seconds) / (event.step - row.step)
-            row.step, row.errors, row.seconds = event.step, event.errors, now
-            self.left[event.key] = (run, event.step)
-            if self.live is None and now - self.spoke > EVERY:
-                self.spoke = now
-                active = ", ".join(f"{key} {r.step:,} ({bits(r.errors)})" for key, r in self.rows.items())
-                self.say(f"{self.headline()}: {active}")
+            row = row.after(event)
+            if row.speed is not None:
+                self.pace.known[run.experiment.key] = 1 / row.speed
+            self.left = {**self.left, event.key: (run, event.step)}
+        elif isinstance(event, Generalised):
+            row = replace(row, testing=True)
+        self.rows = {**self.rows, event.key: row}
 
-    def end(self, event: Ended, run: Run) -> None:
-        """A run is over, for now or for good."""
-        row = self.rows.pop(event.key, Row(run, event.step))
-        how = {"done": "done", "diverged": f"diverged at step {event.step:,}"}.get(event.status, event.status)
-        if event.status != "interrupted":
-            self.left.pop(event.key)
+    def _end(self, event: Ended, run: Run) -> None:
+        row = self.rows.get(event.key, Row(run, event.step))
+        self.rows = {key: other for key, other in self.rows.items() if key != event.key}
+        how: str = event.status
+        if event.status == "interrupted":
+            how = f"stopped at step {event.step:,}, resumable" if not event.message else "left alone"
+        else:
+            self.left = {key: left for key, left in self.left.items() if key != event.key}
             self.ended += 1
-        elif event.step:
-            how = f"stopped at step {event.step:,}, resumable"
-        last = f", {bits(row.errors)}" if row.errors is not None else ""
-        why = f": {event.message}" if event.message and event.status != "diverged" else ""
-        self.say(f"{event.key}: {how}{last}{why}")
+            if event.status == "diverged":
+                how = f"diverged at step {event.step:,}"
+        errors = f", {wrong(row.errors)}" if row.errors is not None else ""
+        took = f", {duration(event.seconds)}" if event.seconds else ""
+        self.say(f"{event.key}: {how}{errors}{took}" + (f" ({event.message})" if event.message else ""))
 
     def headline(self) -> str:
         """Runs done, and the time that is left."""
-        return f"{self.ended} of {self.total} runs, {duration(self.pace.left(self.left, self.workers))} left"
+        left = f"about {duration(self.pace.left(self.left, self.workers))} left"
+        if self.until is not None:
+            left += f", stops in {duration(max(self.until - time.monotonic(), 0))}"
+        return f"{self.ended} of {self.total} runs, {left}"
 
-    def table(self) -> Table:
-        """One row a run that is being trained."""
-        table = Table(title=self.headline(), title_justify="left", box=None, pad_edge=False)
-        for name, justify in (("run", "left"), ("step", "right"), ("wrong bits", "right"), ("left", "right")):
-            table.add_column(name, justify="right" if justify == "right" else "left")
+    def line(self) -> str:
+        """The headline, and how far each run is."""
+        rows = (f"{key} {row.step:,}/{_steps(row):,} {wrong(row.errors)}" for key, row in self.rows.items())
+        return "; ".join([self.headline(), *rows])
+
+    def table(self) -> RenderableType:
+        """A bar for everything, and a row for every run that is being trained."""
+        done = 1 - self._work() / self.work if self.work else 1.0
+        head = Table.grid(padding=(0, 1), expand=False)
+        head.add_row(ProgressBar(total=1.0, completed=done, width=24), Text(f"{done:.0%}  {self.headline()}"))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("run", overflow="fold")
+        for name in ("step", "wrong bits", "steps/s", "left"):
+            table.add_column(name, justify="right", overflow="fold")
         for key, row in self.rows.items():
-            steps = row.run.experiment.training.steps
-            errors = "" if row.errors is None else f"{row.errors:.2f}"
-            table.add_row(key, f"{row.step:,}/{steps:,}", errors, duration(self.pace.seconds(row.run, row.step)))
-        return table
+            table.add_row(
+                key,
+                f"{row.step:,}/{_steps(row):,}",
+                "" if row.errors is None else f"{row.errors:.2f}",
+                "" if row.speed is None else f"{row.speed:.3g}",
+                "testing" if row.testing else duration(self.pace.left({key: (row.run, row.step)}, 1)),
+            )
+        return Group(head, table) if self.rows else head
+
+    def _work(self) -> int:
+        return sum(run.experiment.training.steps - step for run, step in self.left.values())
+
+    def _tick(self) -> None:
+        while not self._over.wait(EVERY):
+            self.say(self.line())
 
 
-def bits(errors: float | None) -> str:
+def _steps(row: Row) -> int:
+    return row.run.experiment.training.steps
+
+
+def wrong(errors: float | None) -> str:
     """E.g. ``3.25 wrong bits``."""
-    return "not evaluated" if errors is None else f"{errors:.2f} wrong bits"
-
-
-def duration(seconds: float) -> str:
-    """E.g. ``1h05m``, ``12m30s``, ``9s``."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
+    return "not evaluated yet" if errors is None else f"{errors:.2f} wrong bits"

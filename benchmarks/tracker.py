@@ -1,0 +1,138 @@
+"""What the records say, logged to MLflow live by the parent process, or replayed later.
+
+The store holds nothing that the records do not, so whatever is wrong with it (locked, deleted, unreachable, of another
+schema) stops no run and costs no result: one warning, and the records catch it up, here or by ``bench ui``.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import records
+from .core import Suite
+from .events import Ended, Event, Started
+from .points import identity, points
+from .tracking import Logged, Store, quiet
+
+PAUSE = 300.0
+"""Seconds a store that failed is left alone."""
+
+
+class Tracker:
+    """A listener that logs events as they come. Opens the store at once; close it at the end.
+
+    Args:
+        uri: MLflow's tracking URI.
+        results: The results folder.
+        suite: The suite that runs.
+        warn: Told once, in a sentence, that the store failed.
+    """
+
+    def __init__(self, uri: str, results: Path, suite: Suite, warn: Callable[[str], None]) -> None:
+        self.uri, self.results, self.suite, self.warn = uri, results, suite, warn
+        self.runs = {run.key: run for run in suite.runs()}
+        self.store: Store | None = None
+        self.live: dict[str, Logged] = {}
+        self.behind: set[str] = set()  # runs of which the store lacks something
+        self.failures, self.until = 0, 0.0
+        self._try(lambda store: None)
+
+    def __call__(self, event: Event) -> None:
+        """Log one event; never raises."""
+        if isinstance(event, Ended) and event.key not in self.live and event.status in ("interrupted", "failed"):
+            return  # another process has this run, or it never began
+        if time.monotonic() < self.until or not self._try(lambda store: self._log(store, event)):
+            self.behind.add(event.key)
+
+    def close(self) -> None:
+        """A last attempt to log what the store lacks."""
+        if self.behind:
+            self._try(lambda store: None)
+
+    def _try(self, do: Callable[[Store], None]) -> bool:
+        try:
+            with quiet():
+                if self.store is None:
+                    self.store = Store(self.uri, self.results, self.suite)
+                for key in sorted(self.behind):
+                    self._catch_up(self.store, key)
+                    self.behind.discard(key)
+                do(self.store)
+            return True
+        except Exception as error:  # whatever the store does, training goes on
+            self.store, self.until = None, time.monotonic() + PAUSE
+            self.behind |= self.live.keys()
+            self.live.clear()
+            self.failures += 1
+            if self.failures == 1:
+                self.warn(
+                    f"MLflow at {self.uri} cannot be used ({reason(error)}): runs go on and are recorded, "
+                    "and `bench ui` logs later what is missing there"
+                )
+            return False
+
+    def _catch_up(self, store: Store, key: str, fresh: bool = False) -> None:
+        run = self.runs[key]
+        record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
+        if record is not None and record.started is not None:
+            self.live[key] = store.catch_up(run, record, fresh)
+            if record.ended is not None:
+                del self.live[key]
+
+    def _log(self, store: Store, event: Event) -> None:
+        logged = self.live.get(event.key)
+        if logged is None or isinstance(event, Started):
+            self._catch_up(store, event.key, fresh=isinstance(event, Started))
+        elif isinstance(event, Ended):
+            store.settle(logged, event.status, event.message)
+            del self.live[event.key]
+        else:
+            store.log(logged, points(self.runs[event.key], event))
+
+
+def replay(uri: str, results: Path, suite: Suite) -> int:
+    """Log what the store lacks of a suite's records; gives how many records it shows now.
+
+    Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked.
+
+    Raises:
+        UsageError: A record is damaged.
+    """
+    store, count = Store(uri, results, suite), 0
+    with quiet():
+        for run, record in records.of_suite(results, suite):
+            if record is None or record.started is None or records.locked(record.path):
+                continue
+            if record.started.digest == run.digest:
+                store.catch_up(run, record)
+                count += 1
+                continue
+            for logged in store.of(run):
+                if logged.record == identity(record.started) and logged.status != "stale":
+                    store.client.set_tag(logged.id, "status", "stale")
+    return count
+
+
+def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
+    """Put a suite's report and figures into its experiment, as artifacts of a run called ``report``."""
+    store = Store(uri, results, suite)
+    with quiet():
+        here = str(store.results)
+        if there := [logged for logged in store.runs.get((suite.name, "report"), []) if logged.results == here]:
+            run_id = there[0].id
+        else:
+            said = {"suite": suite.name, "key": "report", "status": "done", "results": here}
+            made = store.client.create_run(store.experiments[suite.name], tags=said, run_name="report")
+            run_id = made.info.run_id
+            store.client.set_terminated(run_id)
+        for name in ("report.html", "report.md", "claims.json"):
+            if (folder / name).exists():
+                store.client.log_artifact(run_id, str(folder / name))
+        for name in ("figures", "traces"):
+            if (folder / name).is_dir():
+                store.client.log_artifacts(run_id, str(folder / name), name)
+
+
+def reason(error: Exception) -> str:
+    """The first line of what went wrong."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

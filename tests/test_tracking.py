@@ -1,0 +1,358 @@
+"""MLflow shows what the records say: live, caught up, each point once, and never in the way of a run."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membench.benchmarks import records, tracking
+from membench.benchmarks.core import Run, Suite
+from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from membench.benchmarks.points import NAMES, chosen, points
+from membench.benchmarks.records import Recorder, path_of
+from membench.benchmarks.store_file import default_uri, write_ahead
+from membench.benchmarks.suites import find
+from membench.benchmarks.tracker import Tracker, attach, replay
+
+ORIGIN = {"commit": "c0ffee", "dirty": True, "device": "a processor", "implementation": "fused"}
+
+
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store: making its schema takes seconds, copying it does not."""
+    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    with tracking.quiet():
+        tracking.mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def suite(tiny: str) -> Suite:
+    found: Suite = find(tiny)
+    return found
+
+
+@pytest.fixture
+def results(schema: Path, tmp_path: Path) -> Iterator[Path]:
+    """A results folder with an empty store."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    shutil.copy(schema, folder / "mlflow.db")
+    yield folder
+
+
+def evaluated(key: str, step: int, errors: float = 1.5) -> Evaluated:
+    first = step == 0
+    return Evaluated(key, step, step * 4, 2.5, errors, None if first else 3.5, None if first else 4.5, step / 10)
+
+
+class Story:
+    """A run whose events go into its record, and to a listener, as an engine would do it."""
+
+    def __init__(self, suite: Suite, results: Path, run: Run, listener: Callable[[Event], None] | None = None) -> None:
+        self.run, self.path = run, path_of(results, suite.name, run)
+        self.listener = listener
+        self.recorder = Recorder(self.path, run.key)
+
+    def tell(self, *events: Event) -> "Story":
+        for event in events:
+            if self.recorder.write(event) and self.listener is not None:
+                self.listener(event)
+        return self
+
+    def start(self, *steps: int, commit: str = "c0ffee") -> "Story":
+        key, run = self.run.key, self.run
+        self.tell(Started(key, run.digest, run.params, 723, 39, {**ORIGIN, "commit": commit}))
+        return self.evaluate(*steps)
+
+    def evaluate(self, *steps: int) -> "Story":
+        return self.tell(*(evaluated(self.run.key, step) for step in steps))
+
+    def test(self) -> "Story":
+        for size in self.run.experiment.task.test:
+            for weights in ("best", "final"):
+                self.tell(Generalised(self.run.key, weights, 40, list(size), 8, 0.5, 4, 0.25))  # type: ignore[arg-type]
+        return self
+
+    def end(self, status: Any = "done", step: int = 45, message: str = "") -> "Story":
+        self.tell(Ended(self.run.key, status, step, step / 10, message))
+        self.recorder.__exit__()
+        return self
+
+    def die(self) -> "Story":
+        """Without a word."""
+        self.recorder.__exit__()
+        return self
+
+
+def stored(results: Path, where: str = "1") -> dict[str, dict[str, Any]]:
+    """What an SQLite store holds of each run, read without MLflow; rows of a metric are not merged."""
+    with sqlite3.connect(results / "mlflow.db") as store:
+        rows = store.execute(f"select run_uuid, name, status, lifecycle_stage from runs where {where}").fetchall()
+        found = {}
+        for uuid, name, status, stage in rows:
+            tags = dict(store.execute("select key, value from tags where run_uuid = ?", [uuid]))
+            found[uuid] = {
+                "name": name,
+                "status": status,
+                "stage": stage,
+                "tags": tags,
+                "params": dict(store.execute("select key, value from params where run_uuid = ?", [uuid])),
+                "points": sorted(store.execute("select key, step, value from metrics where run_uuid = ?", [uuid])),
+            }
+    store.close()
+    return found
+
+
+def only(results: Path, where: str = "lifecycle_stage = 'active'") -> dict[str, Any]:
+    (one,) = stored(results, where).values()
+    return one
+
+
+def said(story: Story) -> list[tuple[str, int, float]]:
+    """The points a record speaks of."""
+    record = records.read(story.path, story.run.key)
+    assert record is not None
+    return sorted({(p.name, p.step, p.value) for event in record.events for p in points(story.run, event)})
+
+
+def warned(message: str) -> None:
+    raise AssertionError(message)
+
+
+def test_a_run_is_logged_as_it_goes(suite: Suite, results: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tracker = Tracker(default_uri(results), results, suite, warned)
+    run = next(suite.runs())
+    story = Story(suite, results, run, tracker).start(0, 10)
+    live = only(results)
+    assert live["status"] == "RUNNING" and live["points"] == said(story) and len(live["points"]) == 6
+    story.evaluate(20, 30, 40).test().end()
+    tracker.close()
+    done = only(results)
+    assert done["name"] == "copy/ntm/1" and done["status"] == "FINISHED"
+    assert done["points"] == said(story)
+    assert {name for name, _, _ in done["points"]} == set(NAMES)
+    assert ("generalisation/best/errors", 9, 0.5) in done["points"]  # four vectors are nine time steps
+    assert ("train/loss", 0) not in {point[:2] for point in done["points"]}
+    tags = done["tags"]
+    expected = {"suite": "tiny", "key": run.key, "task": "copy", "model": "ntm", "seed": "1", "digest": run.digest}
+    assert {name: tags[name] for name in expected} == expected
+    assert tags["status"] == "done" and "reading" not in tags
+    assert tags["mlflow.source.git.commit"] == "c0ffee" and tags["dirty"] == "true"
+    assert "723 parameters" in tags["mlflow.note.content"]
+    assert done["params"]["model.memory.value"] == "1e-06" and done["params"]["training.batch"] == "4"
+    assert done["params"]["parameters"] == "723" and done["params"]["state_size"] == "39"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_experiment_is_a_suite_and_explains_itself(suite: Suite, results: Path) -> None:
+    Tracker(default_uri(results), results, suite, warned)
+    with sqlite3.connect(results / "mlflow.db") as store:
+        (row,) = store.execute("select experiment_id, artifact_location from experiments where name = 'tiny'")
+        notes = dict(store.execute("select key, value from experiment_tags where experiment_id = ?", [row[0]]))
+        (journal,) = store.execute("pragma journal_mode").fetchone()
+    store.close()
+    assert row[1] == (results / "mlartifacts" / "tiny").as_uri()
+    assert "Group by" in notes["mlflow.note.content"] and suite.title in notes["mlflow.note.content"]
+    assert all(name.partition("/")[0] in notes["mlflow.note.content"] for name in NAMES)
+    assert journal == "wal"  # the pages can be read while runs are logged
+
+
+def test_a_second_session_goes_on_in_the_same_run(suite: Suite, results: Path) -> None:
+    run = next(suite.runs())
+    first = Tracker(default_uri(results), results, suite, warned)
+    Story(suite, results, run, first).start(0, 10).end("interrupted", 12)
+    assert only(results)["status"] == "KILLED" and only(results)["tags"]["status"] == "interrupted"
+    second = Tracker(default_uri(results), results, suite, warned)
+    story = Story(suite, results, run, second).tell(Resumed(run.key, 12, ORIGIN))
+    assert only(results)["status"] == "RUNNING" and only(results)["tags"]["status"] == "running"
+    story.evaluate(20, 30, 40).test().end()
+    assert only(results)["status"] == "FINISHED"
+    assert only(results)["points"] == said(story)
+
+
+def test_records_are_replayed_once(suite: Suite, results: Path) -> None:
+    """Nothing was tracked: a clone, or --no-tracking. Replaying again changes nothing."""
+    stories = [Story(suite, results, run).start(0, 10, 20).test().end() for run in suite.runs()]
+    uri = default_uri(results)
+    assert replay(uri, results, suite) == 4
+    once = stored(results)
+    assert sorted(run["points"] for run in once.values()) == sorted(said(story) for story in stories)
+    assert all(run["status"] == "FINISHED" for run in once.values())
+    with sqlite3.connect(results / "mlflow.db") as store:
+        ends = store.execute("select end_time - start_time from runs").fetchall()
+    store.close()
+    assert ends == [(4500,)] * 4  # as long as the record says, not as long as replaying took
+    assert replay(uri, results, suite) == 4
+    assert stored(results) == once
+
+
+def test_replay_fills_in_what_a_live_session_lost(suite: Suite, results: Path) -> None:
+    run = next(suite.runs())
+    tracker = Tracker(default_uri(results), results, suite, warned)
+    story = Story(suite, results, run, tracker).start(0, 10)
+    story.listener = None  # the parent was killed; its worker went on for a while
+    story.evaluate(20, 30).die()
+    assert replay(default_uri(results), results, suite) == 1
+    assert only(results)["points"] == said(story)
+    assert only(results)["status"] == "KILLED" and only(results)["tags"]["status"] == "interrupted"
+
+
+def test_replay_leaves_a_run_alone_that_is_being_trained(suite: Suite, results: Path) -> None:
+    story = Story(suite, results, next(suite.runs())).start(0, 10)
+    assert replay(default_uri(results), results, suite) == 0 and stored(results) == {}
+    story.end()
+    assert replay(default_uri(results), results, suite) == 1
+
+
+@pytest.mark.parametrize(("status", "shown"), [("diverged", "FINISHED"), ("failed", "FAILED"), ("done", "FINISHED")])
+def test_how_a_run_ended_is_shown(suite: Suite, results: Path, status: str, shown: str) -> None:
+    tracker = Tracker(default_uri(results), results, suite, warned)
+    Story(suite, results, next(suite.runs()), tracker).start(0).end(status, 7, "the loss is not finite")
+    assert only(results)["status"] == shown
+    assert only(results)["tags"]["status"] == status
+    assert only(results)["tags"]["message"] == "the loss is not finite"
+
+
+@pytest.mark.parametrize("commit", ["c0ffee", "facade"])
+def test_a_run_made_again_takes_the_place_of_the_old_one(suite: Suite, results: Path, commit: str) -> None:
+    """By the same code or by other code: its record is another."""
+    run = next(suite.runs())
+    tracker = Tracker(default_uri(results), results, suite, warned)
+    old = Story(suite, results, run, tracker).start(0, 10).end()
+    records.aside(old.path)
+    new = Story(suite, results, run, tracker).start(0, commit=commit).evaluate(10, 20).end()
+    gone = only(results, "lifecycle_stage = 'deleted'")
+    assert gone["tags"]["status"] == "superseded" and len(gone["points"]) == 6
+    assert only(results)["points"] == said(new)
+    replay(default_uri(results), results, suite)
+    assert len(stored(results)) == 2
+
+
+def test_a_stale_record_is_marked_and_not_logged(suite: Suite, results: Path) -> None:
+    runs = list(suite.runs())
+    Story(suite, results, runs[0]).start(0, 10).end()
+    assert replay(default_uri(results), results, suite) == 1
+    Story(suite, results, runs[1]).start(0).end()
+    changed = replace(suite, experiments=tuple(replace(e, revision=2) for e in suite.experiments))
+    assert replay(default_uri(results), results, changed) == 0
+    assert only(results)["name"] == "copy/ntm/1" and only(results)["tags"]["status"] == "stale"
+
+
+def test_two_folders_may_share_a_store(suite: Suite, results: Path, tmp_path: Path) -> None:
+    """As a lab's server is shared: nobody's runs are taken for another's, or put out of the way."""
+    run, uri = next(suite.runs()), default_uri(results)
+    theirs = tmp_path / "theirs"
+    Story(suite, results, run, Tracker(uri, results, suite, warned)).start(0, 10).end()
+    Story(suite, theirs, run, Tracker(uri, theirs, suite, warned)).start(0, 10, 20, commit="facade").end()
+    assert [len(found["points"]) for found in stored(results, "lifecycle_stage = 'active'").values()] == [6, 10]
+    shutil.copytree(results / "tiny", tmp_path / "clone" / "tiny")  # the same record elsewhere is the same run
+    assert replay(uri, tmp_path / "clone", suite) == 1 and len(stored(results)) == 2
+
+
+class Failing:
+    """A store's client that fails while told to."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.fails = client, False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.fails:
+            raise sqlite3.OperationalError("database is locked\n[SQL: ...]")
+        return getattr(self.client, name)
+
+
+def test_a_store_that_fails_for_a_while_is_caught_up(
+    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    runs = list(suite.runs())
+    tracker = Tracker(default_uri(results), results, suite, lines.append)
+    assert tracker.store is not None
+    failing = Failing(tracker.store.client)
+    tracker.store.client = failing
+    first = Story(suite, results, runs[0], tracker).start(0, 10)
+    second = Story(suite, results, runs[1], tracker).start(0)
+    failing.fails = True
+    first.evaluate(20)
+    second.evaluate(10).end()  # ends while nobody listens
+    assert len(lines) == 1 and "database is locked)" in lines[0] and "bench ui" in lines[0] and "\n" not in lines[0]
+    tracker.until = 0.0  # the pause is over
+    first.evaluate(30).end()
+    tracker.close()
+    assert len(lines) == 1
+    assert sorted(run["points"] for run in stored(results).values()) == sorted([said(first), said(second)])
+    assert all(run["status"] == "FINISHED" for run in stored(results).values())
+
+
+def broken_schema(path: Path) -> None:
+    with sqlite3.connect(path) as store:
+        store.execute("update alembic_version set version_num = 'f00f00f00f00'")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 1000), "not a database"),
+        (broken_schema, "schema"),
+        (lambda path: (path.unlink(), path.mkdir()), "unable to open"),
+    ],
+    ids=["junk", "another schema", "a folder"],
+)
+def test_a_store_that_cannot_be_used_stops_nothing(
+    suite: Suite, results: Path, spoil: Callable[[Path], Any], why: str
+) -> None:
+    spoil(results / "mlflow.db")
+    lines: list[str] = []
+    tracker = Tracker(default_uri(results), results, suite, lines.append)
+    story = Story(suite, results, next(suite.runs()), tracker).start(0, 10).end()
+    tracker.close()
+    assert len(lines) == 1 and lines[0].startswith("MLflow at sqlite:///")
+    assert why in lines[0], lines[0]
+    assert len(said(story)) == 6
+    with pytest.raises(Exception, match=why):
+        replay(default_uri(results), results, suite)
+
+
+def test_a_server_that_is_not_there_stops_nothing(suite: Suite, tmp_path: Path) -> None:
+    lines: list[str] = []
+    tracker = Tracker("http://127.0.0.1:9", tmp_path, suite, lines.append)
+    Story(suite, tmp_path, next(suite.runs()), tracker).start(0).end()
+    assert len(lines) == 1 and lines[0].startswith("MLflow at http://127.0.0.1:9 cannot be used")
+
+
+def test_a_run_that_another_process_has_is_left_to_it(suite: Suite, results: Path) -> None:
+    tracker = Tracker(default_uri(results), results, suite, warned)
+    story = Story(suite, results, next(suite.runs())).start(0)
+    tracker(Ended(story.run.key, "interrupted", 0, 0.0, "being written by another process"))
+    assert stored(results) == {}
+    story.end()
+
+
+def test_a_report_is_added_once(suite: Suite, results: Path) -> None:
+    folder = results / "tiny"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "report.html").write_text("<p>report")
+    (folder / "figures" / "one.svg").write_text("<svg/>")
+    for _ in range(2):
+        attach(default_uri(results), results, suite, folder)
+    (uuid,) = stored(results)
+    assert (results / "mlartifacts/tiny" / uuid / "artifacts/report.html").read_text() == "<p>report"
+    assert (results / "mlartifacts/tiny" / uuid / "artifacts/figures/one.svg").exists()
+
+
+def test_parameters_fit_into_mlflow(suite: Suite) -> None:
+    run = next(suite.runs())
+    values = chosen(Started(run.key, run.digest, {"task": {"sizes": list(range(9999))}}, 1, 1, {}))
+    assert len(values["task.sizes"]) == 6000 and values["task.sizes"].endswith("...")
+
+
+def test_a_store_elsewhere_is_left_as_it_is(tmp_path: Path) -> None:
+    write_ahead("http://127.0.0.1:9")
+    write_ahead(f"sqlite:///{tmp_path / 'none.db'}")
+    assert list(tmp_path.iterdir()) == []
