@@ -81,6 +81,8 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
             times, reached = statistics.reached(runs)
             curve = statistics.solved_by(times, reached)
             steps, share = np.append(0, curve.steps), np.append(0, curve.fraction)
+            if share[-1] == 1:  # all solved, and so they stay
+                steps, share = np.append(steps, budget), np.append(share, 1)
             ax.step(
                 steps, share, where="post", color=pen.colour, linestyle=pen.dashes, label=plan.arm(model), clip_on=False
             )
