@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-import torch
-
 from .core import Run, Suite
 from .errors import UsageError
 from .events import Evaluated, Resumed, Started
@@ -25,19 +23,17 @@ class Pace:
     Args:
         suite: Whose arms.
         results: The folder of records to learn from.
-        device: Where it will run, ``cpu`` or ``cuda:0``; records of other machines say nothing.
+        device: Where it will run, ``cpu`` or ``cuda:0``; records of other processors say nothing.
     """
 
     def __init__(self, suite: Suite, results: Path, device: str) -> None:
-        self.device = torch.device(device)
-        here = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor()
         seen: dict[str, list[float]] = {}
         for run in suite.runs():
             try:
                 record = read(path_of(results, suite.name, run), run.key)
             except UsageError:  # damaged: whoever runs it is told
                 continue
-            if record is not None and (seconds := measured(record, run, here)) is not None:
+            if record is not None and (seconds := measured(record, run, device)) is not None:
                 seen.setdefault(run.experiment.key, []).append(seconds)
         self.known = {arm: median(values) for arm, values in seen.items()}
         self._guessed: dict[str, float] = {}
@@ -48,7 +44,7 @@ class Pace:
         if arm in self.known:
             return self.known[arm]
         if arm not in self._guessed:
-            self._guessed[arm] = guess(run, self.device)
+            self._guessed[arm] = guess(run)
         return self._guessed[arm]
 
     def left(self, runs: Mapping[str, tuple[Run, int]], workers: int) -> float:
@@ -57,28 +53,31 @@ class Pace:
         return max(sum(each) / workers, max(each)) if each else 0.0
 
 
-def measured(record: Record, run: Run, here: str) -> float | None:
-    """Seconds a step in the last session of a record, if that was on the device called ``here``."""
+def measured(record: Record, run: Run, device: str) -> float | None:
+    """Seconds a step in the last session of a record, if that was on this processor, or on a GPU like now."""
     if record.started is None or record.started.digest != run.digest:
         return None
-    sessions = [n for n, event in enumerate(record.events) if isinstance(event, Started | Resumed)]
-    session = record.events[sessions[-1] :]
-    opened = session[0]
-    evaluated = [event for event in session if isinstance(event, Evaluated)]
-    if not isinstance(opened, Started | Resumed) or opened.provenance.get("device") != here or len(evaluated) < 2:
+    opened = record.started.provenance
+    evaluated: list[Evaluated] = []
+    for event in record.events:
+        if isinstance(event, Started | Resumed):
+            opened, evaluated = event.provenance, []
+        elif isinstance(event, Evaluated):
+            evaluated.append(event)
+    if len(evaluated) < 2 or (opened.get("device") == processor()) != (device == "cpu"):
         return None
     first, last = evaluated[0], evaluated[-1]
     return (last.seconds - first.seconds) / (last.step - first.step) if last.step > first.step else None
 
 
-def guess(run: Run, device: torch.device) -> float:
+def guess(run: Run) -> float:
     """Seconds a step, from sizes alone: overhead of each time step, and three passes over the parameters."""
     experiment = run.experiment
     task, training = experiment.task, experiment.training
     module = experiment.model.build(task.inputs, task.outputs, run.seed)
     steps = task.steps(tuple(sizes[len(sizes) // 2] for sizes in task.train))
     parameters = sum(p.numel() for p in module.parameters())
-    overhead = GUESS.get(implementation(module, device), 0.3e-3)
+    overhead = GUESS.get(implementation(module, next(module.parameters()).device), 0.3e-3)
     return steps * (overhead * max(training.batch, 8) / 32 + 3 * parameters * training.batch / RATE)
 
 
