@@ -1,7 +1,7 @@
 """Collier & Beel 2018, "Implementing Neural Turing Machines" (arXiv 1807.08518, ICANN 2018).
 
-The paper's table: an NTM from three initial memories and an LSTM, on three tasks. The configuration is that of the
-thesis code that made the experiments (MarkPKCollier/CurriculumLearningFYP, 793074d of 27 March 2018) and of the
+The paper's table: an NTM from three initial memories, a DNC and an LSTM, on three tasks. The configuration is that of
+the thesis code that made the experiments (MarkPKCollier/CurriculumLearningFYP, 793074d of 27 March 2018) and of the
 released code (MarkPKCollier/NeuralTuringMachine, 5644e3b).
 
 What the paper leaves open is run under two readings: ``cosine`` similarity (printed, and in the released code) and
@@ -12,6 +12,7 @@ Values are tagged [p] printed in the paper, [a] said by an author, [c] in the au
 secondary source, [o] our choice.
 """
 
+from ...baselines.dnc import DNC
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, Constant, Learned, LSTMController, Random, Zeros
 from ..core import Experiment, Size, Suite, Task, Training
@@ -85,6 +86,10 @@ def experiments() -> tuple[Experiment, ...]:
                 table.append(Experiment(name, task, f"ntm-{memory}-{reading}", model, training(name), reading))
         lstm = LSTM(units=256, layers=3, forget_bias=1.0, state=Learned())  # [c]
         table.append(Experiment(name, task, "lstm", lstm, training(name)))
+        dnc = DNC.deepmind(
+            rows=128, width=20, reads=1, writes=1, units=100, layers=1
+        )  # DeepMind's code, changed little [c]
+        table.append(Experiment(name, task, "dnc", dnc, training(name)))
     return tuple(table)
 
 
@@ -112,7 +117,7 @@ suite = Suite(
         "model.write_weighting": "[c] softmax of a trainable Xavier-uniform vector",
         "model.controller": "[c] BasicLSTMCell, 100 units, forget bias 1, zero state",
         "model.clip": "[c] clip_value 20 on head parameters and logits",
-        "model": "[c] run_experiments.py: 128 x 20, one read and one write head, shifts -1 to 1; LSTM 3 x 256",
+        "model": "[c] run_experiments.py: memory 128 x 20, one read and one write head, shifts -1 to 1; LSTM 3 x 256",
         "seeds": "[a] ten runs; ours are 1 to 10 [o]",
         "solved": "[c] error below 0.1 wrong bits a sequence",
     },
