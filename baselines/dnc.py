@@ -8,9 +8,10 @@ DNC.deepmind(rows=128, width=20)                             # google-deepmind/d
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from ..ntm.model import unroll, watch
+from ..ntm.model import Unrolled
 from .dnc_cell import DNCCell
 
 
@@ -102,17 +103,23 @@ class DNC:
         return memory + linked + heads + (2 * self.units * self.layers if self.recurrent else 0)
 
 
-class DNCModule(nn.Module):
-    """A DNC over whole sequences; gives logits."""
+class DNCModule(Unrolled):
+    """A DNC over whole sequences; gives logits. Every sequence begins from zeros."""
 
-    def __init__(self, cell: DNCCell) -> None:
-        super().__init__()
-        self.cell = cell
+    cell: DNCCell
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from zeros."""
-        return unroll(self.cell, inputs)
+    def fused(self, inputs: Tensor) -> Tensor:
+        from .fused_dnc import fused  # compiled code is loaded once it is needed
 
-    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """As ``forward``, by the reference, and what is to be seen of every step, each (time, batch, heads, size)."""
-        return watch(self.cell, inputs)
+        return fused(self.cell, inputs)
+
+    def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why the fused twin cannot run, or nothing: it has one write head and none of Csordas & Schmidhuber's."""
+        spec = self.cell.spec
+        if spec.writes > 1:
+            return f"the fused DNC has one write head, not {spec.writes}"
+        if spec.clip is not None and spec.clip < 1:
+            return f"the fused DNC clips at 1 or more, not at {spec.clip}"
+        if uncovered := [name for name in ("masked", "deallocate", "sharpened") if getattr(spec, name)]:
+            return f"the fused DNC cannot be {' and '.join(uncovered)}"
+        return super().uncovered(device, dtype)

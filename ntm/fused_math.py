@@ -4,7 +4,10 @@ libm is called one element at a time; these polynomials (Cephes: Moshier 1989, s
 where the processor can, to two units in the last place.
 """
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +35,20 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def loop(function: Callable[..., Any]) -> Any:
-    """Compile what Python calls; kept on disk, so that only the first process that needs it compiles."""
+    """Compile what Python calls; kept on disk, so that only the first process that needs it compiles.
+
+    Numba takes what it kept for fresh while the function's own file is the same; the kernels in it come from other
+    files too, so its name carries a hash of them all.
+    """
+    function.__qualname__ += "-" + sources(Path(function.__code__.co_filename).parent)
     return njit(fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, nogil=True, cache=True)(function)
+
+
+@cache
+def sources(folder: Path) -> str:
+    """A hash of every fused file of a folder, and of this one's."""
+    files = [file for place in (Path(__file__).parent, folder) for file in sorted(place.glob("fused_*.py"))]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def elementary(function: Callable[..., Any]) -> Any:

@@ -81,15 +81,17 @@ class NTM:
         return self.rows * self.width + heads + self.reads * self.width + self.controller.state_size
 
 
-class NTMModule(nn.Module):
-    """An NTM over whole sequences; gives logits.
+class Unrolled(nn.Module):
+    """A cell that has a fused twin, over whole sequences; gives logits.
 
     Attributes:
         implementation: ``auto``: the fused twin where it covers the call, else the reference. ``reference`` or
             ``fused``: that one.
     """
 
-    def __init__(self, cell: NTMCell) -> None:
+    cell: Any
+
+    def __init__(self, cell: "Cell") -> None:
         super().__init__()
         self.cell = cell
         self.implementation: Literal["auto", "reference", "fused"] = "auto"
@@ -102,9 +104,11 @@ class NTMModule(nn.Module):
         """
         if self.implementation_for(inputs.device, inputs.dtype) == "reference":
             return unroll(self.cell, inputs)
-        from .fused_cpu import fused  # compiled code is loaded once it is needed
+        return self.fused(inputs)
 
-        return fused(self.cell, inputs)
+    def fused(self, inputs: Tensor) -> Tensor:
+        """What ``unroll(self.cell, inputs)`` gives, by the fused twin."""
+        raise NotImplementedError
 
     def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """As ``forward``, by the reference, and what is to be seen of every step: see ``watch``."""
@@ -130,19 +134,29 @@ class NTMModule(nn.Module):
 
     def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
         """Why the fused twin cannot run, or nothing."""
+        kind = type(self.cell.spec).__name__
         if device.type != "cpu":
-            return f"the fused NTM runs on the CPU, not on {device.type}"
-        if other := ({part.dtype for part in (*self.cell.parameters(), *self.cell.buffers())} | {dtype}) - {
-            torch.float32
-        }:
-            return f"the fused NTM computes in float32, not {min(map(str, other))}"
+            return f"the fused {kind} runs on the CPU, not on {device.type}"
+        if other := ({part.dtype for part in (*self.parameters(), *self.buffers())} | {dtype}) - {torch.float32}:
+            return f"the fused {kind} computes in float32, not {min(map(str, other))}"
         if torch._C._are_functorch_transforms_active():
-            return "the fused NTM knows no torch.func transform"
+            return f"the fused {kind} knows no torch.func transform"
         return ""
 
 
+class NTMModule(Unrolled):
+    """An NTM over whole sequences; gives logits."""
+
+    cell: NTMCell
+
+    def fused(self, inputs: Tensor) -> Tensor:
+        from .fused_cpu import fused  # compiled code is loaded once it is needed
+
+        return fused(self.cell, inputs)
+
+
 @cache
-def fall_back(spec: NTM, reason: str) -> None:
+def fall_back(spec: object, reason: str) -> None:
     """Say once for every spec that the reference runs."""
     logger.info("%s: the reference runs instead (%s)", reason, spec)
 
