@@ -41,6 +41,14 @@ class Row:
         return replace(self, step=event.step, errors=event.errors, seconds=event.seconds, speed=speed)
 
 
+class Display(Console):
+    """Where it is shown: once nobody reads any more it falls silent, where rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Training goes on."""
+        self.quiet = True
+
+
 class Progress:
     """A listener that shows what happens; use it as a context manager.
 
@@ -63,7 +71,7 @@ class Progress:
         self.workers, self.pace = workers, pace
         self.until = None if limit is None else time.monotonic() + limit
         self.rows: dict[str, Row] = {}
-        self.console = Console(file=stream, highlight=False)
+        self.console = Display(file=stream, highlight=False)
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.live = (
             Live(console=self.console, get_renderable=self.table, refresh_per_second=2, transient=True)
@@ -90,7 +98,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line of its own, above the table if there is one."""
-        with contextlib.suppress(OSError):  # nobody reads any more; training goes on
+        with contextlib.suppress(OSError):  # the terminal is gone
             self.console.print(Text(line), soft_wrap=True)
 
     def __call__(self, event: Event) -> None:

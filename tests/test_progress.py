@@ -1,0 +1,187 @@
+"""What is shown while runs are trained, on terminals of every width and where there is none."""
+
+import io
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from membench.benchmarks import listing, pace, progress
+from membench.benchmarks.core import Run, Suite
+from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from membench.benchmarks.pace import Pace, duration
+from membench.benchmarks.progress import Progress
+from membench.benchmarks.provenance import processor
+from membench.benchmarks.records import Recorder, path_of
+from membench.benchmarks.runner import Planned
+from membench.benchmarks.suites import find
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def suite(tiny: str) -> Suite:
+    found: Suite = find(tiny)
+    return found
+
+
+def started(run: Run, device: str | None = None) -> Started:
+    return Started(run.key, run.digest, run.params, 1, 1, {"device": device or processor()})
+
+
+def evaluated(run: Run, step: int, seconds: float, errors: float = 1.25) -> Evaluated:
+    return Evaluated(run.key, step, step, 1.0, errors, None, None, seconds)
+
+
+def shown(suite: Suite, stream: io.StringIO, results: Path, *events: Event, step: int = 0) -> Progress:
+    planned = [Planned(run, "new", step) for run in suite.runs()]
+    with Progress(planned, 2, Pace(suite, results, "cpu"), stream) as shows:
+        for event in events:
+            shows(event)
+    return shows
+
+
+def test_plain_lines_say_what_starts_and_ends(suite: Suite, tmp_path: Path) -> None:
+    one, two, three, four = suite.runs()
+    stream = io.StringIO()
+    shows = shown(
+        suite,
+        stream,
+        tmp_path,
+        started(one),
+        evaluated(one, 0, 0.0),
+        Resumed(two.key, 20, {}),
+        evaluated(one, 40, 4.0),
+        Ended(one.key, "done", 45, 61.0),
+        Ended(two.key, "diverged", 31, 2.0, "the training loss is not finite"),
+        Ended(three.key, "failed", 3, 2.0, "KeyError: 'x' (model.py, line 3)"),
+        Ended(four.key, "interrupted", 12, 2.0),
+        Ended("of/another/1", "done", 1, 1.0),
+    )
+    assert stream.getvalue().splitlines() == [
+        "copy/ntm/1: starts",
+        "copy/lstm/1: goes on from step 0",
+        "copy/ntm/1: done, 1.25 wrong bits, 1m01s",
+        "copy/lstm/1: diverged at step 31, 2s (the training loss is not finite)",
+        "copy/ntm/2: failed, 2s (KeyError: 'x' (model.py, line 3))",
+        "copy/lstm/2: stopped at step 12, resumable, 2s",
+    ]
+    assert shows.ended == 3 and set(shows.left) == {four.key}
+
+
+def test_a_line_now_and_then_says_how_far_it_is(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.02)
+    run = next(suite.runs())
+    stream = io.StringIO()
+    with Progress([Planned(run, "new")], 1, Pace(suite, tmp_path, "cpu"), stream, limit=500.0) as shows:
+        shows(started(run))
+        shows(evaluated(run, 20, 1.0))
+        shows(evaluated(run, 40, 21.0))
+        until = time.monotonic() + 10
+        while "left" not in stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)
+    line = next(line for line in stream.getvalue().splitlines() if "left" in line and "40/45" in line)
+    assert line.startswith("0 of 1 runs, about 5s left, stops in ") and line.endswith(
+        "copy/ntm/1 40/45 1.25 wrong bits"
+    )
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 7, 20, 40, 80, 200])
+def test_the_table_survives_any_width(suite: Suite, tmp_path: Path, width: int) -> None:
+    one, two, *_ = suite.runs()
+    shows = Progress([Planned(run, "new") for run in suite.runs()], 2, Pace(suite, tmp_path, "cpu"), io.StringIO())
+    for event in (started(one), evaluated(one, 0, 0.0), evaluated(one, 40, 4.0), started(two)):
+        shows(event)
+    shows(Generalised(two.key, "best", 40, [2], 8, 0.5, 4, 0.25))
+    screen = Terminal()
+    Console(file=screen, width=width, force_terminal=True).print(shows.table())
+    if width >= 80:
+        text = screen.getvalue()
+        assert "copy/ntm/1" in text and "40/45" in text and "1.25" in text and "testing" in text
+        assert "0 of 4 runs" in text and "22%" in text  # 40 of 180 steps
+
+
+def test_a_terminal_gets_a_live_table(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    run = next(suite.runs())
+    screen = Terminal()
+    shown(suite, screen, tmp_path, started(run), evaluated(run, 10, 1.0), Ended(run.key, "done", 45, 2.0))
+    assert "\x1b[" in screen.getvalue() and "copy/ntm/1: done, 1.25 wrong bits, 2s" in screen.getvalue()
+
+
+def test_a_dumb_terminal_gets_lines(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Terminal()
+    shown(suite, screen, tmp_path, started(next(suite.runs())))
+    assert screen.getvalue() == "copy/ntm/1: starts\n"
+
+
+def test_messages_are_not_taken_for_markup(suite: Suite, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    shown(suite, stream, tmp_path).say("[bold]x[/nothing] " + "long " * 60)
+    assert stream.getvalue() == "[bold]x[/nothing] " + "long " * 60 + "\n"
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_nobody_needs_to_watch(suite: Suite, tmp_path: Path) -> None:
+    run = next(suite.runs())
+    shown(suite, Gone(), tmp_path, started(run), Ended(run.key, "done", 45, 2.0))
+
+
+def test_durations_are_short() -> None:
+    said = {0.2: "0s", 59: "59s", 60: "1m00s", 754: "12m34s", 3900: "1h05m", 86400 * 2 + 3600 * 3: "2d03h"}
+    assert {seconds: duration(seconds) for seconds in said} == said
+
+
+def test_estimates_come_from_records_of_this_machine(suite: Suite, tmp_path: Path) -> None:
+    """Two seconds a step here, in the last session; ten elsewhere, before, and under other settings."""
+    ntm, lstm, ntm2, _ = suite.runs()
+    for run, device in ((ntm, processor()), (lstm, "another processor")):
+        with Recorder(path_of(tmp_path, "tiny", run), run.key) as recorder:
+            for event in (
+                started(run, device),
+                *(evaluated(run, step, 10.0 * step) for step in (0, 10)),
+                Resumed(run.key, 10, {"device": device}),
+                *(evaluated(run, step, 100 + 2.0 * step) for step in (20, 30)),
+            ):
+                recorder.write(event)
+    found = Pace(suite, tmp_path, "cpu")
+    assert found.known == {"copy/ntm": 2.0}
+    assert found.left({ntm.key: (ntm, 30), ntm2.key: (ntm2, 0)}, 1) == 2.0 * (15 + 45)
+    assert found.left({ntm.key: (ntm, 30), ntm2.key: (ntm2, 0)}, 2) == 2.0 * 45  # no sooner than the longest
+    assert 0 < found.step(lstm) < 1 and found.left({}, 1) == 0.0
+    changed = replace(suite, experiments=tuple(replace(e, revision=2) for e in suite.experiments))
+    assert Pace(changed, tmp_path, "cpu").known == {}
+
+
+def test_a_plan_says_where_its_estimate_comes_from(suite: Suite, tmp_path: Path) -> None:
+    planned = [Planned(run, "done" if run.seed == 1 else "new") for run in suite.runs()]
+    due = [each for each in planned if each.due]
+    found = Pace(suite, tmp_path, "cpu")
+    *arms, last = listing.plan_lines(suite, planned, due, found, 2)
+    assert [line.split()[0] for line in arms] == ["copy/ntm", "copy/lstm"] and "1 done, 1 new" in arms[0]
+    assert last.startswith("tiny: 2 of 4 runs to do on 2 workers") and "rough guess for 2 of 2 arms" in last
+    found.known = {"copy/ntm": 1.0, "copy/lstm": 2.0}
+    assert "about 1m30s (from this machine's records)" in list(listing.plan_lines(suite, planned, due, found, 2))[-1]
+    *_, last = listing.plan_lines(suite, planned[:1], [], found, 2)
+    assert last == "tiny: all 1 runs are done."
+
+
+def test_a_guess_grows_with_the_work(suite: Suite) -> None:
+    small = next(suite.runs())
+    experiment = small.experiment
+    longer = replace(experiment, training=replace(experiment.training, batch=64))
+    assert pace.guess(Run(longer, 1)) > pace.guess(small) > 0
