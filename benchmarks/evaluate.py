@@ -12,7 +12,7 @@ from ..ntm import stream
 from .core import Batch, Size, Task, Training, plain
 
 Forward = Callable[[Tensor], Tensor]
-"""(time, batch, inputs) to logits (time, batch, outputs)."""
+"""(time, batch, inputs) to logits (time, batch, outputs), or (members, time, batch, outputs) of a cohort."""
 
 
 class Score(NamedTuple):
@@ -31,17 +31,25 @@ def nats(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def evaluate(forward: Forward, batches: Sequence[Batch]) -> Score:
-    """Score a model on batches of equal size; no gradients are kept."""
+    """Score a model; no gradients are kept."""
+    return evaluate_each(lambda inputs: forward(inputs)[None], batches)[0]
+
+
+def evaluate_each(forward: Forward, batches: Sequence[Batch]) -> list[Score]:
+    """Score every member of a cohort."""
     losses, wrongs, longest = [], [], 0
     with torch.no_grad():
         for batch in batches:
-            logits = forward(batch.inputs)
-            wrong = ((logits > 0) != (batch.targets > 0.5)) * batch.scored[..., None]
-            losses.append(nats(logits, batch))
-            wrongs.append(wrong.sum(dim=(0, 2)))
+            each = forward(batch.inputs)
+            wrong = ((each > 0) != (batch.targets > 0.5)) * batch.scored[..., None]
+            losses.append(torch.stack([nats(logits, batch) for logits in each]))
+            wrongs.append(wrong.sum(dim=(1, 3)))
             longest = max(longest, int(batch.scored.sum(dim=0).max()) * batch.targets.shape[2])
-    loss, errors = torch.cat(losses).double(), torch.cat(wrongs).double()
-    return Score(float(loss.mean()), float(errors.mean()), float((errors == 0).double().mean()), longest)
+    members = zip(torch.cat(losses, dim=1).double(), torch.cat(wrongs, dim=1).double(), strict=True)
+    return [
+        Score(float(loss.mean()), float(errors.mean()), float((errors == 0).double().mean()), longest)
+        for loss, errors in members
+    ]
 
 
 def evaluation_set(task: Task, training: Training, device: torch.device) -> list[Batch]:

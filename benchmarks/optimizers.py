@@ -5,6 +5,7 @@ a handful of operations whatever the model, and nothing passes from one member t
 since they decide outcomes: its RMSProp starts the mean square at one and has epsilon inside the root.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,16 @@ class Moments(NamedTuple):
     def copy(self, device: torch.device | str) -> "Moments":
         """The same state in tensors of its own, on a device."""
         return Moments(self.first.to(device, copy=True), self.second.to(device, copy=True), self.step)
+
+    def row(self, member: int) -> "Moments":
+        """One member's, as if it were alone."""
+        return Moments(self.first[member : member + 1], self.second[member : member + 1], self.step)
+
+    @classmethod
+    def join(cls, members: Sequence["Moments"]) -> "Moments":
+        """Those of a cohort whose members have taken equally many steps."""
+        first, second, steps = zip(*members, strict=True)
+        return cls(torch.cat(first), torch.cat(second), steps[0])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ ONLY = {
         "ntm.*",
         "baselines.*",
         *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "train", "evaluate", "checkpoints")),
-        *(f"benchmarks.{name}" for name in ("provenance", "perform", "engines.*")),
+        *(f"benchmarks.{name}" for name in ("provenance", "perform", "engines.*", "learner", "cohort", "member")),
     ],
     "mlflow": ["benchmarks.tracking"],
     "seaborn": ["report.figures"],
