@@ -1,7 +1,7 @@
 """A run from its files to its files: what every engine does with the events of a training."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -66,9 +66,9 @@ class Session:
             self.reached = (event.step, event.seconds)
         return self.recorder.write(event)
 
-    def failed(self, message: str) -> Ended:
-        """That the run failed, at the evaluation it last reached."""
-        return Ended(self.run.key, "failed", *self.reached, message[:2000])
+    def ended(self, status: Status, message: str = "") -> Ended:
+        """That the run ended from outside, at the evaluation it last reached."""
+        return Ended(self.run.key, status, *self.reached, message)
 
     def __enter__(self) -> "Session":
         return self
@@ -115,7 +115,7 @@ def perform(
             else:
                 tell(session.over)  # whoever wrote it may have died before telling anyone
                 statuses[run.key] = session.over.status
-        for event in contained(training(list(sessions.values()), device, stop), sessions):
+        for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
             if sessions[event.key].take(event) and isinstance(event, Event):
                 tell(event)
             if isinstance(event, Ended):
@@ -123,25 +123,24 @@ def perform(
     return statuses
 
 
-def training(sessions: Sequence[Session], device: torch.device, stop: Callable[[], bool]) -> Iterator[Event | Snapshot]:
-    """The events of a cohort, each member going on from where it is."""
-    for session in sessions:
-        yield from train(session.run, device, session.snapshot, stop)
-
-
-def contained(events: Iterator[Event | Snapshot], sessions: Mapping[str, Session]) -> Iterator[Event | Snapshot]:
-    """The events of a training; if it raises, those that have not ended end as ``failed``, and say where."""
-    left = dict(sessions)
+def training(
+    members: Sequence[tuple[Run, Snapshot | None]], device: torch.device, stop: Callable[[], bool]
+) -> Iterator[Event | Snapshot]:
+    """The events of a cohort, each member going on from its snapshot; if it raises, members end as ``failed``."""
+    reached = {run.key: (s.step, s.seconds) if s is not None else (0, 0.0) for run, s in members}
     try:
-        for event in events:
-            if isinstance(event, Ended):
-                del left[event.key]
-            yield event
+        for run, snapshot in members:
+            for event in train(run, device, snapshot, stop):
+                if isinstance(event, Ended):
+                    del reached[event.key]
+                elif isinstance(event, Evaluated | Snapshot):
+                    reached[event.key] = (event.step, event.seconds)
+                yield event
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-        for session in left.values():
-            yield session.failed(message)
+        for key, (step, seconds) in reached.items():
+            yield Ended(key, "failed", step, seconds, message[:2000])
 
 
 def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
@@ -163,8 +162,16 @@ def give_up(run: Run, record: Path, message: str) -> Ended:
     """Write into a run's record that it failed, where its worker could not; gives the event."""
     try:
         with Session(run, record, wait=1.0) as session:
-            ended = session.failed(message)
+            ended = session.ended("failed", message)
             session.take(ended)
             return ended
     except (records.Busy, UsageError, OSError):  # it is told all the same, and tried again at the next call
         return Ended(run.key, "failed", 0, 0.0, message)
+
+
+def unwritable(error: OSError | UsageError) -> str:
+    """Why results cannot be written, in one sentence."""
+    if isinstance(error, UsageError):
+        return str(error)
+    where = f"{error.filename} " if error.filename else ""
+    return f"{where}cannot be written ({error.strerror or error}); nothing is lost: once it can, run again to go on"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -129,6 +130,8 @@ def execute(
     device: str = "auto",
     time_limit: float | None = None,
     force: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
 ) -> Outcome:
     """Do what is due.
 
@@ -137,10 +140,12 @@ def execute(
         suite: Name or path, as ``suites.find`` takes it: workers find their runs in it.
         results: The results folder.
         listeners: Called with every event that a record did not hold before, in this process.
-        workers: Processes; None for one a core, or one a GPU.
+        workers: Processes; None for one a core, or one a GPU. More than there are GPUs share them.
         device: ``auto``, ``cpu`` or ``cuda``.
         time_limit: Seconds after which running trainings are stopped, resumable.
         force: Run everything again; records that are there are kept under another name.
+        engine: ``local`` for processes of this machine, ``ray`` for a cluster.
+        ray_address: The cluster's; None for RAY_ADDRESS, or for one of this machine.
 
     Raises:
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
@@ -157,7 +162,13 @@ def execute(
             f"{', ...' if len(stale) > 3 else ''}); accepted: --force, which keeps them as .old, or another --results"
         )
     writable(results)
-    devices = local.devices(device, workers)
+    begin: Callable[[Schedule], None]
+    if engine == "ray":
+        from .engines import ray
+
+        begin = partial(ray.run, suite=suite, crew=ray.crew(device, workers, ray_address))
+    else:
+        begin = partial(local.run, suite=suite, devices=local.devices(device, workers))
     if force:
         for each in planned:
             try:
@@ -168,7 +179,7 @@ def execute(
     due = [(each.run,) for each in planned if each.due]
     schedule = Schedule(due, found.name, results, list(listeners), time_limit)
     if due:
-        local.run(schedule, suite, devices)
+        begin(schedule)
     before = [each.status for each in planned if not each.due]
     statuses = [*before, *schedule.ended.values()]
     done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))

@@ -1,6 +1,9 @@
 """What all tests share: one thread, and the suite of seconds."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,3 +15,43 @@ torch.set_num_threads(1)
 def tiny() -> str:
     """The path of a suite of two experiments and two seeds, each run a second long."""
     return str(Path(__file__).with_name("tiny.py"))
+
+
+@pytest.fixture
+def variant(tiny: str, tmp_path: Path) -> Callable[[str], str]:
+    """Makes the suite of seconds with an LSTM whose ``build`` begins with these lines; ``HERE`` is a folder."""
+
+    def make(body: str) -> str:
+        lines = "".join(f"        {line}\n" for line in body.splitlines())
+        other = (
+            "import os, resource, signal, time\nfrom pathlib import Path\n\n"
+            f"HERE = Path({str(tmp_path)!r})\n\n"
+            "class Other(LSTM):\n    def build(self, inputs, outputs, seed=0):\n"
+            f"{lines}        return super().build(inputs, outputs, seed)\n\nHEAD = OneHot(0)"
+        )
+        source = Path(tiny).read_text().replace("LSTM(units=8, layers=1)", "Other(units=8, layers=1)")
+        suite = tmp_path / "variant.py"
+        suite.write_text(source.replace("HEAD = OneHot(0)", other))
+        return str(suite)
+
+    return make
+
+
+Lines = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def said() -> Callable[[Path], Lines]:
+    """What the records of a results folder say, but for times and sessions, by path."""
+
+    def read(results: Path) -> Lines:
+        found = {}
+        for path in sorted(results.rglob("*.jsonl")):
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            lines = [line for line in lines if line["event"] in ("evaluated", "generalised")]
+            found[str(path.relative_to(results))] = [
+                {k: v for k, v in line.items() if k != "seconds"} for line in lines
+            ]
+        return found
+
+    return read

@@ -1,6 +1,5 @@
 """Running a suite over processes: skipped, resumed, tried again, never lost or doubled."""
 
-import json
 import os
 import signal
 import threading
@@ -22,16 +21,6 @@ def go(suite: str, results: Path, *listeners: Any, **options: Any) -> Outcome:
     chosen = {name: options.pop(name) for name in ("tasks", "models", "seeds") if name in options}
     options = {"workers": 2, "device": "cpu", **options}
     return execute(plan(find(suite), results, **chosen), suite, results, listeners, **options)
-
-
-def lines(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What the records of a results folder say, but for times and sessions."""
-    said = {}
-    for path in sorted(results.rglob("*.jsonl")):
-        kept = [json.loads(line) for line in path.read_text().splitlines()]
-        kept = [line for line in kept if line["event"] in ("evaluated", "generalised")]
-        said[str(path.relative_to(results))] = [{k: v for k, v in line.items() if k != "seconds"} for line in kept]
-    return said
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +52,13 @@ def test_runs_are_planned_seed_by_seed_and_can_be_chosen(tiny: str, tmp_path: Pa
             plan(find(tiny), tmp_path, **wrong)  # type: ignore[arg-type]
 
 
-def test_the_number_of_workers_changes_nothing(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_the_number_of_workers_changes_nothing(tiny: str, undisturbed: Path, tmp_path: Path, said: Any) -> None:
     assert go(tiny, tmp_path, workers=1, seeds=[1]).done == 2
-    alone = lines(tmp_path)
-    assert alone == {name: said for name, said in lines(undisturbed).items() if name in alone} and len(alone) == 2
+    alone = said(tmp_path)
+    assert alone == {name: them for name, them in said(undisturbed).items() if name in alone} and len(alone) == 2
 
 
-def test_a_worker_that_is_killed_takes_nothing_with_it(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_takes_nothing_with_it(tiny: str, undisturbed: Path, tmp_path: Path, said: Any) -> None:
     killed: list[int] = []
 
     def kill(event: Event) -> None:
@@ -80,7 +69,7 @@ def test_a_worker_that_is_killed_takes_nothing_with_it(tiny: str, undisturbed: P
     runs = {run.key: run for run in find(tiny).runs()}
     assert go(tiny, tmp_path, kill, seeds=[1]) == Outcome(2, 0, 0, 0, False)
     assert len(killed) == 2
-    assert lines(tmp_path) == {name: said for name, said in lines(undisturbed).items() if name.endswith("/1.jsonl")}
+    assert said(tmp_path) == {name: them for name, them in said(undisturbed).items() if name.endswith("/1.jsonl")}
 
 
 def writer(record: Path) -> int:
@@ -94,26 +83,8 @@ def writer(record: Path) -> int:
     raise AssertionError(f"nobody writes {record}")
 
 
-def variant(tiny: str, tmp_path: Path, body: str) -> str:
-    """The suite of seconds with an LSTM whose ``build`` begins with these lines; ``HERE`` is the suite's folder."""
-    suite = tmp_path / "variant.py"
-    lines = "".join(f"        {line}\n" for line in body.splitlines())
-    suite.write_text(
-        Path(tiny)
-        .read_text()
-        .replace("LSTM(units=8, layers=1)", "Other(units=8, layers=1)")
-        .replace(
-            "HEAD = OneHot(0)",
-            "import os, signal, time\nfrom pathlib import Path\n\nHERE = Path(__file__).parent\n\n"
-            "class Other(LSTM):\n    def build(self, inputs, outputs, seed=0):\n"
-            f"{lines}        return super().build(inputs, outputs, seed)\n\nHEAD = OneHot(0)",
-        )
-    )
-    return str(suite)
-
-
-def test_a_run_whose_worker_always_dies_fails_and_the_others_go_on(tiny: str, tmp_path: Path) -> None:
-    suite = variant(tiny, tmp_path, "if not (HERE / 'mended').exists():\n    os.kill(os.getpid(), signal.SIGKILL)")
+def test_a_run_whose_worker_always_dies_fails_and_the_others_go_on(tiny: str, tmp_path: Path, variant: Any) -> None:
+    suite = variant("if not (HERE / 'mended').exists():\n    os.kill(os.getpid(), signal.SIGKILL)")
     told: list[Event] = []
     outcome = go(suite, tmp_path, told.append, seeds=[1])
     assert outcome == Outcome(done=1, diverged=0, failed=1, left=0, interrupted=False)
@@ -127,7 +98,7 @@ def test_a_run_whose_worker_always_dies_fails_and_the_others_go_on(tiny: str, tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_and_the_next_call_goes_on(
-    tiny: str, undisturbed: Path, tmp_path: Path, number: signal.Signals
+    tiny: str, undisturbed: Path, tmp_path: Path, number: signal.Signals, said: Any
 ) -> None:
     def interrupt(event: Event) -> None:
         if isinstance(event, Evaluated) and event.step == 20:
@@ -137,7 +108,7 @@ def test_a_signal_stops_and_the_next_call_goes_on(
     assert outcome.interrupted and outcome.left == 1
     assert [p.status for p in plan(find(tiny), tmp_path, models=["ntm"], seeds=[1])] == ["unfinished"]
     assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
-    assert lines(tmp_path) == {"tiny/copy/ntm/1.jsonl": lines(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+    assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
 
 
 def test_a_time_limit_stops_and_is_no_interruption(tiny: str, tmp_path: Path) -> None:
@@ -145,14 +116,16 @@ def test_a_time_limit_stops_and_is_no_interruption(tiny: str, tmp_path: Path) ->
     assert not outcome.interrupted and outcome.failed == 0 and outcome.left >= 3
 
 
-def test_a_checkpoint_ahead_of_its_record_is_not_trusted(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_ahead_of_its_record_is_not_trusted(
+    tiny: str, undisturbed: Path, tmp_path: Path, said: Any
+) -> None:
     """A disk may keep the checkpoint and lose lines of the record: the curve must have no gap."""
     go(tiny, tmp_path, models=["ntm"], seeds=[1])
     path = tmp_path / "tiny/copy/ntm/1.jsonl"
     whole = path.read_text().splitlines(keepends=True)
     path.write_text("".join(whole[:3]))  # started and two evaluations
     assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
-    assert lines(tmp_path) == {"tiny/copy/ntm/1.jsonl": lines(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+    assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
 
 
 def test_a_test_size_added_later_is_measured_from_the_kept_weights(
@@ -184,8 +157,8 @@ def test_a_stale_record_is_refused_and_forced_is_kept(tiny: str, tmp_path: Path)
     assert path.with_name("1.jsonl.old1").read_text() == stale
 
 
-def test_a_model_that_raises_fails_alone_and_says_where(tiny: str, tmp_path: Path) -> None:
-    suite = variant(tiny, tmp_path, "if not (HERE / 'mended').exists():\n    raise KeyError('no such layer')")
+def test_a_model_that_raises_fails_alone_and_says_where(tiny: str, tmp_path: Path, variant: Any) -> None:
+    suite = variant("if not (HERE / 'mended').exists():\n    raise KeyError('no such layer')")
     told: list[Event] = []
     assert go(suite, tmp_path, told.append, seeds=[1]) == Outcome(1, 0, 1, 0, False)
     message = next(e.message for e in told if isinstance(e, Ended) and e.status == "failed")

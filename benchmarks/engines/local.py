@@ -209,7 +209,7 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
     import torch
 
     from .. import records
-    from ..perform import perform
+    from ..perform import perform, unwritable
     from ..suites import find
 
     torch.set_num_threads(1)
@@ -245,14 +245,6 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
             pipe.send(finished)
         except OSError:
             return
-
-
-def unwritable(error: OSError | UsageError) -> str:
-    """Why results cannot be written, in one sentence."""
-    if isinstance(error, UsageError):
-        return str(error)
-    where = f"{error.filename} " if error.filename else ""
-    return f"{where}cannot be written ({error.strerror or error}); nothing is lost: once it can, run again to go on"
 
 
 def outlive(mine: threading.Event) -> None:

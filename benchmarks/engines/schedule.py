@@ -97,7 +97,7 @@ class Schedule:
         for listener in self.listeners:
             listener(event)
 
-    def finished(self, cohort: Cohort, statuses: Mapping[str, Status | None]) -> None:
+    def finished(self, cohort: Sequence[Run], statuses: Mapping[str, Status | None]) -> None:
         """A process is through with its runs."""
         for run in cohort:
             status = statuses[run.key]
@@ -111,7 +111,7 @@ class Schedule:
             else:
                 self.ended[run.key] = status
 
-    def died(self, cohort: Cohort, how: str) -> None:
+    def died(self, cohort: Sequence[Run], how: str) -> None:
         """A process ended before its runs did: they are tried again, one by one, or given up."""
         for run in reversed(cohort):
             tries = self._tries[run.key] = self._tries.get(run.key, 0) + 1
@@ -124,7 +124,7 @@ class Schedule:
             message = f"its process ended {TRIES} times without getting on, the last time: {how}"
             self.tell(give_up(run, self.path_of(run), message))
 
-    def unwritable(self, cohort: Cohort, message: str) -> None:
+    def unwritable(self, cohort: Sequence[Run], message: str) -> None:
         """The results cannot be written: there is no sense in going on."""
         first = self.stopped is None
         self.stop()

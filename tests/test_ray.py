@@ -1,0 +1,139 @@
+"""The engine of a cluster, on a cluster of two nodes that lies on one machine; only where Ray is installed."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membench.benchmarks.engines import ray as engine
+from membench.benchmarks.errors import UsageError
+from membench.benchmarks.events import Ended, Evaluated, Event
+from membench.benchmarks.runner import Outcome, execute, plan
+from membench.benchmarks.suites import find
+
+
+@pytest.mark.parametrize(
+    ("gpus", "workers", "each"),
+    [
+        (0, None, 0),
+        (0, 8, 0),
+        (2, None, 1),
+        (2, 2, 1),
+        (2, 1, 1),
+        (2, 4, 0.5),
+        (2, 3, 0.5),
+        (8, 80, 0.1),
+        (1, 3, 0.3333),
+    ],
+)
+def test_workers_share_gpus_in_whole_parts(gpus: float, workers: int | None, each: float) -> None:
+    assert engine.share(gpus, workers) == each
+    if each:
+        assert each * (workers or gpus) <= gpus
+
+
+def test_without_ray_it_says_what_to_install(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'membench\[ray\]'"):
+        execute(plan(find(tiny), tmp_path), tiny, tmp_path, engine="ray")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two nodes of one core each; workers are started without pytest's warnings."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    environment = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    before = dict(os.environ)
+    os.environ.update(environment)
+    small = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    cluster.add_node(**small)
+    yield cluster
+    engine.ray.shutdown()
+    cluster.shutdown()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def on_cluster(cluster: Any, suite: str, results: Path, *listeners: Any, **options: Any) -> Outcome:
+    options = {"engine": "ray", "ray_address": cluster.address, **options}
+    return execute(plan(find(suite), results), suite, results, listeners, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The suite of seconds by the local engine."""
+    results, suite = tmp_path_factory.mktemp("local"), str(Path(__file__).with_name("tiny.py"))
+    assert execute(plan(find(suite), results), suite, results, device="cpu", workers=2).done == 4
+    return results
+
+
+def test_records_are_those_of_the_local_engine(
+    tiny: str, cluster: Any, undisturbed: Path, tmp_path: Path, said: Any
+) -> None:
+    told: list[Event] = []
+    assert on_cluster(cluster, tiny, tmp_path, told.append) == Outcome(4, 0, 0, 0, False)
+    assert said(tmp_path) == said(undisturbed)
+    assert len([event for event in told if isinstance(event, Evaluated)]) == 20
+    assert on_cluster(cluster, tiny, tmp_path).done == 4
+
+
+def test_a_signal_stops_and_the_next_call_goes_on(
+    tiny: str, cluster: Any, undisturbed: Path, tmp_path: Path, said: Any
+) -> None:
+    told: list[Event] = []
+
+    def interrupt(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, Evaluated) and event.step == 20 and event.key == "copy/ntm/1":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = on_cluster(cluster, tiny, tmp_path, interrupt)
+    assert outcome.interrupted and outcome.failed == 0 and outcome.left >= 1
+    ended = {event.key: event.status for event in told if isinstance(event, Ended)}
+    assert ended["copy/ntm/1"] == "interrupted"
+    assert on_cluster(cluster, tiny, tmp_path).done == 4
+    assert said(tmp_path) == said(undisturbed)
+
+
+def test_a_model_that_raises_fails_alone(tiny: str, cluster: Any, tmp_path: Path, variant: Any) -> None:
+    suite = variant("if not (HERE / 'mended').exists():\n    raise KeyError('no such layer')")
+    told: list[Event] = []
+    assert on_cluster(cluster, suite, tmp_path, told.append) == Outcome(2, 0, 2, 0, False)
+    assert any("KeyError: 'no such layer' (variant.py, line" in getattr(event, "message", "") for event in told)
+
+
+def test_what_cannot_be_is_refused(tiny: str, cluster: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="device cuda: no node of this cluster has one"):
+        on_cluster(cluster, tiny, tmp_path, device="cuda")
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_takes_no_run_with_it(
+    tiny: str, cluster: Any, tmp_path: Path, undisturbed: Path, said: Any, variant: Any
+) -> None:
+    suite = variant(
+        "import ray\n(HERE / f'{seed}-{ray.get_runtime_context().get_node_id()}').touch()\n"
+        "time.sleep(1.0)  # so that all nodes get something to do"
+    )
+    node = cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
+    cluster.wait_for_nodes()
+    told: list[Event] = []
+    lost: list[str] = []
+
+    def kill(event: Event) -> None:
+        told.append(event)
+        on_it = (tmp_path / f"{event.key[-1]}-{node.node_id}").exists() and event.key.startswith("copy/lstm")
+        if isinstance(event, Evaluated) and event.step == 10 and on_it and not lost:
+            lost.append(event.key)
+            cluster.remove_node(node, allow_graceful=False)
+
+    assert on_cluster(cluster, suite, tmp_path / "results", kill, workers=4) == Outcome(4, 0, 0, 0, False)
+    assert [event.name for event in told if event.key == lost[0]].count("resumed") == 1
+    whole = {name.replace("variant", "tiny"): lines for name, lines in said(tmp_path / "results").items()}
+    assert whole == said(undisturbed)
