@@ -1,0 +1,155 @@
+"""Inside the memory: the figure of a trace, as Graves et al. 2014 draw it (figures 6 and 12).
+
+What is written stands on the left and what is read on the right, over the same time axis.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from .style import GRID, MUTED, pens
+from .trace import Array, Trace
+
+BLUE, ORANGE = to_rgb("#0173b2"), to_rgb("#d55e00")
+"""From transparent to these, so that a map's zero is the page, light or dark."""
+
+SHARE = LinearSegmentedColormap.from_list("share", [(*BLUE, 0), (*BLUE, 1)])
+WRONG = LinearSegmentedColormap.from_list("wrong", [(*ORANGE, 0), (*ORANGE, 1)])
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", [(0, (*ORANGE, 1)), (0.5, (*ORANGE, 0)), (0.5, (*BLUE, 0)), (1, (*BLUE, 1))]
+)
+
+LEFT, RIGHT, GAP, WIDE = 0.5, 0.12, 0.55, 7.4
+"""Inches: margins, between the columns, the whole."""
+
+ATTENDED = 0.05
+"""Rows that no head ever attends to as much as this are cut off above and below."""
+
+
+class Panel:
+    """One axes to be: its title, its height in inches, what is in it (time, heads or channels), and how it is drawn."""
+
+    def __init__(self, title: str, values: Array, height: float, kind: str) -> None:
+        self.title, self.values, self.height, self.kind = title, values, height, kind
+
+
+def picture(trace: Trace) -> Figure:
+    """A trace over time: inputs, targets, outputs and errors above what the heads do, panel by panel."""
+    errors = np.abs(trace.outputs - trace.targets) * trace.scored[:, None]
+    wrong = trace.origin.moment.numbers.wrong
+    columns = [
+        [bits("inputs", trace.inputs), bits("targets", trace.targets)],
+        [bits("outputs", trace.outputs), bits(f"errors ({wrong} wrong bit{'s' * (wrong != 1)})", errors, "wrong")],
+    ]
+    low, high = attended(trace)
+    for name, values in trace.seen.items():
+        columns[name.startswith("read")] += panels(name, values, low, high, rows(trace))
+    top, title, bottom = 0.08, 0.22, 0.42
+    tall = top + bottom + max(sum(panel.height + title for panel in column) for column in columns)
+    figure = Figure(figsize=(WIDE, tall))
+    width = (WIDE - LEFT - GAP - RIGHT) / 2
+    for n, column in enumerate(columns):
+        x, y = LEFT + n * (width + GAP), tall - top
+        for panel in column:
+            y -= panel.height + title
+            ax = figure.add_axes((x / WIDE, y / tall, width / WIDE, panel.height / tall))
+            draw(ax, panel)
+            time(ax, trace, last=panel is column[-1])
+    return figure
+
+
+def bits(title: str, values: Array, kind: str = "map") -> Panel:
+    """Vectors over time."""
+    return Panel(title, values, float(np.clip(0.07 * values.shape[1], 0.3, 0.9)), kind)
+
+
+def panels(name: str, values: Array, low: int, high: int, rows: int) -> list[Panel]:
+    """What was seen under a name, (time, heads, size): numbers share a panel, maps have one a head."""
+    heads, size = values.shape[1:]
+    if size == 1:
+        return [Panel(name, values[:, :, 0], 0.42, "gate" if name.endswith("gate") else "line")]
+    said = [f"{name}, head {n}" if heads > 1 else name for n in range(1, heads + 1)]
+    each = values.swapaxes(0, 1)
+    if name.endswith("vector"):
+        return [bits(title, part) for title, part in zip(said, each, strict=True)]
+    if size != rows:
+        kind = "shift" if name.endswith("shift") else "mode" if name.endswith("mode") else "map"
+        return [Panel(title, part, max(0.36, 0.13 * size), kind) for title, part in zip(said, each, strict=True)]
+    cut = f" (rows {low} to {high - 1} of {rows})" if high - low < rows else f" ({rows} rows)"
+    return [Panel(t + cut, p[:, low:high], 1.25, f"rows {low}") for t, p in zip(said, each, strict=True)]
+
+
+def rows(trace: Trace) -> int:
+    """Rows of the memory; 0 where there is none to be seen."""
+    return next((part.shape[2] for name, part in trace.seen.items() if name.endswith("weighting")), 0)
+
+
+def attended(trace: Trace) -> tuple[int, int]:
+    """The rows that are worth drawing, from the first to the one after the last."""
+    weightings = [part for name, part in trace.seen.items() if name.endswith("weighting")]
+    most = np.max([part.max(axis=(0, 1)) for part in weightings], axis=0) if weightings else np.zeros(0)
+    there = np.flatnonzero(most >= ATTENDED)
+    if not len(there):
+        return 0, len(most)
+    return max(int(there[0]) - 1, 0), min(int(there[-1]) + 2, len(most))
+
+
+def draw(ax: Axes, panel: Panel) -> None:
+    """One panel, without its time axis."""
+    values, kind = panel.values.astype(float), panel.kind.split(" ")[0]
+    ax.set_title(panel.title, fontsize=8.5, fontweight="normal", pad=3)
+    ax.tick_params(labelsize=7.5, length=2)
+    if kind in ("line", "gate"):
+        lines = pens([str(n) for n in range(values.shape[1])])
+        for n, pen in enumerate(lines.values()):
+            ax.plot(values[:, n], color=pen.colour, linestyle=pen.dashes, linewidth=1.2, label=f"head {n + 1}")
+        top = 1.0 if kind == "gate" else max(1.0, float(values.max()))
+        ax.set_ylim(-0.06 * top, 1.06 * top)
+        ax.yaxis.set_major_locator(FixedLocator([0, 1]) if kind == "gate" else MaxNLocator(2, integer=True))
+        if values.shape[1] > 1:
+            ax.legend(fontsize=6.5, loc="upper right", ncols=values.shape[1], borderpad=0, handlelength=1.8)
+        return
+    most, base = max(1.0, float(np.abs(values).max())), int(panel.kind.split(" ")[1]) if kind == "rows" else 0
+    signed = float(values.min()) < 0
+    if signed:
+        most = max(most / 3, float(np.quantile(np.abs(values), 0.95)))  # a few large ones must not hide the others
+    norm = Normalize(-most, most) if signed else PowerNorm(0.5, 0, 1) if kind == "rows" else Normalize(0, most)
+    ax.imshow(
+        values.T,
+        cmap=WRONG if kind == "wrong" else SIGNED if signed else SHARE,
+        norm=norm,
+        aspect="auto",
+        interpolation="none",
+        origin="lower" if kind in ("rows", "shift") else "upper",
+        extent=None if kind != "rows" else (-0.5, len(values) - 0.5, base - 0.5, base + values.shape[1] - 0.5),
+    )
+    ax.grid(False)
+    ax.spines[:].set(visible=True, color=GRID)
+    if kind == "rows":
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    elif kind in ("shift", "mode"):
+        ax.set_yticks(range(values.shape[1]), choices(kind, values.shape[1]))
+    else:
+        ax.set_yticks([])
+
+
+def choices(kind: str, size: int) -> list[str]:
+    """What a distribution over a few things is a distribution over."""
+    if kind == "shift":
+        return [f"{n - size // 2:+d}".replace("+0", "0") for n in range(size)]
+    linked = [f"{way}{n}" for way in ("back", "fwd") for n in ([""] if size == 3 else range(1, size // 2 + 1))]
+    return [*linked, "key"]
+
+
+def time(ax: Axes, trace: Trace, last: bool) -> None:
+    """The time axis: numbers below the last panel, and dots where the answer begins and ends."""
+    steps = len(trace.scored)
+    ax.set_xlim(-0.5, steps - 0.5)
+    for edge in np.flatnonzero(np.diff(trace.scored > 0.5)):
+        ax.axvline(edge + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)))
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.tick_params(axis="x", bottom=last, labelbottom=last)
+    if last:
+        ax.set_xlabel("time step", fontsize=8, labelpad=2)
