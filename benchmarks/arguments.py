@@ -1,4 +1,4 @@
-"""What is written on the command line, read: durations and seeds."""
+"""What is written on the command line, read: durations, seeds and shards."""
 
 import re
 
@@ -33,3 +33,29 @@ def seeds(text: str) -> list[int]:
             raise UsageError(f"seeds {text!r}: accepted are numbers and ranges, such as 3, 1-5 or 1-3,7")
         chosen += range(first, last + 1)
     return chosen
+
+
+def shard(text: str) -> tuple[int, int]:
+    """2/8: the second of eight parts.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)
+    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise UsageError(f"shard {text!r}: accepted is one of so many parts, 1/8 to 8/8 for eight")
+    return part, parts
+
+
+def shard(text: str) -> tuple[int, int]:
+    """2/8: the second of eight parts.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)
+    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise UsageError(f"shard {text!r}: accepted is one of so many parts, 1/8 to 8/8 for eight")
+    return part, parts

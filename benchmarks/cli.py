@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -15,7 +15,6 @@ from .errors import UsageError
 
 if TYPE_CHECKING:
     from .core import Suite
-    from .runner import Planned
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -119,6 +118,19 @@ def main() -> None:
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
 @click.option("--workers", type=click.IntRange(min=1), show_default="one a core, or one a GPU", help="Processes.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts of the runs, for job arrays: 2/8.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", help="This machine's processes, or a Ray cluster."
+)
+@click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster's.  [default: RAY_ADDRESS, or start one here]")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Processes of this machine, or a Ray cluster (pip install membench[ray]).",
+)
+@click.option("--ray-address", envvar="RAY_ADDRESS", show_envvar=True, help="The cluster's; else one is started here.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, as for the jobs of an array.")
 @click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
@@ -133,6 +145,9 @@ def run(
     seeds: str | None,
     workers: int | None,
     device: str,
+    shard: str | None,
+    engine: Literal["local", "ray"],
+    ray_address: str | None,
     time_limit: str | None,
     dry_run: bool,
     force: bool,
@@ -160,8 +175,7 @@ def run(
       bench run --suite ./mine.py --dry-run
       BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
     """
-    from . import arguments, listing
-    from .engines import local
+    from . import arguments, engines, listing
     from .pace import Pace
     from .progress import Progress
     from .runner import execute, plan, writable
@@ -169,8 +183,9 @@ def run(
     limit = None if time_limit is None else arguments.seconds(time_limit)
     chosen = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
     found = _find(suite)
-    planned = plan(found, results, tasks, models, chosen)
-    devices = local.devices(device, workers)
+    part = (1, 1) if shard is None else arguments.shard(shard)
+    planned = plan(found, results, tasks, models, chosen, shard=part, force=force)
+    devices = engines.slots("local" if dry_run else engine, device, workers, ray_address)
     due = _due(planned, force)
     pace = Pace(found, results, devices[0])
     for line in listing.plan_lines(found, planned, due, pace, len(devices)):
@@ -182,7 +197,7 @@ def run(
         return
     writable(results)
     listeners: list[Any] = []
-    with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
+    with Progress(due, len(slots), pace, sys.stderr, limit) as progress:
         listeners.append(progress)
         tracker = None
         if due and not no_tracking:
@@ -193,17 +208,20 @@ def run(
             listeners.append(tracker)
         try:
             options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
+            options |= {"engine": engine, "ray_address": ray_address}
             outcome = execute(planned, suite, results, listeners, **options)
         finally:
             if tracker is not None:
                 tracker.close()
     counts = {name: getattr(outcome, name) for name in ("done", "diverged", "failed", "left")}
     if as_json:
-        after = listing.rows(plan(found, results, tasks, models, chosen))
+        after = listing.rows(plan(found, results, tasks, models, chosen, shard=part))
         click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
     else:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         again = "; the same command goes on" if outcome.left or outcome.failed else ""
+        if outcome.elsewhere:
+            said += f", {outcome.elsewhere} of them in the hands of another process,"
         click.echo(f"{found.name}: {said} of {len(planned)} runs{again}")
     sys.exit(130 if outcome.interrupted else 1 if outcome.failed else 0)
 
@@ -399,12 +417,6 @@ def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
         attach(uri or default_uri(results), results, suite, results / suite.name)
     except Exception as error:  # whatever MLflow or the store's driver raises
         click.echo(f"The report of {suite.name} is not in MLflow ({reason(error)}).", err=True)
-
-
-def _due(planned: "Sequence[Planned]", force: bool) -> "list[Planned]":
-    from .runner import Planned
-
-    return [Planned(each.run, "new") if force else each for each in planned if force or each.due]
 
 
 def _answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:

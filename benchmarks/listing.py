@@ -12,7 +12,7 @@ def plan_lines(
     suite: Suite, planned: Sequence[Planned], due: Sequence[Planned], pace: Pace, workers: int
 ) -> Iterator[str]:
     """What is to be done, arm by arm, and how long it may take."""
-    width = max(len(each.run.experiment.key) for each in planned)
+    width = max((len(each.run.experiment.key) for each in planned), default=0)
     for arm in dict.fromkeys(each.run.experiment.key for each in planned):
         statuses = [each.status for each in planned if each.run.experiment.key == arm]
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
@@ -49,6 +49,8 @@ def rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:
 
 def aligned(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Rows in columns under their names, numbers to the right."""
+    if not rows:
+        return
     cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [isinstance(value, int) for value in rows[0].values()]

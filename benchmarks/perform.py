@@ -14,7 +14,7 @@ from .errors import UsageError
 from .events import Ended, Evaluated, Event, Status
 from .records import Recorder
 from .runner import state
-from .train import train
+from .train import train_together
 
 
 class Session:
@@ -126,21 +126,30 @@ def perform(
 def training(
     members: Sequence[tuple[Run, Snapshot | None]], device: torch.device, stop: Callable[[], bool]
 ) -> Iterator[Event | Snapshot]:
-    """The events of a cohort, each member going on from its snapshot; if it raises, members end as ``failed``."""
-    reached = {run.key: (s.step, s.seconds) if s is not None else (0, 0.0) for run, s in members}
-    try:
-        for run, snapshot in members:
-            for event in train(run, device, snapshot, stop):
+    """The events of a cohort, each member going on from its snapshot; if it raises, members end as ``failed``.
+
+    Members at different steps cannot be trained in lockstep, and follow each other.
+    """
+    groups: dict[tuple[str, int | None], list[tuple[Run, Snapshot | None]]] = {}
+    for run, snapshot in members:
+        groups.setdefault((run.experiment.key, snapshot.step if snapshot is not None else None), []).append(
+            (run, snapshot)
+        )
+    for group in groups.values():
+        reached = {run.key: (s.step, s.seconds) if s is not None else (0, 0.0) for run, s in group}
+        try:
+            snapshots = [snapshot for _, snapshot in group if snapshot is not None]
+            for event in train_together([run for run, _ in group], device, snapshots, stop):
                 if isinstance(event, Ended):
                     del reached[event.key]
                 elif isinstance(event, Evaluated | Snapshot):
                     reached[event.key] = (event.step, event.seconds)
                 yield event
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-        for key, (step, seconds) in reached.items():
-            yield Ended(key, "failed", step, seconds, message[:2000])
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+            for key, (step, seconds) in reached.items():
+                yield Ended(key, "failed", step, seconds, message[:2000])
 
 
 def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -70,7 +69,7 @@ def plan(
     """
     part, parts = shard
     if not 1 <= part <= parts:
-        raise UsageError(f"shard {part}/{parts}: accepted are 1/{max(parts, 1)} to {max(parts, 1)}/{max(parts, 1)}")
+        raise UsageError(f"shard {part}/{parts}: accepted is one of so many parts, 1/8 to 8/8 for eight")
     _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
     _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
     _known("seed", seeds, suite.seeds)
@@ -150,7 +149,7 @@ def execute(
     Raises:
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
     """
-    from .engines import local
+    from . import engines
     from .engines.schedule import Schedule
     from .suites import find
 
@@ -162,13 +161,7 @@ def execute(
             f"{', ...' if len(stale) > 3 else ''}); accepted: --force, which keeps them as .old, or another --results"
         )
     writable(results)
-    begin: Callable[[Schedule], None]
-    if engine == "ray":
-        from .engines import ray
-
-        begin = partial(ray.run, suite=suite, crew=ray.crew(device, workers, ray_address))
-    else:
-        begin = partial(local.run, suite=suite, devices=local.devices(device, workers))
+    slots = engines.slots(engine, device, workers, ray_address)
     if force:
         for each in planned:
             try:
@@ -176,10 +169,16 @@ def execute(
             except records.Busy as error:
                 raise UsageError(f"{error}; let it finish, or stop it") from None
         planned = [Planned(each.run, "new") for each in planned]
-    due = [(each.run,) for each in planned if each.due]
+    due = engines.cohorts([each.run for each in planned if each.due], slots)
     schedule = Schedule(due, found.name, results, list(listeners), time_limit)
-    if due:
-        begin(schedule)
+    if due and engine == "ray":
+        from .engines import ray
+
+        ray.run(schedule, suite, ray.crew(device, workers, ray_address))
+    elif due:
+        from .engines import local
+
+        local.run(schedule, suite, slots)
     before = [each.status for each in planned if not each.due]
     statuses = [*before, *schedule.ended.values()]
     done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))

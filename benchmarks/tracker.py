@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import records
 from .core import Suite
-from .events import Ended, Event, Started
+from .events import Ended, Event, Resumed, Started
 from .points import identity, points
 from .tracking import Logged, Store, quiet
 
@@ -81,11 +81,11 @@ class Tracker:
 
     def _log(self, store: Store, event: Event) -> None:
         logged = self.live.get(event.key)
-        if logged is None or isinstance(event, Started):
+        if logged is None or isinstance(event, Started | Resumed | Ended):
+            # a worker that died may have written lines that it told nobody
             self._catch_up(store, event.key, fresh=isinstance(event, Started))
-        elif isinstance(event, Ended):
-            store.settle(logged, event.status, event.message)
-            del self.live[event.key]
+            if isinstance(event, Ended) and (logged := self.live.pop(event.key, None)) is not None:
+                store.settle(logged, event.status, event.message)
         else:
             store.log(logged, points(self.runs[event.key], event))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from membench.benchmarks import records, tables
-from membench.benchmarks.engines import local
+from membench.benchmarks.engines import cohorts, local
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event, Started
 from membench.benchmarks.runner import Outcome, execute, plan
@@ -50,6 +50,28 @@ def test_runs_are_planned_seed_by_seed_and_can_be_chosen(tiny: str, tmp_path: Pa
     for wrong, there in (({"tasks": ["sort"]}, "copy"), ({"models": ["gru"]}, "ntm, lstm"), ({"seeds": [3]}, "1, 2")):
         with pytest.raises(UsageError, match=f"there are {there}"):
             plan(find(tiny), tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_shards_are_the_same_whatever_is_done_and_seeds_stay_together(tiny: str, undisturbed: Path) -> None:
+    suite = find(tiny)
+    parts = [[p.run.key for p in plan(suite, undisturbed, shard=(part, 3))] for part in (1, 2, 3)]
+    assert parts == [["copy/ntm/1", "copy/lstm/2"], ["copy/lstm/1"], ["copy/ntm/2"]]
+    assert [p.run.key for p in plan(suite, undisturbed, shard=(2, 2))] == ["copy/lstm/1", "copy/lstm/2"]
+    assert plan(suite, undisturbed, shard=(9, 9)) == []
+    for wrong in ((0, 2), (3, 2), (1, 0)):
+        with pytest.raises(UsageError, match=r"accepted is one of so many parts"):
+            plan(suite, undisturbed, shard=wrong)
+
+
+def test_on_a_gpu_an_experiments_seeds_are_a_cohort_and_no_gpu_is_idle() -> None:
+    suite = find("mini")
+    due = list(suite.runs())
+    keys = lambda slots: [[run.key for run in cohort] for cohort in cohorts(due, slots)]  # noqa: E731
+    assert keys(["cpu"] * 2) == [[run.key] for run in due]
+    assert keys(["cuda:0"]) == [
+        [f"copy/{name}/{seed}" for seed in (1, 2)] for name in ("ntm-constant", "ntm-learned", "lstm")
+    ]
+    assert keys([f"cuda:{n}" for n in range(6)]) == [[run.key] for run in due]
 
 
 def test_the_number_of_workers_changes_nothing(tiny: str, undisturbed: Path, tmp_path: Path, said: Any) -> None:

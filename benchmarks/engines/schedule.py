@@ -106,6 +106,8 @@ class Schedule:
                 self.queue.append((run,))
             elif status is None:
                 self.elsewhere += 1
+            elif status == "failed" and len(cohort) > 1 and self.stopped is None:
+                self.queue.append((run,))  # perhaps through another's fault, or for want of memory for them all
             elif status == "interrupted" and self.stopped is None:  # somebody stopped that one process
                 self.died((run,), "asked to stop")
             else:
