@@ -12,12 +12,14 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from . import figures, statistics, style, tables
+from . import figures, inside, statistics, style, tables
+from . import traces as traced
 from .claims import judge
 from .forest import forest
 from .frames import COMPLETE, Frames, SuiteFacts
 from .summary import progress, summary
 from .table import marked
+from .trace import Trace
 from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
@@ -40,20 +42,27 @@ class Picture:
         return Markup(style.inline(self.svg, self.name, html.escape(self.title, quote=True)))
 
 
-def report(frames: Frames, facts: SuiteFacts, folder: Path) -> Path:
+def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = ()) -> Path:
     """Write a suite's report into its folder: pages, claims, tables and figures.
+
+    Args:
+        frames: The records.
+        facts: What is known of the suite besides.
+        folder: The suite's.
+        traces: Those to be shown.
 
     Returns:
         The page, ``report.html``.
     """
     outcomes = statistics.outcomes(frames, facts.solved)
     verdicts = judge(frames, facts)
-    pictures = draw(frames, facts, outcomes, verdicts)
+    pictures = [*draw(frames, facts, outcomes, verdicts), *draw_traces(traces)]
     shown = [
         tables.claims(verdicts),
         tables.solving(frames, facts, outcomes),
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
+        traced.table(traces),
         tables.cost(frames, facts),
         tables.runs(frames, outcomes),
     ]
@@ -185,6 +194,17 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
             its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
             lambda: figures.cost(frames, facts, outcomes),
         )
+    return pictures
+
+
+def draw_traces(traces: Sequence[Trace]) -> list[Picture]:
+    """Inside the memory: a figure a trace."""
+    pictures = []
+    with style.drawing():
+        for trace in traces:
+            task, model = trace.origin.task, trace.origin.model
+            drawn = style.saved(inside.picture(trace))
+            pictures.append(Picture(f"trace-{task}-{model}", f"{model}: {task}", traced.sentence(trace), *drawn))
     return pictures
 
 

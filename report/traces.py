@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from .table import NONE, Column, Table, as_count, as_percent
-from .trace import Focus, Numbers, Trace
+from .trace import LAGS, Focus, Numbers, Trace
 
 SIDES = {"write": "while writing, before the answer", "read": "while reading, in the answer"}
 
@@ -44,9 +44,10 @@ def moves(focus: Focus | None) -> str:
 
 
 def entropies(trace: Trace, side: str) -> str:
-    """Mean entropy over the training, from the weights that are kept: ``7.00 first, 0.02 best, 0.02 final``."""
+    """Mean entropy in bits over the training, from the weights that are kept: ``7.00 first, 0.02 best, 0.02 final``."""
     focuses = [(moment.weights, of(moment.numbers, side)) for moment in trace.origin.moments]
-    return ", ".join(f"{NONE if focus is None else f'{focus.entropy:.2f}'} {weights}" for weights, focus in focuses)
+    said = [f"{NONE if focus is None else f'{focus.entropy:.2f}'} {weights}" for weights, focus in focuses]
+    return ", ".join(said) if any(focus for _, focus in focuses) else NONE
 
 
 def table(traces: Sequence[Trace]) -> Table:
@@ -70,42 +71,36 @@ def table(traces: Sequence[Trace]) -> Table:
         for side in SIDES:
             focus = of(numbers, side)
             row |= {f"{side}_{name}": getattr(focus, name, None) for name in ("move", "usual", "steady", "largest")}
-            row[f"{side}_moves"] = moves(focus)
             for each in origin.moments:
                 row[f"{side}_entropy_{each.weights}"] = getattr(of(each.numbers, side), "entropy", None)
+            row |= {f"{side}_moves": moves(focus), f"{side}_entropies": entropies(trace, side)}
         rows.append(row)
     columns = {
         "task": Column("Task"),
         "model": Column("Model"),
         "seed": Column("Seed", says=as_count),
         "size": Column("Size"),
-        "step": Column("Step", "Whose weights: those of the lowest evaluation error, or the last.", as_count),
         "wrong": Column("Wrong bits", "Of this one sequence.", as_count),
-        "bits": Column("of", "All bits of the answer.", as_count),
         "found": Column(
             "Read where written",
             "Of what was written to the rows that are read, the share that is what the answer needs; 1 / vectors for "
-            "heads that never move. A vector may have been in the controller for a few steps, as many as fit best.",
+            f"heads that never move. A vector may have been in the controller for {LAGS[0]} to {LAGS[-1]} steps, "
+            "whatever fits best.",
             as_percent,
         ),
-        "lag": Column("after", "So many steps in the controller.", as_count),
     }
     for side, when in SIDES.items():
         columns |= {
             f"{side}_moves": Column(f"{side.title()} moves", f"Commonest move of the row most attended to, {when}."),
             f"{side}_largest": Column(f"{side.title()} focus", "Mean largest share of attention.", as_percent),
-            f"{side}_entropy_first": Column("Entropy first", "Mean, in bits, before training.", as_entropy),
-            f"{side}_entropy_best": Column("best", "With the best weights.", as_entropy),
-            f"{side}_entropy_final": Column("final", "With the final ones. No others are kept.", as_entropy),
+            f"{side}_entropies": Column(
+                f"{side.title()} entropy", "Mean, in bits, before training and with the weights that are kept."
+            ),
         }
     names = [*dict.fromkeys([name for row in rows[:1] for name in row] + list(columns))]
     frame = pd.DataFrame(rows, columns=names)
     note = "One sequence for every model; the median run of each arm, with its best weights."
     return Table("traces", "Inside the memory", note, frame, columns)
-
-
-def as_entropy(value: float) -> str:
-    return f"{value:.2f}"
 
 
 def medians(outcomes: pd.DataFrame) -> dict[tuple[str, str], int]:
