@@ -46,16 +46,3 @@ def shard(text: str) -> tuple[int, int]:
     if not 1 <= part <= parts:
         raise UsageError(f"shard {text!r}: accepted is one of so many parts, 1/8 to 8/8 for eight")
     return part, parts
-
-
-def shard(text: str) -> tuple[int, int]:
-    """2/8: the second of eight parts.
-
-    Raises:
-        UsageError: It is none.
-    """
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip(), re.ASCII)
-    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 1 <= part <= parts:
-        raise UsageError(f"shard {text!r}: accepted is one of so many parts, 1/8 to 8/8 for eight")
-    return part, parts

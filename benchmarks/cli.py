@@ -123,14 +123,6 @@ def main() -> None:
     "--engine", type=click.Choice(["local", "ray"]), default="local", help="This machine's processes, or a Ray cluster."
 )
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster's.  [default: RAY_ADDRESS, or start one here]")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    help="Processes of this machine, or a Ray cluster (pip install membench[ray]).",
-)
-@click.option("--ray-address", envvar="RAY_ADDRESS", show_envvar=True, help="The cluster's; else one is started here.")
-@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, as for the jobs of an array.")
 @click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
@@ -178,7 +170,7 @@ def run(
     from . import arguments, engines, listing
     from .pace import Pace
     from .progress import Progress
-    from .runner import execute, plan, writable
+    from .runner import Planned, execute, plan, writable
 
     limit = None if time_limit is None else arguments.seconds(time_limit)
     chosen = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
@@ -186,7 +178,7 @@ def run(
     part = (1, 1) if shard is None else arguments.shard(shard)
     planned = plan(found, results, tasks, models, chosen, shard=part, force=force)
     devices = engines.slots("local" if dry_run else engine, device, workers, ray_address)
-    due = _due(planned, force)
+    due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     pace = Pace(found, results, devices[0])
     for line in listing.plan_lines(found, planned, due, pace, len(devices)):
         click.echo(line, err=True)
@@ -197,7 +189,7 @@ def run(
         return
     writable(results)
     listeners: list[Any] = []
-    with Progress(due, len(slots), pace, sys.stderr, limit) as progress:
+    with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
         listeners.append(progress)
         tracker = None
         if due and not no_tracking:
