@@ -74,8 +74,11 @@ def guess(run: Run) -> float:
     """Seconds a step, from sizes alone: overhead of each time step, and three passes over the parameters."""
     experiment = run.experiment
     task, training = experiment.task, experiment.training
-    module = experiment.model.build(task.inputs, task.outputs, run.seed)
     steps = task.steps(tuple(sizes[len(sizes) // 2] for sizes in task.train))
+    try:
+        module = experiment.model.build(task.inputs, task.outputs, run.seed)
+    except Exception:  # the run itself says what is wrong with its model
+        return steps * GUESS["reference"]
     parameters = sum(p.numel() for p in module.parameters())
     overhead = GUESS.get(implementation(module, next(module.parameters()).device), 0.3e-3)
     return steps * (overhead * max(training.batch, 8) / 32 + 3 * parameters * training.batch / RATE)
