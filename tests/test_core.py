@@ -136,7 +136,9 @@ def test_params_are_plain_json() -> None:
     assert (RUN.key, EXPERIMENT.key) == ("copy/ntm/7", "copy/ntm")
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, {1, 2}, torch.zeros(1), object(), Copy], ids=str)
+@pytest.mark.parametrize(
+    "value", [{"a": 1}, {1, 2}, torch.zeros(1), object(), Copy], ids=lambda value: type(value).__name__
+)
 def test_only_values_are_plain(value: Any) -> None:
     with pytest.raises(TypeError, match="only dataclasses, tuples"):
         plain((1, value))

@@ -62,7 +62,7 @@ def descend(spec: Optimizer, parameters: Tensor, gradients: list[Tensor]) -> Ten
     return parameters
 
 
-@pytest.mark.parametrize(("spec", "rule"), RULES, ids=str)
+@pytest.mark.parametrize(("spec", "rule"), RULES, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_tensorflow_s_update_rule(spec: Optimizer, rule: Callable[..., float]) -> None:
     parameters, gradients = start()
     after = descend(spec, parameters, gradients)
