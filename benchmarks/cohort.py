@@ -1,7 +1,7 @@
 """Seeds of one experiment, trained in lockstep: a GPU is filled by many small runs, or by one large one.
 
 Every member has its own weights, data, clipping and optimiser state, each in a row of its own; nothing passes from row
-to row, and a member whose loss is not a number stops alone. Sequences are padded to the task's longest training size,
+to row, so a member whose loss is not a number spoils its own row alone. Sequences are padded to the task's longest training size,
 which changes no answer, so that every step has one shape. On a GPU that step, forward and backward, is captured once as
 a CUDA graph and replayed, and many steps' data are handed over at a time. Not measured on a GPU.
 """
@@ -41,7 +41,6 @@ class Cohort(Learner):
             name: torch.stack([module.get_buffer(name) for module in modules]).to(device)
             for name, _ in self.module.named_buffers()
         }
-        self.alive = torch.ones(len(runs), 1, dtype=torch.bool, device=device)
         self.batch = silence(task, len(runs), training.batch, device)
         if device.type == "cuda":
             self.ahead, self.graph = AHEAD, Graph(self)
@@ -74,15 +73,13 @@ class Cohort(Learner):
         return torch.stack(losses), torch.stack(norms)
 
     def advance(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One step of every member that is alive; losses and gradient norms (members,)."""
+        """One step of every member; losses and gradient norms (members,)."""
         for part, new in zip(self.batch, batch, strict=True):
             part.copy_(new)
         losses, gradients = self.graph.replay() if self.graph is not None else self.differentiate()
         norms = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
-        self.alive &= losses.isfinite()[:, None] & norms.isfinite()
-        gradients = torch.where(self.alive, gradients, 0.0)
         if self.training.clip is not None:
-            gradients = self.training.clip.clip(gradients, torch.where(self.alive, norms, 1.0))
+            gradients = self.training.clip.clip(gradients, norms)
         self.moments = self.training.optimizer.step(self.weights, gradients, self.moments)
         return losses.clone(), norms[:, 0]
 

@@ -46,7 +46,7 @@ class Learner:
 
         Returns:
             Losses and gradient norms before clipping, (steps, members). On a GPU they may not be there yet: whoever
-            reads them waits. Once one is not finite, that member is trained no more.
+            reads them waits. Once one is not finite, what follows of that member means nothing.
         """
         raise NotImplementedError
 
