@@ -78,8 +78,7 @@ class Session:
 
 
 def perform(
-    runs: Sequence[Run],
-    path_of: Callable[[Run], Path],
+    places: Sequence[tuple[Run, Path]],
     device: torch.device,
     tell: Callable[[Event], None],
     stop: Callable[[], bool] = lambda: False,
@@ -88,8 +87,7 @@ def perform(
     """Train a cohort to its end, each member from its checkpoint if there is a good one, and write their records.
 
     Args:
-        runs: The cohort; mostly one run.
-        path_of: Where a run's record is; the checkpoint lies beside it.
+        places: The runs of the cohort, mostly one, and where their records are; checkpoints lie beside them.
         device: Where to train.
         tell: Given every event once it is in the record.
         stop: Asked before every step; once true, the runs end as ``interrupted``.
@@ -102,12 +100,12 @@ def perform(
         UsageError: A record is damaged or stale.
         OSError: A record cannot be written.
     """
-    statuses: dict[str, Status | None] = {run.key: None for run in runs}
+    statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
     sessions: dict[str, Session] = {}
     with ExitStack() as files:
-        for run in runs:
+        for run, record in places:
             try:
-                session = files.enter_context(Session(run, path_of(run), wait))
+                session = files.enter_context(Session(run, record, wait))
             except records.Busy:
                 continue
             if session.over is None:
@@ -132,9 +130,8 @@ def training(
     """
     groups: dict[tuple[str, int | None], list[tuple[Run, Snapshot | None]]] = {}
     for run, snapshot in members:
-        groups.setdefault((run.experiment.key, snapshot.step if snapshot is not None else None), []).append(
-            (run, snapshot)
-        )
+        where = (run.experiment.key, snapshot.step if snapshot is not None else None)
+        groups.setdefault(where, []).append((run, snapshot))
     for group in groups.values():
         reached = {run.key: (s.step, s.seconds) if s is not None else (0, 0.0) for run, s in group}
         try:
@@ -146,8 +143,8 @@ def training(
                     reached[event.key] = (event.step, event.seconds)
                 yield event
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            message = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            message = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
             for key, (step, seconds) in reached.items():
                 yield Ended(key, "failed", step, seconds, message[:2000])
 
@@ -178,8 +175,8 @@ def give_up(run: Run, record: Path, message: str) -> Ended:
         return Ended(run.key, "failed", 0, 0.0, message)
 
 
-def unwritable(error: OSError | UsageError) -> str:
-    """Why results cannot be written, in one sentence."""
+def why(error: OSError | UsageError) -> str:
+    """Why there is no sense in going on, in one sentence."""
     if isinstance(error, UsageError):
         return str(error)
     where = f"{error.filename} " if error.filename else ""

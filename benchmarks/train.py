@@ -74,6 +74,7 @@ def train_together(
             scores = learner.evaluate(batches)
             for member in left:
                 yield from member.evaluated(step, scores[member.row])
+            left = [member for member in left if not member.over]
         fresh = True
         if step >= training.steps:
             break

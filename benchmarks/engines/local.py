@@ -142,8 +142,8 @@ class Engine:
             worker.silence.broken(message)
             self.schedule.tell(message)
             return
-        if message.unwritable:
-            self.schedule.unwritable(worker.cohort, message.unwritable)
+        if message.hopeless:
+            self.schedule.hopeless(worker.cohort, message.hopeless)
         else:
             self.schedule.finished(worker.cohort, message.statuses)
         self.give(worker)
@@ -196,7 +196,7 @@ class Finished:
     """A worker is through with its runs."""
 
     statuses: Mapping[str, Status | None]
-    unwritable: str = ""  # why the results cannot be written
+    hopeless: str = ""  # why there is no sense in going on: results cannot be written, say
 
 
 def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) -> None:
@@ -209,12 +209,14 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
     import torch
 
     from .. import records
-    from ..perform import perform, unwritable
+    from ..perform import perform, why
     from ..suites import find
 
     torch.set_num_threads(1)
-    found = find(suite)
-    runs = {run.key: run for run in found.runs()}
+    found = None
+
+    def stopping() -> bool:
+        return mine.is_set() or flag.is_set()
 
     def tell(event: Event) -> None:
         try:
@@ -227,20 +229,15 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
             digests, wait = pipe.recv()
         except (EOFError, OSError):
             return
-        if any(key not in runs or runs[key].digest != digest for key, digest in digests.items()):
-            raise RuntimeError(f"{suite} was changed while it ran; run it again")
         try:
-            statuses = perform(
-                [runs[key] for key in digests],
-                lambda run: records.path_of(Path(results), found.name, run),
-                torch.device(device),
-                tell,
-                lambda: mine.is_set() or flag.is_set(),
-                wait,
-            )
-            finished = Finished(statuses)
+            found = found or find(suite)
+            runs = [run for run in found.runs() if run.key in digests]
+            if {run.key: run.digest for run in runs} != digests:
+                raise UsageError(f"{suite} was changed while it ran; run it again")
+            places = [(run, records.path_of(Path(results), found.name, run)) for run in runs]
+            finished = Finished(perform(places, torch.device(device), tell, stopping, wait))
         except (OSError, UsageError) as error:
-            finished = Finished({}, unwritable(error))
+            finished = Finished({}, hopeless=why(error))
         try:
             pipe.send(finished)
         except OSError:

@@ -21,7 +21,7 @@ from ..checkpoints import Snapshot
 from ..core import Run
 from ..errors import UsageError
 from ..events import Ended, Event, Status
-from ..perform import Session, training, unwritable
+from ..perform import Session, training, why
 from .schedule import Cohort, Schedule, Silence
 
 try:
@@ -166,7 +166,7 @@ class Driver:
             except records.Busy:
                 pass
             except (OSError, UsageError) as error:
-                self.schedule.unwritable(cohort, unwritable(error))
+                self.schedule.hopeless(cohort, why(error))
                 return
             if not sessions:
                 self.schedule.finished(cohort, statuses)
@@ -194,7 +194,7 @@ class Driver:
                 self.schedule.tell(event)
         except OSError as error:
             self.close(job)
-            self.schedule.unwritable(job.cohort, unwritable(error))
+            self.schedule.hopeless(job.cohort, why(error))
             return
         if isinstance(event, Ended):
             job.statuses[event.key] = event.status

@@ -126,8 +126,8 @@ class Schedule:
             message = f"its process ended {TRIES} times without getting on, the last time: {how}"
             self.tell(give_up(run, self.path_of(run), message))
 
-    def unwritable(self, cohort: Sequence[Run], message: str) -> None:
-        """The results cannot be written: there is no sense in going on."""
+    def hopeless(self, cohort: Sequence[Run], message: str) -> None:
+        """There is no sense in going on, for this reason: results cannot be written, say."""
         first = self.stopped is None
         self.stop()
         for run in cohort:
