@@ -1,9 +1,9 @@
 """Seeds of one experiment, trained in lockstep: a GPU is filled by many small runs, or by one large one.
 
-Every member has its own weights, data, clipping and optimiser state, each in a row of its own; nothing passes from row
-to row, so a member whose loss is not a number spoils its own row alone. Sequences are padded to the task's longest training size,
-which changes no answer, so that every step has one shape. On a GPU that step, forward and backward, is captured once as
-a CUDA graph and replayed, and many steps' data are handed over at a time. Not measured on a GPU.
+Every member has its own weights, data, clipping and optimiser state, each in a row of its own. Nothing passes from row
+to row, so a member whose loss is not a number spoils its own row alone. Sequences are padded to the task's longest
+training size, which changes no answer, so that every step has one shape. On a GPU that step, forward and backward, is
+captured once as a CUDA graph and replayed, and many steps' data are handed over at a time. Not measured on a GPU.
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ class Cohort(Learner):
         task, training = runs[0].experiment.task, runs[0].experiment.training
         modules = [built(run) for run in runs]
         weights = torch.stack([flat(module) for module in modules]).to(device)
+        self.buffers = {
+            name: torch.stack([module.get_buffer(name) for module in modules]).to(device)
+            for name, _ in modules[0].named_buffers()
+        }
         super().__init__(training, modules[0].to(device), weights)
         self.names = [name for name, _ in self.module.named_parameters()]
         self.leaves = [view.detach().requires_grad_() for view in views(weights, self.parameters)]
-        self.buffers = {
-            name: torch.stack([module.get_buffer(name) for module in modules]).to(device)
-            for name, _ in self.module.named_buffers()
-        }
         self.batch = silence(task, len(runs), training.batch, device)
         if device.type == "cuda":
             self.ahead, self.graph = AHEAD, Graph(self)
