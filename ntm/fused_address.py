@@ -1,4 +1,4 @@
-"""Addressing by some heads of one sample, forward and backward: figure 2 of Graves et al. 2014."""
+"""Addressing and reading by some heads of one sample, forward and backward: figure 2 of Graves et al. 2014."""
 
 from typing import Any
 
@@ -6,67 +6,91 @@ import numpy as np
 
 from .fused_heads import (
     content,
+    content_again,
     content_back,
+    divide_lengths,
     interpolate,
     interpolate_back,
     sharpen,
     sharpen_back,
     shift,
     shift_back,
-    similar,
     similar_back,
 )
 from .fused_math import ZERO, Floats, kernel
-from .fused_products import dot, dots, mix_one
+from .fused_memory import copy
+from .fused_products import add_outer, dot, dots, mix, mix_one, multiply
 
 
 @kernel
 def address(
-    weightings: Floats, moved: Floats, by_content: Floats, similarity: Floats, scales: Floats, norms: Floats,
-    memory: Floats, ask: Floats, previous: Floats, ring: Floats, first: int, last: int, reach: int, cosine: bool,
+    weightings: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats, ask: Floats,
+    previous: Floats, ring: Floats, by_content: Floats, moved: Floats, keys: Floats,
+    first: int, last: int, reach: int, cosine: bool,
 ) -> Any:  # fmt: skip
-    """Heads ``first`` to ``last`` choose rows; all but ``weightings`` is kept for the way back."""
+    """Heads ``first`` to ``last`` choose rows; similarity (heads, rows) and scales (heads, 4) are for the way back."""
     width = memory.shape[0]
     per = width + 2 * reach + 4
     for head in range(first, last):
-        at = head * per
-        similar(similarity[head], memory, norms, ask[at : at + width], cosine)
-        at += width
-        content(by_content[head], similarity[head], ask[at])
-        interpolate(ring, by_content[head], previous[head], ask[at + 1], reach)
-        shift(moved[head], ring, ask[at + 2 : at + 3 + 2 * reach], reach)
-        scales[head, 0], scales[head, 1] = sharpen(weightings[head], moved[head], ask[at + 3 + 2 * reach])
+        copy(keys[head], ask[head * per : head * per + width])
+        for n in range(similarity.shape[1]):
+            similarity[head, n] = ZERO
+    multiply(similarity[first:last], keys[first:last], memory)
+    for head in range(first, last):
+        at, scale = head * per + width, scales[head]
+        if cosine:
+            divide_lengths(similarity[head], norms, np.sqrt(dot(keys[head], keys[head])))
+        scale[0], scale[1] = content(by_content, similarity[head], ask[at])
+        interpolate(ring, by_content, previous[head], ask[at + 1], reach)
+        shift(moved, ring, ask[at + 2 : at + 3 + 2 * reach], reach)
+        scale[2], scale[3] = sharpen(weightings[head], moved, ask[at + 3 + 2 * reach])
+
+
+@kernel
+def read(out: Floats, memory: Floats, weightings: Floats, heads: int) -> Any:
+    """Eq. 2 for the first heads: out (heads * width,)."""
+    width = memory.shape[0]
+    for head in range(heads):
+        row = out[head * width : (head + 1) * width]
+        for m in range(width):
+            row[m] = ZERO
+        dots(row, weightings[head], memory)
 
 
 @kernel
 def address_back(
-    d_ask: Floats, d_memory: Floats, d_weightings: Floats, ask: Floats, weightings: Floats, moved: Floats,
-    by_content: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats, previous: Floats,
-    ring: Floats, d_ring: Floats, d_row: Floats, d_norms: Floats,
-    first: int, last: int, reach: int, cosine: bool,
+    d_ask: Floats, d_memory: Floats, d_weightings: Floats, d_read: Floats,
+    ask: Floats, weightings: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats,
+    previous: Floats, ring: Floats, d_ring: Floats, by_content: Floats, moved: Floats, d_norms: Floats,
+    spread: Floats, share: Floats, first: int, last: int, reads: int, reach: int, cosine: bool,
 ) -> Any:  # fmt: skip
-    """``d_weightings`` turns into the gradient of the weightings before.
+    """Back through ``read`` of the first ``reads`` heads and ``address`` of ``first`` to ``last``.
 
-    Args:
-        ring, d_ring: Scratch, (rows + 2 * reach,).
-        d_row, d_norms: Scratch, (rows,).
+    ``d_weightings`` turns into the gradient of the weightings before. What comes back to the memory is the sum of
+    outer products: rows of ``spread`` over its rows, of ``share`` over its width.
     """
-    width = memory.shape[0]
+    width, heads = memory.shape[0], last - first
     per = width + 2 * reach + 4
     for n in range(d_norms.shape[0]):
         d_norms[n] = ZERO
+    for head in range(reads):
+        d_r = d_read[head * width : (head + 1) * width]
+        mix(d_weightings[head], d_r, memory)
+        copy(spread[heads + head], weightings[head])
+        copy(share[heads + head], d_r)
     for head in range(first, last):
-        at = head * per
-        key, d_key = ask[at : at + width], d_ask[at : at + width]
+        at, scale = head * per, scales[head]
+        key, d_key, d_row = ask[at : at + width], d_ask[at : at + width], spread[head - first]
         at += width
         gate, sharp = at + 1, at + 3 + 2 * reach
-        d_ask[sharp] = sharpen_back(
-            d_row, d_weightings[head], weightings[head], moved[head], ask[sharp], scales[head, 0], scales[head, 1]
-        )
-        interpolate(ring, by_content[head], previous[head], ask[gate], reach)
+        content_again(by_content, similarity[head], ask[at], scale[0], scale[1])
+        interpolate(ring, by_content, previous[head], ask[gate], reach)
+        shift(moved, ring, ask[at + 2 : sharp], reach)
+        d_ask[sharp] = sharpen_back(d_row, d_weightings[head], weightings[head], moved, ask[sharp], scale[2], scale[3])
         shift_back(d_weightings[head], d_ask[at + 2 : sharp], d_ring, d_row, ring, ask[at + 2 : sharp], reach)
-        d_ask[gate] = interpolate_back(d_row, d_weightings[head], by_content[head], previous[head], ask[gate])
-        d_ask[at] = content_back(d_row, by_content[head], similarity[head], ask[at])
+        d_ask[gate] = interpolate_back(d_row, d_weightings[head], by_content, previous[head], ask[gate])
+        d_ask[at] = content_back(d_row, by_content, similarity[head], ask[at])
+        copy(share[head - first], key)
         for m in range(width):
             d_key[m] = ZERO
         if cosine:
@@ -75,8 +99,7 @@ def address_back(
             if length > ZERO:
                 mix_one(d_key, d_length / length, key)
         dots(d_key, d_row, memory)
-        for m in range(width):
-            mix_one(d_memory[m], key[m], d_row)
+    add_outer(d_memory, share[: heads + reads], spread[: heads + reads])
     if cosine:
         for m in range(width):
             add_product(d_memory[m], memory[m], d_norms)

@@ -12,7 +12,14 @@ LINEAR, TANH, LSTM = 0, 1, 2
 
 @kernel
 def layer(
-    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, w: Floats, bias: Floats, kind: int
+    out: Floats,
+    cell: Floats,
+    gates: Floats,
+    before: Floats,
+    x: Floats,
+    w: Floats,
+    bias: Floats,
+    kind: int,
 ) -> Any:
     """One layer: x (4, inputs), w (inputs, units or 4 * units); cell and gates are kept for the way back."""
     for s in range(4):

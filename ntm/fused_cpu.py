@@ -3,38 +3,45 @@
 Values and gradients are those of ``unroll(cell, inputs)``. First states, the output layer and its clip stay with torch.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .cell import NTMCell, State
 from .controller import LSTMStack
 from .fused_controller import LINEAR, LSTM, TANH
-from .fused_unroll import EVERY, unroll, unroll_back
+from .fused_math import Floats
+from .fused_unroll import EVERY, Options, Scratch, Trail, unroll, unroll_back, weight_gradients
+from .fused_workspace import carve
 
 CHUNK = 64
 """Steps at a time where no gradient is asked for."""
+
+PLACES = 6
+"""Layers the kernels are compiled for, the heads' among them; with more, they are compiled again."""
+
+DENORMAL = 5e-324
 
 
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
     layout = Layout(cell)
     batch = inputs.shape[1]
-    state = flatten(cell.begin(batch))
-    given = (*state, *layout.parameters)
+    given = (*flatten(cell.begin(batch)), *layout.parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         features = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
         return logits(cell, features, batch)
-    kept = Kept(layout, min(CHUNK, inputs.shape[0]), batch)
-    kept.begin(state)
+    kept = Kept(layout, min(CHUNK, len(inputs)), batch)
+    kept.begin(given)
     parts = []
     for chunk in torch.split(inputs, CHUNK):
-        features = kept.forward(layout, chunk, layout.parameters)
-        kept.go_on(chunk.shape[0])
-        parts.append(logits(cell, features, batch))
+        parts.append(logits(cell, kept.forward(chunk, layout.parameters), batch))
+        kept.go_on(len(chunk))
     return torch.cat(parts)
 
 
@@ -49,30 +56,36 @@ def flatten(state: State) -> tuple[Tensor, ...]:
 
 
 class Layout:
-    """What a cell is made of, as the kernels see it: layers of a kind, then the heads' layer."""
+    """What a cell is made of, as the kernels see it: layers of a kind, the heads' last."""
 
     def __init__(self, cell: NTMCell) -> None:
         spec, controller = cell.spec, cell.controller
-        layers: list[tuple[int, nn.Module]] = []
+        layers: list[tuple[int, Any]] = []
         if isinstance(controller, LSTMStack):
             layers += [(LINEAR, controller.inlet)] if controller.inlet is not None else []
             layers += [(LSTM, layer) for layer in controller.layers]
         else:
             layers += [(TANH, layer) for layer in controller.layers]  # type: ignore[union-attr]
-        modules: list[Any] = [*(layer for _, layer in layers), cell.heads]
+        layers.append((LINEAR, cell.heads))
+        kinds = [kind for kind, _ in layers]
         self.spec = spec
-        self.kinds = tuple(kind for kind, _ in layers)
-        self.parameters = tuple(module.weight for module in modules) + tuple(module.bias for module in modules)
-        shapes = [module.weight.shape for module in modules]
-        self.gates = [shape[0] for shape in shapes]
-        self.inputs = [shape[1] for shape in shapes]
-        self.units = [
-            shape[0] // 4 if kind == LSTM else shape[0] for kind, shape in zip(self.kinds, shapes, strict=False)
-        ]
-        limit = float("inf") if spec.clip_heads is None else spec.clip_heads
-        self.options = (
-            spec.reads, spec.writes, spec.reach, np.float32(limit), spec.similarity == "cosine", spec.read_first,
-        )  # fmt: skip
+        self.parameters = tuple(layer.weight for _, layer in layers) + tuple(layer.bias for _, layer in layers)
+        self.gates = [layer.weight.shape[0] for _, layer in layers]
+        self.inputs = [layer.weight.shape[1] for _, layer in layers]
+        self.units = [size // 4 if kind == LSTM else size for kind, size in zip(kinds, self.gates, strict=True)]
+        self.lstms = [n for n, kind in enumerate(kinds) if kind == LSTM]
+        self.read = spec.reads * spec.width
+        self.x = self.inputs[0] - self.read - (self.units[0] if kinds[0] == LSTM else 0)
+        self.options = Options(
+            layers=len(kinds),
+            kinds=(*kinds, *[LINEAR] * (PLACES - len(kinds))),
+            reads=spec.reads,
+            writes=spec.writes,
+            reach=spec.reach,
+            limit=np.float32(np.inf if spec.clip_heads is None else spec.clip_heads),
+            cosine=spec.similarity == "cosine",
+            read_first=spec.read_first,
+        )
 
 
 class Kept:
@@ -81,106 +94,105 @@ class Kept:
     def __init__(self, layout: Layout, steps: int, batch: int) -> None:
         spec = layout.spec
         padded = -(-batch // 4) * 4
-        heads, lengths = spec.reads + spec.writes, spec.rows if spec.similarity == "cosine" else 0
+        heads, asked = spec.reads + spec.writes, layout.gates[-1]
+        lengths = spec.rows if layout.options.cosine else 0
+        rows, vectors = (spec.rows,), heads + spec.reads
+        shapes = [
+            *((steps + 1, padded, size) for size in layout.inputs[:-1]),
+            *((steps, padded, size) for size in layout.gates),
+            *((steps + 1, padded, units * (n in layout.lstms)) for n, units in enumerate(layout.units)),
+            (steps, batch, asked),
+            (steps, batch, heads, spec.rows),
+            (steps + 1, batch, heads, spec.rows),
+            (steps, batch, heads, 4),
+            (steps, batch, 1 if spec.read_first else 2, lengths),
+            (-(-steps // EVERY), batch, spec.width, spec.rows),
+            *((4, units) for units in layout.units),
+            *[(spec.rows + 2 * spec.reach,)] * 2,
+            *[rows] * 3,
+            (heads, spec.width),
+            (spec.writes, spec.rows),
+            (vectors, spec.rows),
+            (vectors, spec.width),
+            (asked,),
+            (layout.read,),
+            (EVERY + 1, 4, spec.width, spec.rows),
+            (batch, spec.width, spec.rows),
+        ]
+        parts = iter(carve(self, shapes))
+        layers = len(layout.gates)
         self.layout, self.batch, self.padded = layout, batch, padded
-        layers = range(len(layout.kinds))
-        self.inputs = [torch.empty(steps + 1, padded, layout.inputs[n]) for n in layers]
-        self.gates = [torch.empty(steps, padded, layout.gates[n]) for n in layers]
-        self.cells = [torch.empty(steps + 1, padded, layout.units[n] * (layout.kinds[n] == LSTM)) for n in layers]
-        self.raw = torch.empty(steps, padded, layout.gates[-1])
-        self.asks = torch.empty(steps, batch, layout.gates[-1])
-        self.similarity = torch.empty(steps, batch, heads, spec.rows)
-        self.by_content = torch.empty(steps, batch, heads, spec.rows)
-        self.moved = torch.empty(steps, batch, heads, spec.rows)
-        self.weightings = torch.empty(steps + 1, batch, heads, spec.rows)
-        self.scales = torch.empty(steps, batch, heads, 2)
-        self.norms = torch.empty(steps, batch, 1 if spec.read_first else 2, lengths)
-        self.memory = torch.empty(batch, spec.width, spec.rows)
-        self.kept = torch.empty(-(-steps // EVERY), batch, spec.width, spec.rows)
-        if padded > batch:
-            for part in (*self.inputs, *self.cells):
-                part[:, batch:] = 0
+        self.inputs, self.gates, self.cells = ([next(parts) for _ in range(n)] for n in (layers - 1, layers, layers))
+        self.addressing = [next(parts) for _ in range(6)]
+        self.scratch = Scratch(places(next(parts) for _ in range(layers)), *(next(parts) for _ in range(12)))
+        self.memory = next(parts)
+        self.weightings = self.addressing[2]
+        for part in (*self.inputs, *self.cells):
+            part[:, batch:] = 0
 
-    def begin(self, state: tuple[Tensor, ...]) -> None:
+    def begin(self, given: tuple[Tensor, ...]) -> None:
         """Put the state before the first step where the kernel looks for it."""
-        memory, weightings, reads, *layers = state
-        spec, batch = self.layout.spec, self.batch
-        self.memory.copy_(memory.detach().transpose(1, 2))
-        self.weightings[0] = weightings.detach()
-        size = self.layout.inputs[0] - spec.reads * spec.width
-        if self.layout.kinds[0] == LSTM:
-            size -= self.layout.units[0]
-        self.inputs[0][0, :batch, size : size + spec.reads * spec.width] = reads.detach().flatten(1)
-        lstms = [n for n, kind in enumerate(self.layout.kinds) if kind == LSTM]
-        for n, hidden, cell in zip(lstms, layers[::2], layers[1::2], strict=True):
-            self.inputs[n][0, :batch, -self.layout.units[n] :] = hidden.detach()
-            self.cells[n][0, :batch] = cell.detach()
+        memory, weightings, reads, *layers = (numpy(part) for part in given[: len(given) - len(self.layout.parameters)])
+        layout, batch = self.layout, self.batch
+        np.copyto(self.memory, memory.transpose(0, 2, 1))
+        self.weightings[0] = weightings
+        self.inputs[0][0, :batch, layout.x : layout.x + layout.read] = reads.reshape(batch, layout.read)
+        for n, hidden, cell in zip(layout.lstms, layers[::2], layers[1::2], strict=True):
+            self.inputs[n][0, :batch, -layout.units[n] :] = hidden
+            self.cells[n][0, :batch] = cell
 
     def go_on(self, steps: int) -> None:
         """Make the state after some steps the one to begin from."""
         for part in (*self.inputs, *self.cells, self.weightings):
             part[0] = part[steps]
 
-    def forward(self, layout: Layout, inputs: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, inputs: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
         """Features (time, padded, units + reads * width): what the output layer is given."""
-        steps, spec = inputs.shape[0], layout.spec
-        features = torch.empty(steps, self.padded, layout.units[-1] + spec.reads * spec.width)
+        layout = self.layout
+        features = torch.empty(len(inputs), self.padded, layout.inputs[-1] + layout.read)
         features[:, self.batch :] = 0
         weights, biases = halves(parameters)
-        unroll(
-            numpy(inputs), numpy(features), layout.kinds,
-            arrays(w.t() for w in weights[:-1]), arrays(biases[:-1]), numpy(weights[-1].t()), numpy(biases[-1]),
-            arrays(self.inputs), arrays(torch.empty(4, units) for units in layout.units),
-            arrays(self.gates), arrays(self.cells), *self.addressing(), numpy(self.memory), numpy(self.kept),
-            *layout.options,
-        )  # fmt: skip
+        with flushed():
+            unroll(
+                numpy(inputs), places(np.ascontiguousarray(w.T) for w in weights), places(biases),
+                self.memory, self.trail(features), self.scratch, layout.options,
+            )  # fmt: skip
         return features
 
-    def addressing(self) -> tuple[Any, ...]:
-        """The arrays that both ways see in the same order."""
-        return arrays(
-            (
-                self.raw,
-                self.asks,
-                self.similarity,
-                self.by_content,
-                self.moved,
-                self.weightings,
-                self.scales,
-                self.norms,
-            )
-        )
+    def trail(self, features: Tensor) -> Trail:
+        """The arrays of the way forward; the heads are given the features."""
+        return Trail(places((*self.inputs, numpy(features))), places(self.gates), places(self.cells), *self.addressing)
 
-    def backward(self, d_features: Tensor, features: Tensor, x: Tensor, parameters: tuple[Tensor, ...]) -> list[Tensor]:
-        """Gradients of x, of the state before the first step, and of the parameters, in the order of the call."""
-        layout, spec, batch, padded = self.layout, self.layout.spec, self.batch, self.padded
-        steps, _, size = x.shape
-        weights, _ = halves(parameters)
-        skip = [size] + [0] * (len(layout.kinds) - 1)  # no need to go back to x in every step
-        d_inputs = [torch.zeros(padded, layout.inputs[n] - skip[n]) for n in range(len(skip))]
-        d_cells = [torch.zeros(padded, cell.shape[2]) for cell in self.cells]
-        d_outs = [torch.zeros(4, units) for units in layout.units]
-        d_memory = torch.zeros_like(self.memory)
-        d_weightings = torch.zeros(batch, *self.weightings.shape[2:])
-        if padded > batch:
-            for part in (*self.gates, self.raw):
-                part[:, batch:] = 0
-        unroll_back(
-            numpy(d_features), layout.kinds, arrays(w[:, n:] for w, n in zip(weights, skip, strict=False)),
-            numpy(weights[-1]), arrays(d_inputs), arrays(d_outs), arrays(d_cells), arrays(self.gates),
-            arrays(self.cells), *self.addressing(), numpy(self.kept), numpy(d_memory), numpy(d_weightings),
-            *layout.options,
-        )  # fmt: skip
-        given = [part[:steps].flatten(0, 1) for part in self.inputs] + [features.flatten(0, 1)[:, : layout.units[-1]]]
-        deltas = [part[:steps].flatten(0, 1) for part in (*self.gates, self.raw)]
-        d_x = (deltas[0] @ weights[0][:, :size]).view(steps, padded, size)[:, :batch]
-        d_state = [d_memory.transpose(1, 2), d_weightings]
-        d_state.append(d_inputs[0][:batch, : spec.reads * spec.width].reshape(batch, spec.reads, spec.width))
-        for n, kind in enumerate(layout.kinds):
-            if kind == LSTM:
-                d_state += [d_inputs[n][:batch, -layout.units[n] :], d_cells[n][:batch]]
-        d_weights = [delta.t() @ part for delta, part in zip(deltas, given, strict=True)]
-        return [d_x, *d_state, *d_weights, *(delta.sum(0) for delta in deltas)]
+    def backward(
+        self, d_features: Tensor, features: Tensor, parameters: tuple[Tensor, ...], d_x: bool
+    ) -> list[Tensor | None]:
+        """Gradients of the input if asked for, of the state before the first step, and of the parameters."""
+        layout, batch, padded = self.layout, self.batch, self.padded
+        weights, biases = halves(parameters)
+        to_x, back = weights[0][:, : layout.x], (weights[0][:, layout.x :], *weights[1:])
+        d_inputs = [np.zeros((padded, w.shape[1]), np.float32) for w in back]
+        d_cells = [np.zeros(cells.shape[1:], np.float32) for cells in self.cells]
+        d_memory, d_weightings = np.zeros_like(self.memory), np.zeros_like(self.weightings[0])
+        d_weights = [np.zeros(w.shape[::-1], np.float32) for w in weights]
+        d_biases = [np.zeros(b.shape, np.float32) for b in biases]
+        trail = self.trail(features)
+        for part in (*self.gates, *self.scratch.outs[: len(weights)]):
+            part[:, batch:] = 0
+        with flushed():
+            unroll_back(
+                numpy(d_features.contiguous()), places(np.ascontiguousarray(w) for w in back),
+                places(d_inputs), places(d_cells), d_memory, d_weightings, trail, self.scratch, layout.options,
+            )  # fmt: skip
+            weight_gradients(places(d_weights), places(d_biases), trail, layout.options)
+        states = [d_memory.transpose(0, 2, 1), d_weightings, d_inputs[0][:batch, : layout.read]]
+        for n in layout.lstms:
+            states += [d_inputs[n][:batch, -layout.units[n] :], d_cells[n][:batch]]
+        states[2] = states[2].reshape(batch, layout.spec.reads, layout.spec.width)
+        arrays = [*states, *(d_weight.T for d_weight in d_weights), *d_biases]
+        return [
+            torch.from_numpy(self.gates[0][:, :batch]) @ torch.from_numpy(to_x) if d_x else None,
+            *(torch.from_numpy(array) for array in arrays),
+        ]
 
 
 class Unroll(torch.autograd.Function):
@@ -188,34 +200,48 @@ class Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, layout: Layout, inputs: Tensor, *given: Tensor) -> Tensor:
-        states = len(given) - len(layout.parameters)
         kept = Kept(layout, *inputs.shape[:2])
-        kept.begin(given[:states])
-        features = kept.forward(layout, inputs, given[states:])
+        kept.begin(given)
+        features = kept.forward(inputs, given[-len(layout.parameters) :])
         ctx.kept = kept
-        ctx.save_for_backward(inputs, features, *given[states:])
+        ctx.save_for_backward(features, *given[-len(layout.parameters) :])
         return features
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_features: Tensor) -> Any:
-        inputs, features, *parameters = ctx.saved_tensors
+        features, *parameters = ctx.saved_tensors
         if ctx.kept is None:
             raise RuntimeError("the fused NTM goes back once; run it forward again, or set implementation='reference'")
         kept, ctx.kept = ctx.kept, None
-        return None, *kept.backward(d_features, features, inputs, tuple(parameters))
+        return None, *kept.backward(d_features, features, tuple(parameters), ctx.needs_input_grad[1])
 
 
-def halves(parameters: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Take denormal numbers for zero: weightings get that small, and processors slow."""
+    before = DENORMAL * 1.0 == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def halves(parameters: tuple[Tensor, ...]) -> tuple[list[Floats], list[Floats]]:
     """Weights and biases."""
-    return parameters[: len(parameters) // 2], parameters[len(parameters) // 2 :]
+    arrays = [numpy(parameter) for parameter in parameters]
+    return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
 
 
-def numpy(tensor: Tensor) -> Any:
-    """The tensor as a contiguous array, without a copy where it is one."""
-    return tensor.detach().contiguous().numpy()
+def numpy(tensor: Tensor) -> Floats:
+    """The tensor as an array, without a copy."""
+    array: Floats = tensor.detach().numpy()
+    return array
 
 
-def arrays(tensors: Any) -> tuple[Any, ...]:
-    """Several, as a tuple: one array a layer."""
-    return tuple(numpy(tensor) for tensor in tensors)
+def places(arrays: Iterable[Floats]) -> tuple[Floats, ...]:
+    """One array a layer, and empty ones to ``PLACES``: kernels are compiled once, whatever the number of layers."""
+    several = tuple(arrays)
+    empty = np.empty((0,) * several[0].ndim, np.float32)
+    return several + (empty,) * (PLACES - len(several))

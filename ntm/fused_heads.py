@@ -10,17 +10,37 @@ from typing import Any
 import numpy as np
 
 from .addressing import EPSILON
-from .fused_math import ONE, TINY, ZERO, Floats, exp, kernel, log, sigmoid, softplus, tanh
-from .fused_products import dot, mix
+from .fused_math import (
+    ONE,
+    TINY,
+    ZERO,
+    Floats,
+    exp,
+    kernel,
+    log,
+    maximum,
+    sigmoid,
+    softplus,
+    tanh,
+)
+from .fused_products import dot, mix_four
 
 EPS = np.float32(EPSILON)
 
 
 @kernel
-def ask_heads(ask: Floats, raw: Floats, heads: int, writes: int, width: int, shifts: int, limit: float) -> Any:
+def ask_heads(
+    ask: Floats,
+    raw: Floats,
+    heads: int,
+    writes: int,
+    width: int,
+    shifts: int,
+    limit: float,
+) -> Any:
     """The ranges of head parameters: tanh keys and additions, softplus strengths, and so on."""
     for j in range(raw.shape[0]):
-        ask[j] = min(max(raw[j], -limit), limit)
+        ask[j] = -limit if raw[j] < -limit else limit if raw[j] > limit else raw[j]
     per = width + shifts + 3
     for head in range(heads):
         at = head * per
@@ -50,9 +70,7 @@ def sigmoid_all(row: Floats) -> Any:
 @kernel
 def softmax(row: Floats) -> Any:
     """In place."""
-    largest = row[0]
-    for j in range(row.shape[0]):
-        largest = max(largest, row[j])
+    largest = maximum(row, ONE, row[0])
     total = ZERO
     for j in range(row.shape[0]):
         row[j] = exp(row[j] - largest)
@@ -67,26 +85,25 @@ def row_norms(norms: Floats, memory: Floats) -> Any:
     """The length of every row of the memory."""
     for n in range(norms.shape[0]):
         norms[n] = ZERO
-    for m in range(memory.shape[0]):
+    whole = memory.shape[0] - memory.shape[0] % 4
+    for m in range(0, whole, 4):
+        add_four_squares(norms, memory[m], memory[m + 1], memory[m + 2], memory[m + 3])
+    for m in range(whole, memory.shape[0]):
         add_squares(norms, memory[m])
     for n in range(norms.shape[0]):
         norms[n] = np.sqrt(norms[n])
 
 
 @kernel
-def add_squares(total: Floats, row: Floats) -> Any:
+def add_four_squares(total: Floats, row0: Floats, row1: Floats, row2: Floats, row3: Floats) -> Any:
     for n in range(total.shape[0]):
-        total[n] += row[n] * row[n]
+        total[n] += row0[n] * row0[n] + row1[n] * row1[n] + row2[n] * row2[n] + row3[n] * row3[n]
 
 
 @kernel
-def similar(similarity: Floats, memory: Floats, norms: Floats, key: Floats, cosine: bool) -> Any:
-    """Similarity of a key with every row (eq. 6, or the inner product)."""
-    for n in range(similarity.shape[0]):
-        similarity[n] = ZERO
-    mix(similarity, key, memory)
-    if cosine:
-        divide_lengths(similarity, norms, np.sqrt(dot(key, key)))
+def add_squares(total: Floats, row: Floats) -> Any:
+    for n in range(total.shape[0]):
+        total[n] += row[n] * row[n]
 
 
 @kernel
@@ -97,10 +114,8 @@ def divide_lengths(similarity: Floats, norms: Floats, length: float) -> Any:
 
 @kernel
 def content(weighting: Floats, similarity: Floats, strength: float) -> Any:
-    """w^c (eq. 5)."""
-    largest = strength * similarity[0]
-    for n in range(weighting.shape[0]):
-        largest = max(largest, strength * similarity[n])
+    """w^c (eq. 5); gives what ``content_again`` needs."""
+    largest = maximum(similarity, strength, strength * similarity[0])
     total = ZERO
     for n in range(weighting.shape[0]):
         e = exp(strength * similarity[n] - largest)
@@ -109,6 +124,14 @@ def content(weighting: Floats, similarity: Floats, strength: float) -> Any:
     scale = ONE / total
     for n in range(weighting.shape[0]):
         weighting[n] *= scale
+    return largest, scale
+
+
+@kernel
+def content_again(weighting: Floats, similarity: Floats, strength: float, largest: float, scale: float) -> Any:
+    """``content``, of which the largest logit and the sum are known: cheaper than to keep it."""
+    for n in range(weighting.shape[0]):
+        weighting[n] = scale * exp(strength * similarity[n] - largest)
 
 
 @kernel
@@ -137,22 +160,40 @@ def shift(moved: Floats, ring: Floats, kernel_: Floats, reach: int) -> Any:
     """w~ (eq. 8)."""
     for n in range(moved.shape[0]):
         moved[n] = ZERO
-    for j in range(2 * reach + 1):
-        add_scaled(moved, ring[2 * reach - j : 2 * reach - j + moved.shape[0]], kernel_[j])
+    add_taps(moved, ring, kernel_, 2 * reach, -1)
 
 
 @kernel
-def add_scaled(out: Floats, row: Floats, scale: float) -> Any:
-    for n in range(out.shape[0]):
-        out[n] += scale * row[n]
+def add_taps(out: Floats, ring: Floats, kernel_: Floats, start: int, step: int) -> Any:
+    """Add the ring, seen from ``start``, ``start + step``, ..., weighted by the kernel."""
+    rows, last = out.shape[0], kernel_.shape[0] - 1
+    for j in range(0, last + 1, 4):
+        j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
+        at0, at1, at2, at3 = (
+            start + step * j,
+            start + step * j1,
+            start + step * j2,
+            start + step * j3,
+        )
+        mix_four(
+            out,
+            (
+                kernel_[j],
+                kernel_[j1] if j1 == j + 1 else ZERO,
+                kernel_[j2] if j2 == j + 2 else ZERO,
+                kernel_[j3] if j3 == j + 3 else ZERO,
+            ),
+            ring[at0 : at0 + rows],
+            ring[at1 : at1 + rows],
+            ring[at2 : at2 + rows],
+            ring[at3 : at3 + rows],
+        )
 
 
 @kernel
 def sharpen(weighting: Floats, moved: Floats, excess: float) -> Any:
     """w (eq. 9), to the power 1 + excess; gives the largest element of w~ and the sum of the powers."""
-    largest = TINY
-    for n in range(moved.shape[0]):
-        largest = max(largest, moved[n])
+    largest = maximum(moved, ONE, TINY)
     total = ZERO
     scale = ONE / largest
     for n in range(moved.shape[0]):
@@ -196,8 +237,8 @@ def shift_back(
         d_ring[reach + n] = d_moved[n]
         d_interpolated[n] = ZERO
     close_ring(d_ring, rows, reach)
+    add_taps(d_interpolated, d_ring, kernel_, 0, 1)
     for j in range(2 * reach + 1):
-        add_scaled(d_interpolated, d_ring[j : j + rows], kernel_[j])
         d_kernel[j] = dot(d_moved, ring[2 * reach - j : 2 * reach - j + rows])
 
 
@@ -247,23 +288,31 @@ def similar_back(
 
 @kernel
 def ask_heads_back(
-    d_raw: Floats, d_ask: Floats, ask: Floats, heads: int, writes: int, width: int, shifts: int, limit: float
+    d_raw: Floats,
+    d_ask: Floats,
+    ask: Floats,
+    raw: Floats,
+    heads: int,
+    writes: int,
+    width: int,
+    shifts: int,
+    limit: float,
 ) -> Any:
-    """``d_raw`` holds the raw head parameters and turns into their gradient."""
+    """``d_ask`` is scratch afterwards."""
     per = width + shifts + 3
     for head in range(heads):
         at = head * per
         tanh_back(d_ask[at : at + width], ask[at : at + width])
         at += width
-        d_ask[at] *= sigmoid(d_raw[at])
+        d_ask[at] *= sigmoid(raw[at])
         d_ask[at + 1] *= ask[at + 1] * (ONE - ask[at + 1])
         softmax_back(d_ask[at + 2 : at + 2 + shifts], ask[at + 2 : at + 2 + shifts])
-        d_ask[at + 2 + shifts] *= sigmoid(d_raw[at + 2 + shifts])
+        d_ask[at + 2 + shifts] *= sigmoid(raw[at + 2 + shifts])
     at = heads * per
     sigmoid_back(d_ask[at : at + writes * width], ask[at : at + writes * width])
     tanh_back(d_ask[at + writes * width :], ask[at + writes * width :])
     for j in range(d_raw.shape[0]):
-        d_raw[j] = d_ask[j] if abs(d_raw[j]) <= limit else ZERO
+        d_raw[j] = d_ask[j] if abs(raw[j]) <= limit else ZERO
 
 
 @kernel

@@ -6,6 +6,7 @@ where the processor can, to two units in the last place.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,23 @@ class NoAlias(Compiler):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a loop over arrays that do not overlap."""
-    return njit(fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, forceinline=True)(function)
+    return njit(_nrt=False, fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, forceinline=True)(function)
 
 
-def loop(function: Callable[..., Any]) -> Any:
+def loop(function: Callable[..., Any], counted: bool = True) -> Any:
     """Compile what Python calls; kept on disk, so that only the first process that needs it compiles.
 
     Numba takes what it kept for fresh while the function's own file is the same; the kernels in it come from other
     files too, so its name carries a hash of them all.
+
+    Args:
+        counted: Count references to arrays. Only a loop that makes arrays needs it, and it costs a tenth of the time.
     """
     function.__qualname__ += "-" + sources(Path(function.__code__.co_filename).parent)
-    return njit(fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, nogil=True, cache=True)(function)
+    compiled = njit(_nrt=counted, fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, nogil=True)(function)
+    with suppress(RuntimeError):  # no folder can be written: every process compiles
+        compiled.enable_caching()
+    return compiled
 
 
 @cache
@@ -53,7 +60,7 @@ def sources(folder: Path) -> str:
 
 def elementary(function: Callable[..., Any]) -> Any:
     """Compile a function of one number; its sums stay in the order in which they are written."""
-    return njit(fastmath={"contract", "nsz"}, error_model="numpy", forceinline=True)(function)
+    return njit(_nrt=False, fastmath={"contract", "nsz"}, error_model="numpy", forceinline=True)(function)
 
 
 f = np.float32
@@ -73,8 +80,9 @@ ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
 
 @elementary
 def exp(x: np.float32) -> Any:
-    """e^x; x is held between -87 and 88, so that the result is neither denormal nor infinite."""
-    x = min(max(x, LOWEST), HIGHEST)
+    """e^x; x is held between -87 and 88, so that the result is neither denormal nor infinite. NaN stays NaN."""
+    x = LOWEST if x < LOWEST else x
+    x = HIGHEST if x > HIGHEST else x
     n = np.floor(x * LOG2E + HALF)
     r = x - n * LN2_HIGH - n * LN2_LOW
     y = ((((E0 * r + E1) * r + E2) * r + E3) * r + E4) * r + E5
@@ -84,13 +92,35 @@ def exp(x: np.float32) -> Any:
 @elementary
 def log(x: np.float32) -> Any:
     """The logarithm of x >= 0; that of the smallest normal number where x is smaller."""
-    bits = np.float32(max(x, TINY)).view(np.int32)
-    exponent = (bits - ROOT_HALF) >> 23
-    e = np.float32(np.int32(exponent))
-    r = np.int32(bits - (exponent << 23)).view(np.float32) - ONE  # the mantissa, in sqrt(1/2) to sqrt(2), less 1
+    bits = np.float32(TINY if x < TINY else x).view(np.int32)
+    exponent = np.int32(np.int32(bits - ROOT_HALF) >> 23)  # in 32 bits: Numba's integers are wider where it can
+    e = np.float32(exponent)
+    r = (
+        np.int32(bits - np.int32(exponent << 23)).view(np.float32) - ONE
+    )  # the mantissa, in sqrt(1/2) to sqrt(2), less 1
     y = (((((((L0 * r + L1) * r + L2) * r + L3) * r + L4) * r + L5) * r + L6) * r + L7) * r + L8
     z = r * r
     return (y * r * z + LN2_LOW * e - HALF * z) + r + LN2_HIGH * e
+
+
+@kernel
+def maximum(row: Floats, scale: np.float32, least: np.float32) -> Any:
+    """The largest of ``least`` and ``scale * row``; NaN where there is one.
+
+    As integers in the same order, since LLVM makes no vectors of a maximum of floats.
+    """
+    best = ordered(least)
+    for n in range(row.shape[0]):
+        bits = ordered(np.float32(scale * row[n]))
+        best = bits if bits > best else best
+    return np.int32(best ^ ((best >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+
+@elementary
+def ordered(x: np.float32) -> Any:
+    """The number's bits, as an integer that sorts as the number does."""
+    bits = np.float32(x).view(np.int32)
+    return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF))
 
 
 @elementary

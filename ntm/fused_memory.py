@@ -9,13 +9,34 @@ from .fused_products import dot, mix_one
 @kernel
 def write(memory: Floats, weightings: Floats, erase: Floats, add: Floats) -> Any:
     """Eqs 3 and 4, in place: weightings (writes, rows); erase and add (writes * width,)."""
-    width = memory.shape[0]
+    write_to(memory, memory, weightings, erase, add)
+
+
+@kernel
+def write_to(out: Floats, memory: Floats, weightings: Floats, erase: Floats, add: Floats) -> Any:
+    """``write`` into another memory."""
+    width, writes = memory.shape[0], weightings.shape[0]
     for m in range(width):
-        row = memory[m]
-        for head in range(weightings.shape[0]):
-            wipe(row, weightings[head], erase[head * width + m])
-        for head in range(weightings.shape[0]):
-            mix_one(row, add[head * width + m], weightings[head])
+        if writes == 1:
+            write_row(out[m], memory[m], weightings[0], erase[m], add[m])
+        else:
+            wipe_row(out[m], memory[m], weightings[0], erase[m])
+            for head in range(1, writes):
+                wipe(out[m], weightings[head], erase[head * width + m])
+            for head in range(writes):
+                mix_one(out[m], add[head * width + m], weightings[head])
+
+
+@kernel
+def write_row(out: Floats, row: Floats, weighting: Floats, erase: float, add: float) -> Any:
+    for n in range(row.shape[0]):
+        out[n] = row[n] + weighting[n] * (add - row[n] * erase)
+
+
+@kernel
+def wipe_row(out: Floats, row: Floats, weighting: Floats, erase: float) -> Any:
+    for n in range(row.shape[0]):
+        out[n] = row[n] - row[n] * (weighting[n] * erase)
 
 
 @kernel
@@ -36,20 +57,66 @@ def write_back(
         erased: Scratch, (writes, rows): a row of the memory after 0, 1, ... of the erasures.
     """
     width, writes = memory.shape[0], weightings.shape[0]
-    for m in range(width):
+    alone = width - width % 4 if writes == 1 else 0
+    for m in range(0, alone, 4):
+        write_four_back(
+            d_memory[m], d_memory[m + 1], d_memory[m + 2], d_memory[m + 3], d_weightings[0], d_erase, d_add, m,
+            memory[m], memory[m + 1], memory[m + 2], memory[m + 3], weightings[0], erase, add,
+        )  # fmt: skip
+    for m in range(alone, width):
         d_row = d_memory[m]
         for head in range(writes):
             d_add[head * width + m] = dot(d_row, weightings[head])
             mix_one(d_weightings[head], add[head * width + m], d_row)
         copy(erased[0], memory[m])
         for head in range(writes - 1):
-            copy(erased[head + 1], erased[head])
-            wipe(erased[head + 1], weightings[head], erase[head * width + m])
+            wipe_row(
+                erased[head + 1],
+                erased[head],
+                weightings[head],
+                erase[head * width + m],
+            )
         for back in range(writes):
             head = writes - 1 - back
             d_erase[head * width + m] = wipe_back(
-                d_row, d_weightings[head], erased[head], weightings[head], erase[head * width + m]
+                d_row,
+                d_weightings[head],
+                erased[head],
+                weightings[head],
+                erase[head * width + m],
             )
+
+
+@kernel
+def write_four_back(
+    d0: Floats, d1: Floats, d2: Floats, d3: Floats, d_weighting: Floats, d_erase: Floats, d_add: Floats, m: int,
+    row0: Floats, row1: Floats, row2: Floats, row3: Floats, weighting: Floats, erase: Floats, add: Floats,
+) -> Any:  # fmt: skip
+    """``write_back`` of a single head, four rows of the transposed memory at a time."""
+    e0, e1, e2, e3 = erase[m], erase[m + 1], erase[m + 2], erase[m + 3]
+    a0, a1, a2, a3 = add[m], add[m + 1], add[m + 2], add[m + 3]
+    de0, de1, de2, de3 = ZERO, ZERO, ZERO, ZERO
+    da0, da1, da2, da3 = ZERO, ZERO, ZERO, ZERO
+    for n in range(weighting.shape[0]):
+        w = weighting[n]
+        g0, g1, g2, g3 = d0[n], d1[n], d2[n], d3[n]
+        r0, r1, r2, r3 = row0[n], row1[n], row2[n], row3[n]
+        t0, t1, t2, t3 = g0 * w, g1 * w, g2 * w, g3 * w
+        da0 += t0
+        da1 += t1
+        da2 += t2
+        da3 += t3
+        de0 += t0 * r0
+        de1 += t1 * r1
+        de2 += t2 * r2
+        de3 += t3 * r3
+        d_weighting[n] += g0 * (a0 - r0 * e0) + g1 * (a1 - r1 * e1) + g2 * (a2 - r2 * e2) + g3 * (a3 - r3 * e3)
+        d0[n] = g0 - t0 * e0
+        d1[n] = g1 - t1 * e1
+        d2[n] = g2 - t2 * e2
+        d3[n] = g3 - t3 * e3
+    d_erase[m], d_erase[m + 1], d_erase[m + 2], d_erase[m + 3] = -de0, -de1, -de2, -de3
+    d_add[m], d_add[m + 1], d_add[m + 2], d_add[m + 3] = da0, da1, da2, da3
 
 
 @kernel

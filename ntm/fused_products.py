@@ -1,77 +1,123 @@
-"""Matrix products as plain loops over rows, shaped so that a compiler keeps them in vector registers."""
+"""Matrix products as plain loops over rows, shaped so that a compiler keeps them in vector registers.
+
+Rows are taken four at a time: each row that is loaded serves four products, each sum that is stored took four. Where
+rows end between, the last one is taken again with weight zero.
+"""
 
 from typing import Any
 
-from .fused_math import ZERO, Floats, kernel
+from .fused_math import ONE, ZERO, Floats, kernel
+
+Four = tuple[float, float, float, float]
 
 
 @kernel
 def multiply_four(out: Floats, a: Floats, w: Floats) -> Any:
-    """``out += a @ w`` for four samples: out (4, n), a (4, k), w (k, n).
-
-    Four rows of w serve four samples each time they are loaded: one load for four multiplications.
-    """
+    """``out += a @ w`` for four samples: out (4, n), a (4, k), w (k, n)."""
     steps = w.shape[0]
-    whole = steps - steps % 4
-    for k in range(0, whole, 4):
-        four_by_four(out[0], out[1], out[2], out[3], a[0], a[1], a[2], a[3], k, w[k], w[k + 1], w[k + 2], w[k + 3])
-    for k in range(whole, steps):
-        four_by_one(out[0], out[1], out[2], out[3], a[0, k], a[1, k], a[2, k], a[3, k], w[k])
+    for k in range(0, steps - 3, 4):
+        four_by_four(
+            out[0], out[1], out[2], out[3], four(a[0], k), four(a[1], k), four(a[2], k), four(a[3], k),
+            w[k], w[k + 1], w[k + 2], w[k + 3],
+        )  # fmt: skip
+    if steps % 4:
+        k, last = steps - steps % 4, steps - 1
+        four_by_four(
+            out[0], out[1], out[2], out[3],
+            rest(a[0], k, steps), rest(a[1], k, steps), rest(a[2], k, steps), rest(a[3], k, steps),
+            w[k], w[min(k + 1, last)], w[min(k + 2, last)], w[last],
+        )  # fmt: skip
+
+
+@kernel
+def four(row: Floats, k: int) -> Any:
+    """Four numbers of a row."""
+    return row[k], row[k + 1], row[k + 2], row[k + 3]
+
+
+@kernel
+def rest(row: Floats, k: int, end: int) -> Any:
+    """Four numbers of a row, zero from its end on."""
+    last = end - 1
+    return (
+        row[k],
+        row[min(k + 1, last)] if k + 1 < end else ZERO,
+        row[min(k + 2, last)] if k + 2 < end else ZERO,
+        row[min(k + 3, last)] if k + 3 < end else ZERO,
+    )
 
 
 @kernel
 def four_by_four(
-    y0: Floats, y1: Floats, y2: Floats, y3: Floats,
-    a0: Floats, a1: Floats, a2: Floats, a3: Floats,
-    k: int,
+    y0: Floats, y1: Floats, y2: Floats, y3: Floats, a0: Four, a1: Four, a2: Four, a3: Four,
     w0: Floats, w1: Floats, w2: Floats, w3: Floats,
 ) -> Any:  # fmt: skip
     """Add four rows w, weighted, to four rows y."""
-    a00, a01, a02, a03 = a0[k], a0[k + 1], a0[k + 2], a0[k + 3]
-    a10, a11, a12, a13 = a1[k], a1[k + 1], a1[k + 2], a1[k + 3]
-    a20, a21, a22, a23 = a2[k], a2[k + 1], a2[k + 2], a2[k + 3]
-    a30, a31, a32, a33 = a3[k], a3[k + 1], a3[k + 2], a3[k + 3]
     for j in range(w0.shape[0]):
         x0, x1, x2, x3 = w0[j], w1[j], w2[j], w3[j]
-        y0[j] += a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
-        y1[j] += a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
-        y2[j] += a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3
-        y3[j] += a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
+        y0[j] += a0[0] * x0 + a0[1] * x1 + a0[2] * x2 + a0[3] * x3
+        y1[j] += a1[0] * x0 + a1[1] * x1 + a1[2] * x2 + a1[3] * x3
+        y2[j] += a2[0] * x0 + a2[1] * x1 + a2[2] * x2 + a2[3] * x3
+        y3[j] += a3[0] * x0 + a3[1] * x1 + a3[2] * x2 + a3[3] * x3
 
 
 @kernel
-def four_by_one(
-    y0: Floats, y1: Floats, y2: Floats, y3: Floats, a0: float, a1: float, a2: float, a3: float, w: Floats
+def multiply(out: Floats, a: Floats, w: Floats) -> Any:
+    """``out += a @ w`` for any number of rows: out (r, n), a (r, k), w (k, n)."""
+    rows = out.shape[0]
+    for r in range(0, rows - 3, 4):
+        multiply_four(out[r : r + 4], a[r : r + 4], w)
+    r = rows - rows % 4
+    if rows % 4 > 1:
+        multiply_two(out[r], out[r + 1], a[r], a[r + 1], w)
+    if rows % 2:
+        mix(out[rows - 1], a[rows - 1], w)
+
+
+@kernel
+def multiply_two(out0: Floats, out1: Floats, a0: Floats, a1: Floats, w: Floats) -> Any:
+    """``multiply`` for two rows."""
+    steps = w.shape[0]
+    for k in range(0, steps - 3, 4):
+        two_by_four(out0, out1, four(a0, k), four(a1, k), w[k], w[k + 1], w[k + 2], w[k + 3])
+    if steps % 4:
+        k, last = steps - steps % 4, steps - 1
+        two_by_four(
+            out0, out1, rest(a0, k, steps), rest(a1, k, steps), w[k], w[min(k + 1, last)], w[min(k + 2, last)], w[last]
+        )
+
+
+@kernel
+def two_by_four(
+    y0: Floats, y1: Floats, a0: Four, a1: Four, w0: Floats, w1: Floats, w2: Floats, w3: Floats
 ) -> Any:  # fmt: skip
-    """Add a row w, weighted, to four rows y."""
-    for j in range(w.shape[0]):
-        y0[j] += a0 * w[j]
-        y1[j] += a1 * w[j]
-        y2[j] += a2 * w[j]
-        y3[j] += a3 * w[j]
+    """Add four rows w, weighted, to two rows y."""
+    for j in range(w0.shape[0]):
+        x0, x1, x2, x3 = w0[j], w1[j], w2[j], w3[j]
+        y0[j] += a0[0] * x0 + a0[1] * x1 + a0[2] * x2 + a0[3] * x3
+        y1[j] += a1[0] * x0 + a1[1] * x1 + a1[2] * x2 + a1[3] * x3
 
 
 @kernel
 def mix(out: Floats, a: Floats, rows: Floats) -> Any:
     """``out += a @ rows``: out (n,), a (k,), rows (k, n)."""
     steps = rows.shape[0]
-    whole = steps - steps % 4
-    for k in range(0, whole, 4):
-        mix_four(out, a[k], a[k + 1], a[k + 2], a[k + 3], rows[k], rows[k + 1], rows[k + 2], rows[k + 3])
-    for k in range(whole, steps):
+    for k in range(0, steps - 3, 4):
+        mix_four(out, four(a, k), rows[k], rows[k + 1], rows[k + 2], rows[k + 3])
+    for k in range(steps - steps % 4, steps):
         mix_one(out, a[k], rows[k])
 
 
 @kernel
-def mix_four(
-    y: Floats, a0: float, a1: float, a2: float, a3: float, w0: Floats, w1: Floats, w2: Floats, w3: Floats
-) -> Any:  # fmt: skip
+def mix_four(y: Floats, a: Four, w0: Floats, w1: Floats, w2: Floats, w3: Floats) -> Any:
+    """Add four rows w, weighted, to a row y."""
     for j in range(y.shape[0]):
-        y[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
+        y[j] += a[0] * w0[j] + a[1] * w1[j] + a[2] * w2[j] + a[3] * w3[j]
 
 
 @kernel
 def mix_one(y: Floats, a: float, w: Floats) -> Any:
+    """Add a row w, weighted, to a row y."""
     for j in range(y.shape[0]):
         y[j] += a * w[j]
 
@@ -80,15 +126,15 @@ def mix_one(y: Floats, a: float, w: Floats) -> Any:
 def dots(out: Floats, row: Floats, rows: Floats) -> Any:
     """``out += rows @ row``: out (k,), row (n,), rows (k, n)."""
     steps = rows.shape[0]
-    whole = steps - steps % 4
-    for k in range(0, whole, 4):
+    for k in range(0, steps - 3, 4):
         dot_four(out, k, row, rows[k], rows[k + 1], rows[k + 2], rows[k + 3])
-    for k in range(whole, steps):
+    for k in range(steps - steps % 4, steps):
         out[k] += dot(row, rows[k])
 
 
 @kernel
 def dot_four(out: Floats, k: int, row: Floats, w0: Floats, w1: Floats, w2: Floats, w3: Floats) -> Any:
+    """The inner products of a row with four."""
     s0, s1, s2, s3 = ZERO, ZERO, ZERO, ZERO
     for j in range(row.shape[0]):
         s0 += row[j] * w0[j]
@@ -108,3 +154,53 @@ def dot(a: Floats, b: Floats) -> Any:
     for j in range(a.shape[0]):
         total += a[j] * b[j]
     return total
+
+
+@kernel
+def add_outer(out: Floats, a: Floats, w: Floats) -> Any:
+    """``out += a.T @ w``: out (r, n), a (k, r), w (k, n), for few k."""
+    rows, steps = out.shape[0], w.shape[0]
+    last = steps - 1
+    for k in range(0, steps, 4):
+        k1, k2, k3 = min(k + 1, last), min(k + 2, last), min(k + 3, last)
+        s1, s2, s3 = ONE if k1 == k + 1 else ZERO, ONE if k2 == k + 2 else ZERO, ONE if k3 == k + 3 else ZERO
+        a0, a1, a2, a3 = a[k], a[k1], a[k2], a[k3]
+        for r in range(0, rows - 3, 4):
+            four_by_four(
+                out[r], out[r + 1], out[r + 2], out[r + 3],
+                (a0[r], s1 * a1[r], s2 * a2[r], s3 * a3[r]),
+                (a0[r + 1], s1 * a1[r + 1], s2 * a2[r + 1], s3 * a3[r + 1]),
+                (a0[r + 2], s1 * a1[r + 2], s2 * a2[r + 2], s3 * a3[r + 2]),
+                (a0[r + 3], s1 * a1[r + 3], s2 * a2[r + 3], s3 * a3[r + 3]),
+                w[k], w[k1], w[k2], w[k3],
+            )  # fmt: skip
+        for r in range(rows - rows % 4, rows):
+            mix_four(out[r], (a0[r], s1 * a1[r], s2 * a2[r], s3 * a3[r]), w[k], w[k1], w[k2], w[k3])
+
+
+@kernel
+def weight_gradient(d_weights: Floats, d_bias: Floats, deltas: Floats, given: Floats) -> Any:
+    """Add ``given.T @ deltas`` to d_weights (inputs, units), and the sum of deltas to d_bias (units,).
+
+    Deltas are (time, batch, units), given (time, batch, inputs or more). One step's deltas stay in the cache
+    while every row of the result takes its share of them.
+    """
+    steps, batch, inputs = given.shape[0], given.shape[1], d_weights.shape[0]
+    for t in range(steps):
+        for b in range(0, batch, 4):
+            mix_four(d_bias, (ONE, ONE, ONE, ONE), deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3])
+        for r in range(0, inputs - 3, 4):
+            for b in range(0, batch, 4):
+                x0, x1, x2, x3 = given[t, b], given[t, b + 1], given[t, b + 2], given[t, b + 3]
+                four_by_four(
+                    d_weights[r], d_weights[r + 1], d_weights[r + 2], d_weights[r + 3],
+                    (x0[r], x1[r], x2[r], x3[r]), (x0[r + 1], x1[r + 1], x2[r + 1], x3[r + 1]),
+                    (x0[r + 2], x1[r + 2], x2[r + 2], x3[r + 2]), (x0[r + 3], x1[r + 3], x2[r + 3], x3[r + 3]),
+                    deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3],
+                )  # fmt: skip
+        for r in range(inputs - inputs % 4, inputs):
+            for b in range(0, batch, 4):
+                mix_four(
+                    d_weights[r], (given[t, b, r], given[t, b + 1, r], given[t, b + 2, r], given[t, b + 3, r]),
+                    deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3],
+                )  # fmt: skip
