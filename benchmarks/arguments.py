@@ -1,4 +1,4 @@
-"""What is written on the command line, read: durations, seeds and shards."""
+"""What is written on the command line, read: durations, seeds, shards and sizes."""
 
 import re
 
@@ -46,3 +46,14 @@ def shard(text: str) -> tuple[int, int]:
     if not 1 <= part <= parts:
         raise UsageError(f"shard {text!r}: accepted is one of so many parts, 1/8 to 8/8 for eight")
     return part, parts
+
+
+def size(text: str) -> tuple[int, ...]:
+    """40 or 10x20: a size of a task.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not re.fullmatch(r"\d{1,6}(x\d{1,6}){0,9}", text.strip(), re.ASCII):
+        raise UsageError(f"size {text!r}: accepted are numbers, one for each of the task's dimensions: 40, or 10x20")
+    return tuple(int(number) for number in text.strip().split("x"))

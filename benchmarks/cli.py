@@ -1,4 +1,4 @@
-"""The command line: ``bench run | list | show | report | compare | ui``.
+"""The command line: ``bench run | list | show | report | compare | trace | ui``.
 
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """
@@ -6,6 +6,7 @@ stdout is the answer, stderr the conversation. Commands import what they need wh
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -285,7 +286,7 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
       bench report --suite mini --json
     """
     from ..report import render
-    from . import tables
+    from . import tables, traces
     from .runner import writable
 
     suites = _with_records(names, results)
@@ -294,7 +295,9 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
     writable(results)
     pages = {}
     for suite in suites:
-        pages[suite.name] = str(render.report(tables.load(results, suite), tables.facts(suite), results / suite.name))
+        frames, folder = tables.load(results, suite), results / suite.name
+        shown = traces.shown(suite, results, frames)
+        pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, shown))
         if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)
     pages["all"] = str(render.front(results))
@@ -336,6 +339,65 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
     if table.frame.empty:
         raise UsageError(f"{a} and {b}: no seed of {found.name} is finished on both sides")
     click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
+
+
+@main.command()
+@click.option("--suite", required=True, help="The suite's name or file.")
+@click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
+@click.option("--model", "models", multiple=True, help="Only this model (repeatable).")
+@click.option("--seed", type=click.IntRange(min=0), show_default="each arm's median run", help="This seed.")
+@click.option("--size", metavar="SIZE", show_default="the largest trained on", help="Of the example: 40, or 10x20.")
+@click.option(
+    "--weights",
+    type=click.Choice(["best", "final"]),
+    default="best",
+    help="The best on the evaluation set, or the last.",
+)
+@results_option
+@json_option
+def trace(
+    suite: str,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    seed: int | None,
+    size: str | None,
+    weights: Literal["best", "final"],
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Look into the memory of trained runs: one example, step by step, through the weights that were kept.
+
+    Draws what comes in and out over time beside what the heads write and read, where they look and why, as in the
+    figures of Graves et al. 2014, under RESULTS/<suite>/traces/<task>/. `report` shows the traces of the best weights
+    at the largest size trained on. Weights stay where they were trained: they are no part of the records.
+
+    \b
+    Examples:
+      bench trace --suite mini
+      bench trace --suite collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
+    """
+    from ..report.traces import sentence
+    from . import arguments, traces
+
+    found = _find(suite)
+    asked = None if size is None else arguments.size(size)
+    made, refused = [], []
+    for run in traces.typical(found, results, tasks, models, seed):
+        try:
+            made.append(traces.trace(found, results, *traces.names(run), asked, weights))
+        except UsageError as error:
+            refused.append(error)
+            continue
+        if not as_json:
+            click.echo(f"{run.key}: {sentence(made[-1].trace)}")
+            click.echo("\n".join(f"  {file}" for file in made[-1].files))
+    if not made:
+        raise refused[0]
+    for reason in refused:
+        click.echo(f"Left out: {reason}", err=True)
+    if as_json:
+        answers = [{**asdict(one.trace.origin), "files": [str(file) for file in one.files]} for one in made]
+        click.echo(json.dumps({"traces": answers}, indent=2))
 
 
 @main.command()

@@ -114,7 +114,7 @@ def shown(suite: Suite, results: Path, frames: Frames) -> list[Trace]:
             continue
         run = Run(experiment, seed)
         one = read(path_of(suite, results, run, largest(experiment.task)))
-        if one is not None and one.origin.run == (*_names(run), run.digest):
+        if one is not None and one.origin.run == (*names(run), run.digest):
             budget = suite.budget or experiment.training.steps
             found += [one] if one.origin.moment.step <= budget else []
     return found
@@ -139,7 +139,7 @@ def read(path: Path) -> Trace | None:
 def path_of(suite: Suite, results: Path, run: Run, size: Size, weights: Weights = "best") -> Path:
     """Where a run's trace is: ``<suite>/traces/<task>/<model>-<seed>-<size>.npz``, where the suite's records are."""
     record = records.path_of(results, suite.name, run)
-    task, model = _names(run)[:2]
+    task, model = names(run)[:2]
     last = "-final" if weights == "final" else ""
     return record.parents[2] / "traces" / task / f"{model}-{run.seed}-{said(size)}{last}.npz"
 
@@ -151,7 +151,7 @@ def kept(suite: Suite, results: Path, run: Run) -> Snapshot:
         UsageError: There is no record, it was made under other settings, or the weights are not there.
     """
     path = records.path_of(results, suite.name, run)
-    task, model, seed = _names(run)
+    task, model, seed = names(run)
     again = f"bench run --suite {suite.name} --task {task} --model {model} --seed {seed} --results {results}"
     status = runner.state(run, path).status
     if status == "new":
@@ -220,10 +220,11 @@ def _trace(run: Run, snapshot: Snapshot, batch: Batch, size: Size, weights: Weig
             vector_to_parameters(vector, module.parameters())
         views[name] = look(module, batch)
         moments.append(Moment(name, step, measure(inputs, targets, views[name][0], scored, views[name][1])))
-    origin = Origin(*_names(run), run.digest, said(size), weights, tuple(moments))
+    origin = Origin(*names(run), run.digest, said(size), weights, tuple(moments))
     outputs, seen = views[weights]
     return Trace(origin, inputs, targets, outputs, scored, seen)
 
 
-def _names(run: Run) -> tuple[str, str, int]:
+def names(run: Run) -> tuple[str, str, int]:
+    """Task, model and seed."""
     return run.experiment.task_name, run.experiment.model_name, run.seed

@@ -174,9 +174,8 @@ def pack(trace: Trace) -> bytes:
     """
     arrays = {name: getattr(trace, name) for name in OWN} | {f"seen {name}": part for name, part in trace.seen.items()}
     limit = float(np.finfo(np.float16).max)
-    halved = {
-        name: np.clip(part.round(4), -limit, limit).astype(np.float16, order="C") for name, part in arrays.items()
-    }
+    rounded = {name: np.clip(part.astype(float).round(4), -limit, limit) for name, part in arrays.items()}
+    halved = {name: part.astype(np.float16, order="C") for name, part in rounded.items()}
     about = np.frombuffer(ORIGIN.dump_json(trace.origin), np.uint8)
     file = io.BytesIO()
     np.savez_compressed(file, about=about, **halved)

@@ -25,7 +25,7 @@ def sentence(trace: Trace) -> str:
         focus = of(numbers, side)
         if focus is not None:
             parts.append(
-                f"{side.title()} heads move by {moves(focus)} rows a step, with {as_percent(focus.largest)} of their "
+                f"{side.title()} heads mostly move by {moves(focus)}, with {as_percent(focus.largest)} of their "
                 f"attention on one row; entropy in bits: {entropies(trace, side)}."
             )
     return " ".join(parts)

@@ -19,6 +19,7 @@ ONLY = {
         "baselines.*",
         *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "train", "evaluate", "checkpoints")),
         *(f"benchmarks.{name}" for name in ("provenance", "perform", "engines.*", "learner", "cohort", "member")),
+        "benchmarks.traces",
     ],
     "mlflow": ["benchmarks.tracking"],
     "seaborn": ["report.figures"],
