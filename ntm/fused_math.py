@@ -142,4 +142,6 @@ def tanh(x: np.float32) -> Any:
 def softplus(x: np.float32) -> Any:
     """log(1 + e^x)."""
     y = exp(-abs(x))
-    return max(x, ZERO) + (y * (ONE - HALF * y) if y < f(1e-3) else log(ONE + y))
+    more = ONE + y
+    rest = y if more == ONE else log(more) * (y / (more - ONE))  # log(1 + y) where y is small, too
+    return rest + x if x > ZERO else rest
