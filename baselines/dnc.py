@@ -114,12 +114,10 @@ class DNCModule(Unrolled):
         return fused(self.cell, inputs)
 
     def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
-        """Why the fused twin cannot run, or nothing: it has one write head and none of Csordas & Schmidhuber's."""
+        """Why the fused twin cannot run, or nothing: it has one write head."""
         spec = self.cell.spec
         if spec.writes > 1:
             return f"the fused DNC has one write head, not {spec.writes}"
         if spec.clip is not None and spec.clip < 1:
             return f"the fused DNC clips at 1 or more, not at {spec.clip}"
-        if uncovered := [name for name in ("masked", "deallocate", "sharpened") if getattr(spec, name)]:
-            return f"the fused DNC cannot be {' and '.join(uncovered)}"
         return super().uncovered(device, dtype)

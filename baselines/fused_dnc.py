@@ -1,7 +1,7 @@
 """The DNC's unroll as one autograd function on the CPU: forward, and the backward derived by hand.
 
-Values and gradients are those of ``unroll(cell, inputs)``, for one write head and without the changes of Csordas &
-Schmidhuber. The output layer and its clip stay with torch.
+Values and gradients are those of ``unroll(cell, inputs)``, for one write head. The output layer and its clip stay with
+torch.
 """
 
 from typing import Any
@@ -94,6 +94,9 @@ class Passage:
             least=np.float32(spec.least_usage),
             detached=spec.detach_usage,
             limit=np.float32(np.inf if spec.clip is None else spec.clip),
+            masked=spec.masked,
+            deallocate=spec.deallocate,
+            sharpened=spec.sharpened,
         )
         rows, reads, linked = spec.rows, spec.reads, spec.rows if spec.links else 0
         units = spec.units if spec.recurrent else 0
@@ -109,12 +112,14 @@ class Passage:
             usage=first(steps, batch, rows),
             order=first(steps, batch, rows, of=np.int32),
             allocation=empty(steps, batch, rows),
-            lengths=empty(steps, batch, 2, rows),
+            lengths=empty(steps, batch, 1 + reads, rows),
             similarity=empty(steps, batch, 1 + reads, rows),
             by_content=empty(steps, batch, 1 + reads, rows),
             writing=first(steps, batch, 1, rows),
             precedence=first(steps, batch, linked),
             linked=empty(steps, batch, 2 * reads, linked),
+            sharp=empty(steps, batch, 2 * reads, rows if spec.sharpened else 0),
+            scales=empty(steps, batch, 2 * reads, 2 if spec.sharpened else 0),
             reading=first(steps, batch, reads, rows),
         )
         self.trail.order[0] = np.arange(rows)

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ntm.fused_heads import content, content_back
+from ..ntm.fused_heads import sharpen, sharpen_back
 from ..ntm.fused_math import ONE, ZERO, Floats, kernel, loop
-from ..ntm.fused_memory import copy, write, write_back
-from ..ntm.fused_products import dot, dots, mix, mix_one
-from .fused_dnc_interface import Options, ask_all, ask_all_back, places
+from ..ntm.fused_memory import copy, copy_matrix, write, write_back
+from ..ntm.fused_products import dots, mix, mix_one
+from .dnc_memory import DAMPING
+from .fused_dnc_content import look_up, look_up_back, weigh
+from .fused_dnc_interface import Options, ask_all, ask_all_back, places, sharpness_place
 from .fused_dnc_links import follow, follow_back, link, link_back
 from .fused_dnc_memory import (
     Order,
@@ -21,16 +23,17 @@ from .fused_dnc_memory import (
     blend_back,
     choose,
     choose_back,
-    lengths,
+    free_rows,
+    free_rows_back,
     precede,
     precede_back,
     retain,
     retain_back,
-    similar,
-    similar_back,
     use,
     use_back,
 )
+
+SHIFT = np.float32(DAMPING)
 
 
 class Trail(NamedTuple):
@@ -42,12 +45,14 @@ class Trail(NamedTuple):
     usage: Floats  # (time + 1, .., rows) u
     order: Order  # (time + 1, .., rows) φ
     allocation: Floats  # (.., rows) a
-    lengths: Floats  # (.., 2, rows) of the memory before and after the write
-    similarity: Floats  # (.., 1 + reads, rows) the write head's, then the read heads'
+    lengths: Floats  # (.., 1 + reads, rows) of the rows: as the write head sees them, then the read heads
+    similarity: Floats  # likewise
     by_content: Floats  # likewise, c^w and c^r
     writing: Floats  # (time + 1, .., 1, rows) w^w
     precedence: Floats  # (time + 1, .., rows) p
-    linked: Floats  # (.., 2 * reads, rows) b and f of every read head
+    linked: Floats  # (.., 2 * reads, rows) b of every read head, then f of every one
+    sharp: Floats  # likewise, sharpened; without rows unless they are
+    scales: Floats  # (.., 2 * reads, 2) what ``sharpen`` gives
     reading: Floats  # (time + 1, .., reads, rows) w^r
 
 
@@ -66,51 +71,11 @@ class Scratch(NamedTuple):
     """Room for one sample's step."""
 
     ask: Floats  # (interface,)
-    reading: Floats  # (reads, rows)
     linked: Floats  # (2 * reads, rows)
-    rows: Floats  # (4, rows)
+    rows: Floats  # (5, rows)
     erased: Floats  # (1, rows)
-
-
-@kernel
-def look_up(
-    by_content: Floats, similarity: Floats, memory: Floats, norms: Floats, key: Floats, strength: float,
-    options: Options,
-) -> Any:  # fmt: skip
-    """A content weighting."""
-    similar(similarity, memory, norms, key, np.sqrt(dot(key, key) + options.damping), options.epsilon)
-    content(by_content, similarity, strength)
-
-
-@kernel
-def look_up_back(
-    d_key: Floats, d_memory: Floats, d_norms: Floats, d: Floats, by_content: Floats, similarity: Floats,
-    memory: Floats, norms: Floats, key: Floats, strength: float, options: Options,
-) -> Any:  # fmt: skip
-    """``d`` is the gradient of the weighting, and is spent; gives that of the strength."""
-    length = np.sqrt(dot(key, key) + options.damping)
-    d_strength = content_back(d, by_content, similarity, strength)
-    d_length = similar_back(d, d_norms, similarity, norms, length, options.epsilon)
-    slope = d_length / length if length > ZERO else ZERO
-    for m in range(key.shape[0]):
-        d_key[m] = slope * key[m]
-    dots(d_key, d, memory)
-    for m in range(key.shape[0]):
-        mix_one(d_memory[m], key[m], d)
-    return d_strength
-
-
-@kernel
-def lengths_back(d_memory: Floats, memory: Floats, d_norms: Floats) -> Any:
-    """``d_norms`` as ``similar_back`` leaves it."""
-    for m in range(memory.shape[0]):
-        scale_into(d_memory[m], memory[m], d_norms)
-
-
-@kernel
-def scale_into(out: Floats, a: Floats, b: Floats) -> Any:
-    for n in range(out.shape[0]):
-        out[n] += a[n] * b[n]
+    memory: Floats  # (width, rows)
+    parts: Floats  # (2, width)
 
 
 @kernel
@@ -121,14 +86,21 @@ def clear(row: Floats) -> Any:
 
 @loop
 def access(
-    read: Floats, memory: Floats, links_after: Floats, links: Floats, trail: Trail, t: int, s: int, options: Options
+    read: Floats, memory: Floats, links_after: Floats, links: Floats, trail: Trail, t: int, s: int, options: Options,
+    parts: Floats,
 ) -> Any:  # fmt: skip
-    """Sample s at time t: the memory is changed in place, what is read lands in ``read`` (reads * width,)."""
+    """Sample s at time t: the memory is changed in place, what is read lands in ``read`` (reads * width,).
+
+    Args:
+        parts: Scratch, (2, width).
+    """
     reads, width = options.reads, options.width
-    strengths, key, erase, vector, free, gates, modes = places(reads, width)
+    strengths, key, erase, vector, free, gates, modes, masks = places(options)
+    sharpness = sharpness_place(options)
     ask, retained, before, writing = trail.ask[t, s], trail.retained[t, s], trail.reading[t, s], trail.writing[t + 1, s]
     norms, similarity, by_content = trail.lengths[t, s], trail.similarity[t, s], trail.by_content[t, s]
     linked, reading = trail.linked[t, s], trail.reading[t + 1, s]
+    squares, weighed = parts[0], parts[1]
     ask_all(ask, trail.raw[t, s], options)
 
     for n in range(retained.shape[0]):
@@ -139,31 +111,44 @@ def access(
     for n in range(retained.shape[0]):
         trail.order[t + 1, s, n] = trail.order[t, s, n]
     allocate(trail.allocation[t, s], trail.order[t + 1, s], trail.usage[t + 1, s], options.least)
-    lengths(norms[0], memory, options.damping)
-    look_up(by_content[0], similarity[0], memory, norms[0], ask[key : erase - 1], ask[erase - 1], options)
+    weigh(squares, weighed, ask[key : erase - 1], ask, masks + reads * width, options.masked)
+    look_up(
+        by_content[0], similarity[0], norms[0], memory, ask[key : erase - 1], ask[erase - 1], squares, weighed, options
+    )
     choose(writing[0], trail.allocation[t, s], by_content[0], ask[gates], ask[gates + 1])
+    if options.deallocate:
+        free_rows(memory, retained)
     write(memory, writing, ask[erase:vector], ask[vector:free])
 
     if options.links:
         link(links_after, links, trail.precedence[t, s], writing[0])
         follow(linked, links_after, before)
         precede(trail.precedence[t + 1, s], trail.precedence[t, s], writing[0])
-    lengths(norms[1], memory, options.damping)
+    seen = trail.sharp[t, s] if options.sharpened else linked
+    if options.sharpened:
+        for k in range(2 * reads):
+            excess = ask[sharpness + 2 * (k % reads) + k // reads]
+            shifted(linked[k])
+            trail.scales[t, s, k, 0], trail.scales[t, s, k, 1] = sharpen(seen[k], linked[k], excess)
     for head in range(reads):
-        at = head * width
+        at, mode = head * width, modes + 3 * head
+        weigh(squares, weighed, ask[at : at + width], ask, masks + at, options.masked)
         look_up(
-            by_content[1 + head], similarity[1 + head], memory, norms[1], ask[at : at + width], ask[strengths + head],
-            options,
+            by_content[1 + head], similarity[1 + head], norms[1 + head], memory, ask[at : at + width],
+            ask[strengths + head], squares, weighed, options,
         )  # fmt: skip
         if options.links:
-            blend(
-                reading[head], linked[head], linked[reads + head], by_content[1 + head],
-                ask[modes + 3 * head : modes + 3 * head + 3],
-            )  # fmt: skip
+            blend(reading[head], seen[head], seen[reads + head], by_content[1 + head], ask[mode : mode + 3])
         else:
             copy(reading[head], by_content[1 + head])
         clear(read[at : at + width])
         dots(read[at : at + width], reading[head], memory)
+
+
+@kernel
+def shifted(row: Floats) -> Any:
+    for n in range(row.shape[0]):
+        row[n] += SHIFT
 
 
 @loop
@@ -178,52 +163,66 @@ def access_back(
         memory, memory_after, links, links_after: Before and after the step.
     """
     reads, width = options.reads, options.width
-    strengths, key, erase, vector, free, gates, modes = places(reads, width)
+    strengths, key, erase, vector, free, gates, modes, masks = places(options)
+    sharpness = sharpness_place(options)
     ask, retained, before, writing = trail.ask[t, s], trail.retained[t, s], trail.reading[t, s], trail.writing[t + 1, s]
     norms, similarity, by_content = trail.lengths[t, s], trail.similarity[t, s], trail.by_content[t, s]
     linked, reading = trail.linked[t, s], trail.reading[t + 1, s]
-    d_ask, d_norms, d_row, d_retained, others = (
-        scratch.ask, scratch.rows[0], scratch.rows[1], scratch.rows[2], scratch.rows[3],
+    squares, weighed = scratch.parts[0], scratch.parts[1]
+    d_ask, d_linked, d_norms, d_row, d_retained, d_allocation, others = (
+        scratch.ask, scratch.linked, scratch.rows[0], scratch.rows[1], scratch.rows[2], scratch.rows[3],
+        scratch.rows[4],
     )  # fmt: skip
 
-    clear(d_norms)
+    seen = trail.sharp[t, s] if options.sharpened else linked
     for head in range(reads):
-        at = head * width
-        d_reading = d.reading[head]
+        at, mode, d_reading = head * width, modes + 3 * head, d.reading[head]
         mix(d_reading, d_read[at : at + width], memory_after)
         for m in range(width):
             mix_one(d.memory[m], d_read[at + m], reading[head])
         if options.links:
             blend_back(
-                d_ask[modes + 3 * head : modes + 3 * head + 3], scratch.linked[head], scratch.linked[reads + head],
-                d_reading, linked[head], linked[reads + head], by_content[1 + head],
-                ask[modes + 3 * head : modes + 3 * head + 3],
+                d_ask[mode : mode + 3], d_linked[head], d_linked[reads + head], d_reading,
+                seen[head], seen[reads + head], by_content[1 + head], ask[mode : mode + 3],
             )  # fmt: skip
-        d_ask[strengths + head] = look_up_back(
-            d_ask[at : at + width], d.memory, d_norms, d_reading, by_content[1 + head], similarity[1 + head],
-            memory_after, norms[1], ask[at : at + width], ask[strengths + head], options,
+        weigh(squares, weighed, ask[at : at + width], ask, masks + at, options.masked)
+        look_up_back(
+            d_ask, d.memory, d_reading, d_norms, by_content[1 + head], similarity[1 + head], norms[1 + head],
+            memory_after, ask, at, strengths + head, masks + at, squares, weighed, options,
         )  # fmt: skip
         clear(d_reading)
-    lengths_back(d.memory, memory_after, d_norms)
+    if options.sharpened:
+        for k in range(2 * reads):
+            place = sharpness + 2 * (k % reads) + k // reads
+            copy(d_row, d_linked[k])
+            d_ask[place] = sharpen_back(
+                d_linked[k], d_row, seen[k], linked[k], ask[place], trail.scales[t, s, k, 0], trail.scales[t, s, k, 1]
+            )
     if options.links:
         precede_back(d.precedence, d.writing[0], trail.precedence[t, s], writing[0])
-        follow_back(d.links, d.reading, scratch.linked, links_after, before)
+        follow_back(d.links, d.reading, d_linked, links_after, before)
         link_back(d.links, d.precedence, d.writing[0], links, trail.precedence[t, s], writing[0])
 
+    clear(d_retained)
+    freed = scratch.memory if options.deallocate else memory
+    if options.deallocate:
+        copy_matrix(freed, memory)
+        free_rows(freed, retained)
     write_back(
-        d.memory, d.writing, d_ask[erase:vector], d_ask[vector:free], memory, writing, ask[erase:vector],
+        d.memory, d.writing, d_ask[erase:vector], d_ask[vector:free], freed, writing, ask[erase:vector],
         ask[vector:free], scratch.erased,
     )  # fmt: skip
+    if options.deallocate:
+        free_rows_back(d.memory, d_retained, memory, retained)
     d_ask[gates], d_ask[gates + 1] = choose_back(
-        d_retained, d_row, d.writing[0], trail.allocation[t, s], by_content[0], ask[gates], ask[gates + 1]
+        d_allocation, d_row, d.writing[0], trail.allocation[t, s], by_content[0], ask[gates], ask[gates + 1]
     )
-    allocate_back(d.usage, d_retained, trail.order[t + 1, s], trail.usage[t + 1, s], options.least, others)
-    clear(d_norms)
-    d_ask[erase - 1] = look_up_back(
-        d_ask[key : erase - 1], d.memory, d_norms, d_row, by_content[0], similarity[0], memory, norms[0],
-        ask[key : erase - 1], ask[erase - 1], options,
+    allocate_back(d.usage, d_allocation, trail.order[t + 1, s], trail.usage[t + 1, s], options.least, others)
+    weigh(squares, weighed, ask[key : erase - 1], ask, masks + reads * width, options.masked)
+    look_up_back(
+        d_ask, d.memory, d_row, d_norms, by_content[0], similarity[0], norms[0], memory, ask, key, erase - 1,
+        masks + reads * width, squares, weighed, options,
     )  # fmt: skip
-    lengths_back(d.memory, memory, d_norms)
     use_back(d.usage, d.writing[0], d_retained, trail.usage[t, s], trail.writing[t, s, 0], retained, options.detached)
     for head in range(reads):
         for n in range(others.shape[0]):

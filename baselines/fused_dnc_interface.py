@@ -19,45 +19,61 @@ class Options(NamedTuple):
     least: Any  # usage before allocation
     detached: bool  # no gradient into usage from what was written
     limit: Any  # of an LSTM's cells
+    masked: bool
+    deallocate: bool
+    sharpened: bool
 
 
 @kernel
-def places(reads: int, width: int) -> Any:
-    """Where in the interface the parts after the read keys begin."""
-    strengths = reads * width
-    key = strengths + reads
-    erase = key + width + 1
-    free = erase + 2 * width
-    return strengths, key, erase, erase + width, free, free + reads, free + reads + 2
+def places(options: Options) -> Any:
+    """Where in the interface these parts begin: strengths, write key, erase, write, free gates, gates, modes, masks."""
+    strengths = options.reads * options.width
+    key = strengths + options.reads
+    erase = key + options.width + 1
+    free = erase + 2 * options.width
+    modes = free + options.reads + 2
+    masks = modes + 3 * options.reads if options.links else modes
+    return strengths, key, erase, erase + options.width, free, free + options.reads, modes, masks
+
+
+@kernel
+def sharpness_place(options: Options) -> Any:
+    """Where the sharpness of b and f of every read head begins; each is kept as what it exceeds 1 by."""
+    masks = places(options)[7]
+    return masks + (options.reads + 1) * options.width if options.masked else masks
 
 
 @kernel
 def ask_all(ask: Floats, raw: Floats, options: Options) -> Any:
     """The ranges of the interface."""
-    reads, width = options.reads, options.width
-    strengths, key, erase, vector, free, _, modes = places(reads, width)
+    strengths, key, erase, vector, free, _, modes, masks = places(options)
+    sharpness = sharpness_place(options)
     copy(ask, raw)
     for j in range(strengths, key):
         ask[j] = options.plus + softplus(ask[j])
     ask[erase - 1] = options.plus + softplus(ask[erase - 1])
     sigmoid_all(ask[erase:vector])
     sigmoid_all(ask[free:modes])
-    if options.links:
-        for head in range(reads):
-            softmax(ask[modes + 3 * head : modes + 3 * head + 3])
+    for head in range(modes, masks, 3):
+        softmax(ask[head : head + 3])
+    sigmoid_all(ask[masks:sharpness])
+    for j in range(sharpness, ask.shape[0]):
+        ask[j] = softplus(ask[j])
 
 
 @kernel
 def ask_all_back(d_raw: Floats, d_ask: Floats, ask: Floats, options: Options) -> Any:
     """``d_raw`` holds the raw interface and turns into its gradient."""
-    reads, width = options.reads, options.width
-    strengths, key, erase, vector, free, _, modes = places(reads, width)
+    strengths, key, erase, vector, free, _, modes, masks = places(options)
+    sharpness = sharpness_place(options)
     for j in range(strengths, key):
         d_ask[j] *= sigmoid(d_raw[j])
     d_ask[erase - 1] *= sigmoid(d_raw[erase - 1])
     sigmoid_back(d_ask[erase:vector], ask[erase:vector])
     sigmoid_back(d_ask[free:modes], ask[free:modes])
-    if options.links:
-        for head in range(reads):
-            softmax_back(d_ask[modes + 3 * head : modes + 3 * head + 3], ask[modes + 3 * head : modes + 3 * head + 3])
+    for head in range(modes, masks, 3):
+        softmax_back(d_ask[head : head + 3], ask[head : head + 3])
+    sigmoid_back(d_ask[masks:sharpness], ask[masks:sharpness])
+    for j in range(sharpness, ask.shape[0]):
+        d_ask[j] *= sigmoid(d_raw[j])
     copy(d_raw, d_ask)

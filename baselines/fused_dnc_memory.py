@@ -9,50 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ntm.fused_heads import add_squares
 from ..ntm.fused_math import ONE, TINY, ZERO, Floats, kernel
-from ..ntm.fused_products import mix
 
 Order = npt.NDArray[np.int32]
-
-
-@kernel
-def lengths(norms: Floats, memory: Floats, damping: float) -> Any:
-    """Of every row of a memory (width, rows), with ``damping`` added to the square."""
-    for n in range(norms.shape[0]):
-        norms[n] = damping
-    for m in range(memory.shape[0]):
-        add_squares(norms, memory[m])
-    for n in range(norms.shape[0]):
-        norms[n] = np.sqrt(norms[n])
-
-
-@kernel
-def similar(similarity: Floats, memory: Floats, norms: Floats, key: Floats, length: float, epsilon: float) -> Any:
-    """The cosine of a key with every row."""
-    for n in range(similarity.shape[0]):
-        similarity[n] = ZERO
-    mix(similarity, key, memory)
-    for n in range(similarity.shape[0]):
-        similarity[n] /= length * norms[n] + epsilon
-
-
-@kernel
-def similar_back(
-    d: Floats, d_norms: Floats, similarity: Floats, norms: Floats, length: float, epsilon: float
-) -> Any:  # fmt: skip
-    """``d`` turns from the gradient of cosines into that of inner products; gives that of the key's length.
-
-    ``d_norms`` is the gradient of every row's length, divided by that length.
-    """
-    d_length = ZERO
-    for n in range(norms.shape[0]):
-        product = d[n] / (length * norms[n] + epsilon)
-        slope = product * similarity[n]
-        d_length -= slope * norms[n]
-        d_norms[n] -= slope * length / norms[n] if norms[n] > ZERO else ZERO
-        d[n] = product
-    return d_length
 
 
 @kernel
@@ -74,6 +33,33 @@ def retain_back(d_reading: Floats, d_retained: Floats, others: Floats, reading: 
 
 
 @kernel
+def free_rows(memory: Floats, retained: Floats) -> Any:
+    """What is freed is erased, in place."""
+    for m in range(memory.shape[0]):
+        scale(memory[m], retained)
+
+
+@kernel
+def scale(row: Floats, by: Floats) -> Any:
+    for n in range(row.shape[0]):
+        row[n] *= by[n]
+
+
+@kernel
+def free_rows_back(d_memory: Floats, d_retained: Floats, memory: Floats, retained: Floats) -> Any:
+    """``memory`` is that before the freeing, ``d_memory`` turns into its gradient."""
+    for m in range(memory.shape[0]):
+        scale_back(d_memory[m], d_retained, memory[m], retained)
+
+
+@kernel
+def scale_back(d_row: Floats, d_by: Floats, row: Floats, by: Floats) -> Any:
+    for n in range(row.shape[0]):
+        d_by[n] += d_row[n] * row[n]
+        d_row[n] *= by[n]
+
+
+@kernel
 def use(usage: Floats, before: Floats, writing: Floats, retained: Floats) -> Any:
     """u."""
     for n in range(usage.shape[0]):
@@ -87,7 +73,7 @@ def use_back(
 ) -> Any:  # fmt: skip
     """``d_usage`` turns into the gradient of the usage before, ``d_writing`` into that of the weighting before."""
     for n in range(d_usage.shape[0]):
-        d_retained[n] = d_usage[n] * (before[n] + writing[n] - before[n] * writing[n])
+        d_retained[n] += d_usage[n] * (before[n] + writing[n] - before[n] * writing[n])
         d = d_usage[n] * retained[n]
         d_usage[n] = d * (ONE - writing[n])
         d_writing[n] = ZERO if detached else d * (ONE - before[n])

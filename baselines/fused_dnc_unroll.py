@@ -16,6 +16,7 @@ from ..ntm.fused_products import mix_one, multiply_four
 from .fused_dnc_access import Carried, Scratch, Trail, access, access_back
 from .fused_dnc_interface import Options, places
 from .fused_dnc_links import link
+from .fused_dnc_memory import free_rows
 
 Several = tuple[Floats, ...]
 """One array a layer."""
@@ -69,7 +70,7 @@ def unroll(
     steps, batch, size = x.shape
     read = options.reads * options.width
     outlet = to_interface.shape[0]
-    hidden = np.empty((4, outlet), np.float32)
+    hidden, parts = np.empty((4, outlet), np.float32), np.empty((2, options.width), np.float32)
     for b in range(0, batch, 4):
         count = min(4, batch - b)
         for t in range(steps):
@@ -99,7 +100,10 @@ def unroll(
                     copy_matrix(kept.memories[t // EVERY, s], memory[s])
                     copy_matrix(kept.links[t // EVERY, s], links[s, 0])
                 copy(features[t, s, :outlet], hidden[s - b])
-                access(features[t, s, outlet:], memory[s], links[s, (t + 1) % 2], links[s, t % 2], trail, t, s, options)
+                access(
+                    features[t, s, outlet:], memory[s], links[s, (t + 1) % 2], links[s, t % 2],
+                    trail, t, s, options, parts,
+                )  # fmt: skip
                 for n in range(len(kinds)):
                     copy(layers.inputs[n][t + 1, s, size : size + read], features[t, s, outlet:])
 
@@ -120,14 +124,15 @@ def unroll_back(
     steps, batch = trail.ask.shape[0], trail.ask.shape[1]
     reads, width, rows = options.reads, options.width, trail.usage.shape[2]
     read, outlet, linked = reads * width, from_interface.shape[1], kept.links.shape[2]
-    erase, vector, free = places(reads, width)[2:5]
+    _, _, erase, vector, free, _, _, _ = places(options)
     d_hidden, d_read = np.empty((4, outlet), np.float32), np.empty(read, np.float32)
     scratch = Scratch(
         np.empty(trail.raw.shape[2], np.float32),
-        np.empty((reads, rows), np.float32),
         np.empty((2 * reads, rows), np.float32),
-        np.empty((4, rows), np.float32),
+        np.empty((5, rows), np.float32),
         np.empty((1, rows), np.float32),
+        np.empty((width, rows), np.float32),
+        np.empty((2, width), np.float32),
     )
     memories = np.empty((4, EVERY + 1, width, rows), np.float32)
     links = np.empty((4, EVERY + 1, linked, linked), np.float32)
@@ -149,6 +154,8 @@ def unroll_back(
                         at = t - now + step
                         ask, writing = trail.ask[at, b + s], trail.writing[at + 1, b + s]
                         copy_matrix(memories[s, step + 1], memories[s, step])
+                        if options.deallocate:
+                            free_rows(memories[s, step + 1], trail.retained[at, b + s])
                         write(memories[s, step + 1], writing, ask[erase:vector], ask[vector:free])
                         if options.links:
                             link(links[s, step + 1], links[s, step], trail.precedence[at, b + s], writing[0])

@@ -2,13 +2,16 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from membench.baselines import fused_dnc_memory
 from membench.baselines.dnc import DNC, DNCModule
 from membench.baselines.dnc_cell import Interface
+from membench.baselines.dnc_memory import allocate
 from membench.ntm.model import fall_back, unroll
 
 CLOSE = 2e-5
@@ -26,6 +29,11 @@ SPECS = {
     "tanh layers": DNC(rows=6, width=3, units=5, layers=2, recurrent=False),
     "a clip that acts": DNC.deepmind(rows=6, width=3, units=8, clip=1.0),
     "gradient through usage and biases": DNC.deepmind(rows=6, width=3, units=8, detach_usage=False),
+    "masked": DNC(rows=7, width=3, reads=2, units=5, masked=True),
+    "masked, no links": DNC(rows=6, width=3, reads=2, units=5, masked=True, links=False),
+    "deallocated": DNC.deepmind(rows=6, width=3, units=5, deallocate=True),
+    "sharpened": DNC(rows=6, width=3, reads=2, units=5, sharpened=True),
+    "all three": DNC.deepmind(rows=5, width=3, reads=3, units=5, masked=True, deallocate=True, sharpened=True),
 }
 
 
@@ -66,14 +74,14 @@ class TestEqualsTheReference:
     def test_with_random_weights(self, spec: DNC, steps: int, batch: int) -> None:
         assert_equal(*modules(spec), bits(steps, batch))
 
-    @pytest.mark.parametrize("name", ["paper", "deepmind", "no links", "three reads, two layers"])
+    @pytest.mark.parametrize("name", ["paper", "deepmind", "no links", "three reads, two layers", "all three"])
     def test_with_weights_of_zero(self, name: str) -> None:
         """All rows alike, all similarities 0/0 but for the epsilon."""
         assert_equal(*modules(SPECS[name], scale=0.0), bits(9, 3))
 
     @pytest.mark.parametrize("gate", ["free", "allocation_gate", "write_gate"])
     @pytest.mark.parametrize("value", [-30.0, 30.0])
-    @pytest.mark.parametrize("name", ["deepmind", "three reads, two layers"])
+    @pytest.mark.parametrize("name", ["deepmind", "three reads, two layers", "all three"])
     def test_with_gates_shut_and_open(self, name: str, gate: str, value: float) -> None:
         """Rows never used or all used, rows freed for good: usage of 0 and of 1, ties in its order."""
         both = modules(SPECS[name])
@@ -83,11 +91,28 @@ class TestEqualsTheReference:
                 module.cell.interface.bias[sum(sizes[:place]) : sum(sizes[: place + 1])] = value
         assert_equal(*both, bits(12, 3))
 
+    @pytest.mark.parametrize(
+        "usage", [[0.0, 0, 0, 0, 0], [1.0, 1, 1], [0.5, 0, 0.5, 0.2, 0], [0.9, 0.3, 1, 0.3, 0.3, 0.7]]
+    )
+    @pytest.mark.parametrize("least", [0.0, 1e-6])
+    def test_allocation_of_rows_equally_used(self, usage: list[float], least: float) -> None:
+        """Of these the first comes first, in whatever order the rows were a step ago."""
+        used = torch.tensor(usage, requires_grad=True)
+        want = allocate(used, least)
+        towards = torch.arange(1.0, len(usage) + 1)
+        (d_want,) = torch.autograd.grad(want, used, towards)
+        got, d_got, scratch = (np.zeros(len(usage), np.float32) for _ in range(3))
+        order = np.arange(len(usage), dtype=np.int32)[::-1].copy()
+        fused_dnc_memory.allocate(got, order, used.detach().numpy(), np.float32(least))
+        fused_dnc_memory.allocate_back(d_got, towards.numpy(), order, used.detach().numpy(), np.float32(least), scratch)
+        torch.testing.assert_close(torch.from_numpy(got), want.detach(), rtol=1e-6, atol=1e-12)
+        torch.testing.assert_close(torch.from_numpy(d_got), d_want, rtol=1e-5, atol=1e-6)
+
     def test_over_many_steps_with_few_rows(self) -> None:
         """The memory is filled and freed many times over."""
         assert_equal(*modules(DNC.deepmind(rows=3, width=4, units=8), scale=1.0), bits(60, 2))
 
-    @pytest.mark.parametrize("name", ["paper", "no links", "three reads, two layers"])
+    @pytest.mark.parametrize("name", ["paper", "no links", "three reads, two layers", "all three"])
     def test_without_gradients_in_pieces(self, name: str) -> None:
         fused, reference = modules(SPECS[name], scale=1.0)
         inputs = bits(150, 2)
@@ -125,8 +150,6 @@ class TestIsChosen:
         [
             (DNC(writes=2), "one write head, not 2"),
             (DNC.deepmind(clip=0.5), "at 1 or more, not at 0.5"),
-            (DNC(masked=True, sharpened=True), "masked and sharpened"),
-            (DNC(deallocate=True), "deallocate"),
         ],
     )
     def test_unless_it_does_not_cover_the_fields_which_is_said_once(
