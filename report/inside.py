@@ -3,6 +3,8 @@
 What is written stands on the left and what is read on the right, over the same time axis.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm, to_rgb
@@ -28,11 +30,14 @@ ATTENDED = 0.05
 """Rows that no head ever attends to as much as this are cut off above and below."""
 
 
-class Panel:
-    """One axes to be: its title, its height in inches, what is in it (time, heads or channels), and how it is drawn."""
+class Panel(NamedTuple):
+    """One axes to be: what is in it, (time, heads or channels), and how it is drawn."""
 
-    def __init__(self, title: str, values: Array, height: float, kind: str) -> None:
-        self.title, self.values, self.height, self.kind = title, values, height, kind
+    title: str
+    values: Array
+    height: float  # inches
+    kind: str  # line, gate, map, wrong, rows, shift, mode
+    first: int = 0  # the number of the first row
 
 
 def picture(trace: Trace) -> Figure:
@@ -69,7 +74,8 @@ def panels(name: str, values: Array, low: int, high: int, rows: int) -> list[Pan
     """What was seen under a name, (time, heads, size): numbers share a panel, maps have one a head."""
     heads, size = values.shape[1:]
     if size == 1:
-        return [Panel(name, values[:, :, 0], 0.42, "gate" if name.endswith("gate") else "line")]
+        title = f"{name}, heads" if heads > 1 else name
+        return [Panel(title, values[:, :, 0], 0.42, "gate" if name.endswith("gate") else "line")]
     said = [f"{name}, head {n}" if heads > 1 else name for n in range(1, heads + 1)]
     each = values.swapaxes(0, 1)
     if name.endswith("vector"):
@@ -78,7 +84,8 @@ def panels(name: str, values: Array, low: int, high: int, rows: int) -> list[Pan
         kind = "shift" if name.endswith("shift") else "mode" if name.endswith("mode") else "map"
         return [Panel(title, part, max(0.36, 0.13 * size), kind) for title, part in zip(said, each, strict=True)]
     cut = f" (rows {low} to {high - 1} of {rows})" if high - low < rows else f" ({rows} rows)"
-    return [Panel(t + cut, p[:, low:high], 1.25, f"rows {low}") for t, p in zip(said, each, strict=True)]
+    height = 1.25 if heads == 1 else 0.8
+    return [Panel(t + cut, p[:, low:high], height, "rows", low) for t, p in zip(said, each, strict=True)]
 
 
 def rows(trace: Trace) -> int:
@@ -98,23 +105,24 @@ def attended(trace: Trace) -> tuple[int, int]:
 
 def draw(ax: Axes, panel: Panel) -> None:
     """One panel, without its time axis."""
-    values, kind = panel.values.astype(float), panel.kind.split(" ")[0]
+    values, kind, first = panel.values.astype(float), panel.kind, panel.first
     ax.set_title(panel.title, fontsize=8.5, fontweight="normal", pad=3)
     ax.tick_params(labelsize=7.5, length=2)
     if kind in ("line", "gate"):
         lines = pens([str(n) for n in range(values.shape[1])])
         for n, pen in enumerate(lines.values()):
-            ax.plot(values[:, n], color=pen.colour, linestyle=pen.dashes, linewidth=1.2, label=f"head {n + 1}")
+            ax.plot(values[:, n], color=pen.colour, linestyle=pen.dashes, linewidth=1.2, label=str(n + 1))
         top = 1.0 if kind == "gate" else max(1.0, float(values.max()))
         ax.set_ylim(-0.06 * top, 1.06 * top)
         ax.yaxis.set_major_locator(FixedLocator([0, 1]) if kind == "gate" else MaxNLocator(2, integer=True))
         if values.shape[1] > 1:
-            ax.legend(fontsize=6.5, loc="upper right", ncols=values.shape[1], borderpad=0, handlelength=1.8)
+            above = {"loc": "lower right", "bbox_to_anchor": (1, 0.93), "ncols": values.shape[1]}
+            ax.legend(fontsize=6.5, borderpad=0, handlelength=1.8, handletextpad=0.4, columnspacing=1, **above)
         return
-    most, base = max(1.0, float(np.abs(values).max())), int(panel.kind.split(" ")[1]) if kind == "rows" else 0
     signed = float(values.min()) < 0
+    most = scale(values) if signed else max(1.0, float(values.max()))
     if signed:
-        most = max(most / 3, float(np.quantile(np.abs(values), 0.95)))  # a few large ones must not hide the others
+        ax.set_title(f"{panel.title} (up to \N{PLUS-MINUS SIGN}{most:.2g})", fontsize=8.5, fontweight="normal", pad=3)
     norm = Normalize(-most, most) if signed else PowerNorm(0.5, 0, 1) if kind == "rows" else Normalize(0, most)
     ax.imshow(
         values.T,
@@ -123,7 +131,7 @@ def draw(ax: Axes, panel: Panel) -> None:
         aspect="auto",
         interpolation="none",
         origin="lower" if kind in ("rows", "shift") else "upper",
-        extent=None if kind != "rows" else (-0.5, len(values) - 0.5, base - 0.5, base + values.shape[1] - 0.5),
+        extent=(-0.5, len(values) - 0.5, first - 0.5, first + values.shape[1] - 0.5) if kind == "rows" else None,
     )
     ax.grid(False)
     ax.spines[:].set(visible=True, color=GRID)
@@ -133,6 +141,12 @@ def draw(ax: Axes, panel: Panel) -> None:
         ax.set_yticks(range(values.shape[1]), choices(kind, values.shape[1]))
     else:
         ax.set_yticks([])
+
+
+def scale(values: Array) -> float:
+    """Where the colours of signed numbers end: a few large ones must not hide the others."""
+    sizes = np.abs(values)
+    return max(float(np.quantile(sizes, 0.95)), float(sizes.max()) / 3, 1e-3)
 
 
 def choices(kind: str, size: int) -> list[str]:
