@@ -443,7 +443,12 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
         click.echo(uri)
         return
     click.echo("Starting MLflow ...", err=True)
-    sys.exit(serve(uri, port, lambda address: click.echo(f"{address}  (Ctrl-C ends it)")))
+
+    def ready(address: str) -> None:
+        click.echo("Experiments are suites; under 'Training runs', group by the tags task and model.", err=True)
+        click.echo(f"{address}/#/experiments  (Ctrl-C ends it)")
+
+    sys.exit(serve(uri, port, ready))
 
 
 def _find(name: str) -> "Suite":

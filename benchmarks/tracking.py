@@ -162,15 +162,17 @@ class Store:
 
     def settle(self, logged: Logged, status: str, message: str = "", at: int | None = None) -> None:
         """Say how a run stands: a run that diverged is a finding, and FINISHED."""
+        told = {"status": status, "message": message} if message or logged.status != "running" else {"status": status}
         logged.status = status
-        logged.held = len(logged.points) if logged.points is not None else logged.held
-        said = {"status": status, "points": str(logged.held), "message": message}
-        self.client.log_batch(logged.id, tags=[RunTag(*item) for item in said.items()])
+        if logged.points is not None:
+            logged.held = len(logged.points)
+        self.client.log_batch(logged.id, tags=[RunTag(*item) for item in {**told, "points": str(logged.held)}.items()])
         if status == "running":
             self.client.update_run(logged.id, status="RUNNING")
         else:
             how = {"failed": "FAILED", "interrupted": "KILLED"}.get(status, "FINISHED")
             self.client.set_terminated(logged.id, how, at)
+            logged.points = None  # thousands of runs would fill the memory
 
 
 def _began(record: Record) -> int:

@@ -266,7 +266,7 @@ def test_the_pages_are_served_and_leave_nothing_behind(tiny: str, trained: Path)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().split()[0]
-    assert address == f"http://127.0.0.1:{port}"
+    assert address == f"http://127.0.0.1:{port}/#/experiments"
     servers = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if serves(pid, port)]
     assert servers
     with urllib.request.urlopen(address, timeout=30) as page:
