@@ -147,6 +147,17 @@ def test_sharpening_leaves_nothing_undefined_where_weights_are_zero() -> None:
             assert gradient.isfinite().all()
 
 
+def test_sharpening_drives_a_uniform_weighting_apart_sharpness_fold_a_step() -> None:
+    """Its Jacobian there is sharpness * (1 - mean): an unstable point, where gradients over time explode by nature."""
+    w = torch.full((1, 1, ROWS), 1 / ROWS, dtype=torch.float64, requires_grad=True)
+    moved = w
+    for _ in range(10):
+        moved = sharpen(moved, torch.full((1, 1, 1), 21.0, dtype=torch.float64))
+    (gradient,) = torch.autograd.grad(moved[0, 0, 0], w)
+    expected = torch.eye(ROWS, dtype=torch.float64)[0] - 1 / ROWS
+    torch.testing.assert_close(gradient[0, 0], 21.0**10 * expected, rtol=1e-6, atol=0)
+
+
 # Reading and writing
 
 
