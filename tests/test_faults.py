@@ -116,10 +116,10 @@ def test_a_full_disk_stops_the_suite_with_a_sentence(tmp_path: Path, said: Any, 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 100 kB, where this user may mount one."""
+    """A disk of 40 kB, too small for the suite, where this user may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(folder)]
     if os.getuid() != 0 or shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     yield folder
