@@ -277,16 +277,22 @@ def test_a_store_that_fails_for_a_while_is_caught_up(
     tracker.store.client = failing
     first = Story(suite, results, runs[0], tracker).start(0, 10)
     second = Story(suite, results, runs[1], tracker).start(0)
+    third = Story(suite, results, runs[2], tracker).start(0)
     failing.fails = True
     first.evaluate(20)
     second.evaluate(10).end()  # ends while nobody listens
+    third.end("interrupted", 5)
     assert len(lines) == 1 and "database is locked)" in lines[0] and "bench ui" in lines[0] and "\n" not in lines[0]
     tracker.until = 0.0  # the pause is over
     first.evaluate(30).end()
     tracker.close()
     assert len(lines) == 1
-    assert sorted(run["points"] for run in stored(results).values()) == sorted([said(first), said(second)])
-    assert all(run["status"] == "FINISHED" for run in stored(results).values())
+    found = {run["name"]: (run["points"], run["status"]) for run in stored(results).values()}
+    assert found == {
+        "copy/ntm/1": (said(first), "FINISHED"),
+        "copy/lstm/1": (said(second), "FINISHED"),
+        "copy/ntm/2": (said(third), "KILLED"),
+    }
 
 
 def broken_schema(path: Path) -> None:
