@@ -124,6 +124,8 @@ class Experiment:
         reading: Under which reading of the paper the arm stands (``cosine``, ``dot``), or empty.
         revision: Raised when the meaning of an arm's code changes, never for reordered floating point.
         home: The suite whose records this arm's are, where two suites share it; empty for the suite itself.
+        tested: What the trained weights are tested in at the end, where that is not the model itself: another number
+            of rows, say.
     """
 
     task_name: str
@@ -134,6 +136,7 @@ class Experiment:
     reading: str = ""
     revision: int = 1
     home: str = ""
+    tested: Model | None = None
 
     def __post_init__(self) -> None:
         for field_name, name in (("task_name", self.task_name), ("model_name", self.model_name)):
@@ -172,7 +175,7 @@ class Run:
             "reading": experiment.reading,
             "revision": experiment.revision,
             "seed": self.seed,
-        }
+        } | ({} if experiment.tested is None else {"tested": plain(experiment.tested)})
 
     @cached_property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ is a function of (task, seed, step), so a training resumed from a snapshot goes 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Literal
 
@@ -58,7 +59,10 @@ def train_together(
     if any(run.experiment != experiment for run in runs) or len(steps) > 1 or len(snapshots) not in (0, len(runs)):
         raise ValueError(f"{', '.join(run.key for run in runs)}: a cohort is of one experiment and at one step")
     (step,) = steps
-    learner: Learner = Alone(runs[0], device) if len(runs) == 1 else Cohort(runs, device)
+    learner = begin(runs, device)
+    tester = learner if experiment.tested is None else begin([tested(run) for run in runs], device)
+    if tester.weights.shape != learner.weights.shape:
+        raise ValueError(f"{runs[0].key}: what is tested has other weights than what is trained")
     members = []
     for row, (run, snapshot) in enumerate(zip_longest(runs, snapshots)):
         members.append(Member(run, learner, row, snapshot))
@@ -93,12 +97,25 @@ def train_together(
     if step % training.eval_every:
         yield from (member.snapshot(step) for member in left)
     if left:
-        yield from generalise(left, learner, step, device)
+        yield from generalise(left, learner, tester, step, device)
     yield from (member.end("done", step) for member in left)
 
 
-def generalise(members: Sequence[Member], learner: Learner, step: int, device: torch.device) -> Iterator[Event]:
-    """Test the best and the final weights on every test size."""
+def begin(runs: Sequence[Run], device: torch.device) -> Learner:
+    """A cohort, or what is quicker for a run alone."""
+    return Alone(runs[0], device) if len(runs) == 1 else Cohort(runs, device)
+
+
+def tested(run: Run) -> Run:
+    """A run of what the trained weights are tested in."""
+    model = run.experiment.tested or run.experiment.model
+    return replace(run, experiment=replace(run.experiment, model=model, tested=None))
+
+
+def generalise(
+    members: Sequence[Member], learner: Learner, tester: Learner, step: int, device: torch.device
+) -> Iterator[Event]:
+    """Test the learner's best and final weights, in the tester, on every test size."""
     task, training = members[0].run.experiment.task, members[0].run.experiment.training
     final, best = learner.weights.clone(), learner.weights.clone()
     for member in members:
@@ -108,8 +125,8 @@ def generalise(members: Sequence[Member], learner: Learner, step: int, device: t
     for size in task.test:
         batches = test_set(task, size, training.test_sequences, device)
         for name, weights in kept:
-            learner.put(weights)
-            scores = learner.evaluate(batches)
+            tester.put(weights)
+            scores = tester.evaluate(batches)
             yield from (member.generalised(name, step, size, scores[member.row]) for member in members)
     learner.put(final)
 
