@@ -97,10 +97,18 @@ def test_what_is_seen_is_what_the_step_used() -> None:
 
 
 def test_what_is_seen_of_a_dnc_is_what_the_step_used() -> None:
-    module = DNC(**SMALL, units=5).build(4, 2, seed=1)
+    module = DNC(**SMALL, units=5, clip=0.02).build(4, 2, seed=1)
     inputs = torch.rand(6, 1, 4, generator=stream("inputs"))
     with torch.no_grad():
         _, seen = module.watch(inputs)
+        _, state = module.cell(inputs[0], module.cell.begin(1))
+    asked = module.cell.ask(state.controller[0][0])  # which the clip has passed
+    for name, part in {
+        "write vector": asked.write,
+        "read free gate": asked.free,
+        "write gate": asked.write_gate,
+    }.items():
+        torch.testing.assert_close(seen[name][0], part)
     gate, allocated = seen["allocation gate"], seen["allocation"]
     by_content = (seen["write weighting"] / seen["write gate"] - gate * allocated) / (1 - gate)
     torch.testing.assert_close(by_content.sum(dim=-1), torch.ones(6, 1, 1))  # what is left is a softmax
@@ -170,6 +178,19 @@ def test_entropy_is_in_bits_and_closed_gates_do_not_count() -> None:
     assert focus(half[2:]) is None
     alone = focus(half[:1])
     assert alone is not None and alone.move is None and alone.steady is None
+
+
+def test_what_is_written_once_the_answer_began_does_not_count() -> None:
+    plain, padded = (np.concatenate([np.zeros((3, 6)), VECTORS, VECTORS, np.zeros((n, 6))]) for n in (0, 3))
+    both = []
+    for values in (plain, padded):
+        steps = len(values)
+        scored = ((np.arange(steps) >= 7) & (np.arange(steps) < 11)).astype(np.float32)
+        weighting = np.zeros((steps, 1, 8))
+        weighting[np.arange(steps), 0, [0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 3, 2][:steps]] = 1
+        seen = {"write weighting": weighting, "read weighting": weighting}
+        both.append(measure(values, values, values, scored, seen))
+    assert both[0] == both[1] and both[0].found == 1
 
 
 def made(seen: dict[str, Any] | None = None, **others: Any) -> Trace:
@@ -382,7 +403,8 @@ def test_the_median_run_is_worth_tracing() -> None:
     def median(*rows: dict[str, Any]) -> dict[tuple[str, str], int]:
         return said.medians(pd.DataFrame(rows))
 
-    assert median(outcome(1, 900, 0), outcome(2, 300, 0), outcome(3, 600, 0)) == {("copy", "ntm"): 3}
+    assert median(outcome(1, 900, 0), outcome(2, 300, 0.05), outcome(3, 600, 0)) == {("copy", "ntm"): 3}
+    assert median(outcome(1, 900, 0), outcome(2, 300, 0.05)) == {("copy", "ntm"): 2}
     unsolved = outcome(4, np.inf, 2.5), outcome(5, np.inf, 9), outcome(6, np.inf, 4)
     assert median(*unsolved) == {("copy", "ntm"): 6}
     assert median(*unsolved, outcome(1, 900, 0), outcome(2, 300, 0)) == {("copy", "ntm"): 4}
