@@ -266,9 +266,8 @@ class Failing:
         return getattr(self.client, name)
 
 
-def test_a_store_that_fails_for_a_while_is_caught_up(
-    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("back", ["before the end", "at the end"])
+def test_a_store_that_fails_for_a_while_is_caught_up(suite: Suite, results: Path, back: str) -> None:
     lines: list[str] = []
     runs = list(suite.runs())
     tracker = Tracker(default_uri(results), results, suite, lines.append)
@@ -283,8 +282,10 @@ def test_a_store_that_fails_for_a_while_is_caught_up(
     second.evaluate(10).end()  # ends while nobody listens
     third.end("interrupted", 5)
     assert len(lines) == 1 and "database is locked)" in lines[0] and "bench ui" in lines[0] and "\n" not in lines[0]
-    tracker.until = 0.0  # the pause is over
+    if back == "before the end":
+        tracker.until = 0.0  # the pause is over
     first.evaluate(30).end()
+    assert (only(results, "name = 'copy/ntm/1'")["points"] == said(first)) == (back == "before the end")
     tracker.close()
     assert len(lines) == 1
     found = {run["name"]: (run["points"], run["status"]) for run in stored(results).values()}
