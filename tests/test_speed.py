@@ -1,0 +1,54 @@
+"""Timing: every implementation takes its turn and has its row. How fast anything is, is never tested."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from membench.benchmarks import speed
+from membench.benchmarks.cli import main
+from membench.benchmarks.suites import find
+
+ROW = {"task", "model", "implementation", "ms_per_step", "ratio_to_reference", "ratio_to_lstm", "peak_mb"}
+
+
+def test_every_implementation_has_a_row(tiny: str, tmp_path: Path) -> None:
+    asked = ["speed", "--suite", tiny, "--rounds", "3", "--results", str(tmp_path), "--json"]
+    answer = CliRunner().invoke(main, asked)
+    assert answer.exit_code == 0, answer.stderr
+    rows = json.loads(answer.stdout)["rows"]
+    assert rows == json.loads((tmp_path / "speed.json").read_text())["rows"]
+    assert all(row.keys() >= ROW for row in rows)
+    assert [(row["model"], row["implementation"]) for row in rows] == [
+        ("ntm", "reference"),
+        ("ntm", "fused"),
+        ("ntm", "cohort of 4"),
+        ("ntm", speed.YARDSTICK),
+        ("lstm", "torch"),
+        ("lstm", "cohort of 4"),
+        ("lstm", speed.YARDSTICK),
+    ]
+    for row in rows:
+        assert 0 < row["ms_least"] <= row["ms_per_step"] <= row["ms_most"]
+        if row["implementation"] in ("reference", speed.YARDSTICK):
+            other = "ratio_to_reference" if row["implementation"] == "reference" else "ratio_to_lstm"
+            assert row[other] == 1
+    grown = {row["model"]: set(row["growth"]) for row in rows if row["growth"]}
+    assert grown == {"ntm": {"length x 4", "rows x 4", "batch x 4"}, "lstm": {"length x 4", "batch x 4"}}
+
+
+def test_contestants_take_turns() -> None:
+    order: list[str] = []
+    times = speed.timed({name: (lambda name=name: order.append(name)) for name in "ab"}, rounds=3)  # type: ignore[misc]
+    assert order == ["a", "b"] * 4
+    assert {name: len(each) for name, each in times.items()} == {"a": 3, "b": 3}
+
+
+def test_what_is_timed_is_what_is_asked_for(tiny: str) -> None:
+    experiment = find(tiny).experiments[0]
+    assert speed.implementations(experiment) == ["reference", "fused"]
+    batch = speed.drawn(experiment)
+    assert batch.inputs.shape == (5, 4, 3)  # the largest size trained on, and the training's batch
+    step = speed.alone(dataclasses.replace(experiment, model=speed.Yardstick()), "torch", batch)
+    assert step() is not None
