@@ -1,4 +1,4 @@
-"""The command line: ``bench run | list | show | report | compare | trace | ui``.
+"""The command line: ``bench run | list | show | report | compare | trace | speed | ui``.
 
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """

@@ -291,7 +291,8 @@ def serves(pid: int, port: int) -> bool:
 
 def test_help_teaches() -> None:
     text = bench("--help").stdout
-    assert all(f"  {name} " in text for name in ("run", "list", "show", "report", "compare", "ui"))
+    assert all(f"  {name} " in text for name in main.commands)
+    assert {"run", "list", "show", "report", "compare", "trace", "speed", "ui"} <= set(main.commands)
     text = bench("run", "--help").stdout
     assert "MLFLOW_TRACKING_URI" in text and "bench run --suite mini" in text and "130" in text
     assert "Usage: bench" in bench(code=2).stderr
