@@ -211,7 +211,7 @@ def run(
         after = listing.rows(plan(found, results, tasks, models, chosen, shard=part))
         click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
     else:
-        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
         again = "; the same command goes on" if outcome.left or outcome.failed else ""
         if outcome.elsewhere:
             said += f", {outcome.elsewhere} of them in the hands of another process,"

@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..events import Event, Status
-from .schedule import Cohort, Schedule, Silence
+from .schedule import TRIES, Cohort, Schedule, Silence
 
 GRACE = 30.0
 """Seconds a worker is given to finish its step and its checkpoint once it is asked to stop."""
@@ -116,8 +116,14 @@ class Engine:
         """Start a process."""
         ours, theirs = self.context.Pipe()
         arguments = (theirs, self.flag, self.suite, str(self.schedule.results), device)
-        process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True, name=f"bench {device}")
-        process.start()
+        for tries in range(TRIES):
+            process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True)
+            try:
+                process.start()
+                break
+            except (EOFError, OSError):  # the server was killed; it is started again
+                if tries + 1 == TRIES:
+                    raise
         theirs.close()
         return Worker(process, ours, device)
 
