@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
+from numpy.typing import NDArray
 
 from .style import GRID, MUTED, pens
 from .trace import Array, Trace
@@ -26,8 +27,8 @@ SIGNED = LinearSegmentedColormap.from_list(
 LEFT, RIGHT, GAP, WIDE = 0.5, 0.12, 0.55, 7.4
 """Inches: margins, between the columns, the whole."""
 
-ATTENDED = 0.05
-"""Rows that no head ever attends to as much as this are cut off above and below."""
+ATTENDED = 0.2
+"""Rows that no head ever attends to as much as this are cut off, below and above the others."""
 
 
 class Panel(NamedTuple):
@@ -37,7 +38,7 @@ class Panel(NamedTuple):
     values: Array
     height: float  # inches
     kind: str  # line, gate, map, wrong, rows, shift, mode
-    first: int = 0  # the number of the first row
+    numbers: NDArray[np.int64] | None = None  # of the rows
 
 
 def picture(trace: Trace) -> Figure:
@@ -48,9 +49,9 @@ def picture(trace: Trace) -> Figure:
         [bits("inputs", trace.inputs), bits("targets", trace.targets)],
         [bits("outputs", trace.outputs), bits(f"errors ({wrong} wrong bit{'s' * (wrong != 1)})", errors, "wrong")],
     ]
-    low, high = attended(trace)
+    numbers, rows = attended(trace)
     for name, values in trace.seen.items():
-        columns[name.startswith("read")] += panels(name, values, low, high, rows(trace))
+        columns[name.startswith("read")] += panels(name, values, numbers, rows)
     top, title, bottom = 0.08, 0.22, 0.42
     tall = top + bottom + max(sum(panel.height + title for panel in column) for column in columns)
     figure = Figure(figsize=(WIDE, tall))
@@ -70,7 +71,7 @@ def bits(title: str, values: Array, kind: str = "map") -> Panel:
     return Panel(title, values, float(np.clip(0.07 * values.shape[1], 0.3, 0.9)), kind)
 
 
-def panels(name: str, values: Array, low: int, high: int, rows: int) -> list[Panel]:
+def panels(name: str, values: Array, numbers: NDArray[np.int64], rows: int) -> list[Panel]:
     """What was seen under a name, (time, heads, size): numbers share a panel, maps have one a head."""
     heads, size = values.shape[1:]
     if size == 1:
@@ -83,29 +84,27 @@ def panels(name: str, values: Array, low: int, high: int, rows: int) -> list[Pan
     if size != rows:
         kind = "shift" if name.endswith("shift") else "mode" if name.endswith("mode") else "map"
         return [Panel(title, part, max(0.36, 0.13 * size), kind) for title, part in zip(said, each, strict=True)]
-    cut = f" (rows {low} to {high - 1} of {rows})" if high - low < rows else f" ({rows} rows)"
+    cut = f" (rows {numbers[0]} to {numbers[-1]} of {rows})" if len(numbers) < rows else f" ({rows} rows)"
     height = 1.25 if heads == 1 else 0.8
-    return [Panel(t + cut, p[:, low:high], height, "rows", low) for t, p in zip(said, each, strict=True)]
+    return [Panel(t + cut, p[:, numbers], height, "rows", numbers) for t, p in zip(said, each, strict=True)]
 
 
-def rows(trace: Trace) -> int:
-    """Rows of the memory; 0 where there is none to be seen."""
-    return next((part.shape[2] for name, part in trace.seen.items() if name.endswith("weighting")), 0)
-
-
-def attended(trace: Trace) -> tuple[int, int]:
-    """The rows that are worth drawing, from the first to the one after the last."""
+def attended(trace: Trace) -> tuple[NDArray[np.int64], int]:
+    """The rows that are worth drawing, round the end of the memory if need be, and how many rows there are."""
     weightings = [part for name, part in trace.seen.items() if name.endswith("weighting")]
     most = np.max([part.max(axis=(0, 1)) for part in weightings], axis=0) if weightings else np.zeros(0)
-    there = np.flatnonzero(most >= ATTENDED)
+    rows, there = len(most), np.flatnonzero(most >= ATTENDED)
     if not len(there):
-        return 0, len(most)
-    return max(int(there[0]) - 1, 0), min(int(there[-1]) + 2, len(most))
+        return np.arange(rows), rows
+    gaps = np.diff(there, append=there[0] + rows)  # from each to the next, round the end
+    widest = int(gaps.argmax())
+    first, count = there[(widest + 1) % len(there)] - 1, rows - gaps[widest] + 3  # and a row on either side
+    return (np.arange(rows) if count >= rows else (first + np.arange(count)) % rows), rows
 
 
 def draw(ax: Axes, panel: Panel) -> None:
     """One panel, without its time axis."""
-    values, kind, first = panel.values.astype(float), panel.kind, panel.first
+    values, kind = panel.values.astype(float), panel.kind
     ax.set_title(panel.title, fontsize=8.5, fontweight="normal", pad=3)
     ax.tick_params(labelsize=7.5, length=2)
     if kind in ("line", "gate"):
@@ -131,12 +130,14 @@ def draw(ax: Axes, panel: Panel) -> None:
         aspect="auto",
         interpolation="none",
         origin="lower" if kind in ("rows", "shift") else "upper",
-        extent=(-0.5, len(values) - 0.5, first - 0.5, first + values.shape[1] - 0.5) if kind == "rows" else None,
     )
     ax.grid(False)
     ax.spines[:].set(visible=True, color=GRID)
-    if kind == "rows":
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if panel.numbers is not None:
+        numbers = panel.numbers
+        every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000, 10**9) if len(numbers) <= 5 * step)
+        at = np.flatnonzero(numbers % every == 0)
+        ax.set_yticks(at, [str(number) for number in numbers[at]])
     elif kind in ("shift", "mode"):
         ax.set_yticks(range(values.shape[1]), choices(kind, values.shape[1]))
     else:

@@ -462,15 +462,25 @@ def test_every_memory_can_be_drawn(name: str) -> None:
             panels = {ax.get_title(loc="left").split(",")[0].split(" (")[0] for ax in figure.axes}
             svg, png = style.saved(figure)
         assert panels == {"inputs", "targets", "outputs", "errors", *trace.seen}
+        sides = {ax.get_title(loc="left"): ax.get_position().x0 > 0.5 for ax in figure.axes}
+        assert all(right == title.startswith(("read", "outputs", "errors")) for title, right in sides.items())
         assert svg.startswith("<?xml") and png.startswith(b"\x89PNG")
 
 
 def test_rows_that_nobody_attends_to_are_cut_off() -> None:
-    attended = np.full((9, 1, 64), 0.001)
-    attended[:, 0, 20:24] = 0.2
-    assert inside.attended(made({"read weighting": attended})) == (19, 25)
-    assert inside.attended(made({"read weighting": np.full((9, 1, 64), 1 / 64)})) == (0, 64)
-    assert inside.attended(made({})) == (0, 0)
+    def rows(*attended: int, size: int = 64) -> list[int]:
+        weighting = np.full((9, 1, size), 0.001)
+        weighting[4, 0, list(attended)] = 0.3
+        numbers, count = inside.attended(made({"read weighting": weighting}))
+        assert count == size
+        return list(numbers)
+
+    assert rows(20, 22, 23) == [19, 20, 21, 22, 23, 24]
+    assert rows(62, 1) == [61, 62, 63, 0, 1, 2]
+    assert rows(0) == [63, 0, 1]
+    assert rows(0, 30) == [63, *range(32)]
+    assert rows(0, 2, 4, size=6) == rows(size=6) == list(range(6))
+    assert inside.attended(made({}))[1] == 0
 
 
 def test_the_command_says_what_it_found(tiny: str, results: Path) -> None:
