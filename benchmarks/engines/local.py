@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,13 @@ class Worker:
     device: str
     cohort: Cohort = ()
     silence: Silence = field(default_factory=Silence)
+    asked: bool = False
+
+    def ask_to_stop(self) -> None:
+        """Once: it takes a checkpoint first."""
+        if not self.asked:
+            self.process.terminate()
+            self.asked = True
 
 
 def run(schedule: Schedule, suite: str, devices: Sequence[str]) -> None:
@@ -79,7 +85,6 @@ class Engine:
         self.schedule, self.suite = schedule, suite
         # A server that has imported everything forks a worker in milliseconds, and they share its memory.
         self.context: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
-        self.flag: Flag = self.context.Event()
         self.workers: list[Worker] = []
 
     def loop(self, devices: Sequence[str]) -> None:
@@ -105,7 +110,8 @@ class Engine:
                 if schedule.until is not None and now > schedule.until:
                     schedule.stop()
                 if schedule.stopped is not None:
-                    self.flag.set()
+                    for worker in busy:
+                        worker.ask_to_stop()
                     if now > schedule.stopped + GRACE:
                         break
         finally:
@@ -115,7 +121,7 @@ class Engine:
     def hire(self, device: str) -> Worker:
         """Start a process."""
         ours, theirs = self.context.Pipe()
-        arguments = (theirs, self.flag, self.suite, str(self.schedule.results), device)
+        arguments = (theirs, self.suite, str(self.schedule.results), device)
         for tries in range(TRIES):
             process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True)
             try:
@@ -205,12 +211,12 @@ class Finished:
     hopeless: str = ""  # why there is no sense in going on: results cannot be written, say
 
 
-def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) -> None:
+def work(pipe: Connection, suite: str, results: str, device: str) -> None:
     """The worker's side: take digests of runs by key, perform them, send events back."""
-    mine = threading.Event()
+    stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everybody; the parent decides
-    signal.signal(signal.SIGTERM, lambda number, frame: mine.set())
-    threading.Thread(target=outlive, args=(mine,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    threading.Thread(target=outlive, args=(stop,), daemon=True).start()
 
     import torch
 
@@ -221,16 +227,13 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
     torch.set_num_threads(1)
     found = None
 
-    def stopping() -> bool:
-        return mine.is_set() or flag.is_set()
-
     def tell(event: Event) -> None:
         try:
             pipe.send(event)
         except OSError:  # the parent is gone; the record has the event
-            mine.set()
+            stop.set()
 
-    while not mine.is_set():
+    while not stop.is_set():
         try:
             digests, wait = pipe.recv()
         except (EOFError, OSError):
@@ -241,7 +244,7 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
             if {run.key: run.digest for run in runs} != digests:
                 raise UsageError(f"{suite} was changed while it ran; run it again")
             places = [(run, records.path_of(Path(results), found.name, run)) for run in runs]
-            finished = Finished(perform(places, torch.device(device), tell, stopping, wait))
+            finished = Finished(perform(places, torch.device(device), tell, stop.is_set, wait))
         except (OSError, UsageError) as error:
             finished = Finished({}, hopeless=why(error))
         try:
@@ -250,11 +253,11 @@ def work(pipe: Connection, flag: Flag, suite: str, results: str, device: str) ->
             return
 
 
-def outlive(mine: threading.Event) -> None:
+def outlive(stop: threading.Event) -> None:
     """A worker whose parent is gone stops; one that hangs as well is ended."""
     parent = parent_process()
     assert parent is not None  # it is a child
     connection.wait([parent.sentinel])
-    mine.set()
+    stop.set()
     time.sleep(GRACE)
     os._exit(1)
