@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def test_a_node_that_is_lost_takes_no_run_with_it(
         if isinstance(event, Evaluated) and event.step == 10 and on_it and not lost:
             lost.append(event.key)
             cluster.remove_node(node, allow_graceful=False)
+            time.sleep(5)  # its workers notice, held back meanwhile by events nobody takes
 
     assert on_cluster(cluster, suite, tmp_path / "results", kill, workers=4) == Outcome(4, 0, 0, 0, False)
     assert [event.name for event in told if event.key == lost[0]].count("resumed") == 1
