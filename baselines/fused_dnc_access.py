@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ntm.fused_heads import sharpen, sharpen_back
 from ..ntm.fused_math import ONE, ZERO, Floats, kernel, loop
 from ..ntm.fused_memory import copy, copy_matrix, write, write_back
 from ..ntm.fused_products import dots, mix, mix_one
+from ..ntm.fused_weighting import sharpen, sharpen_back
 from .dnc_memory import DAMPING
 from .fused_dnc_content import look_up, look_up_back, weigh
 from .fused_dnc_interface import Options, ask_all, ask_all_back, places, sharpness_place

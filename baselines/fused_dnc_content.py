@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ntm.fused_heads import content, content_back
 from ..ntm.fused_math import HALF, ONE, TWO, ZERO, Floats, kernel
 from ..ntm.fused_products import dot, mix
+from ..ntm.fused_weighting import content, content_back
 from .fused_dnc_interface import Options
 
 

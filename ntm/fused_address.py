@@ -4,7 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from .fused_heads import (
+from .fused_math import ZERO, Floats, kernel
+from .fused_memory import add_outer, copy
+from .fused_products import dot, dots, mix, mix_one, multiply
+from .fused_weighting import (
     content,
     content_again,
     content_back,
@@ -17,33 +20,29 @@ from .fused_heads import (
     shift_back,
     similar_back,
 )
-from .fused_math import ZERO, Floats, kernel
-from .fused_memory import copy
-from .fused_products import add_outer, dot, dots, mix, mix_one, multiply
 
 
 @kernel
 def address(
     weightings: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats, ask: Floats,
-    previous: Floats, ring: Floats, by_content: Floats, moved: Floats, keys: Floats,
+    previous: Floats, ring: Floats, by_content: Floats, moved: Floats,
     first: int, last: int, reach: int, cosine: bool,
 ) -> Any:  # fmt: skip
     """Heads ``first`` to ``last`` choose rows; similarity (heads, rows) and scales (heads, 4) are for the way back."""
-    width = memory.shape[0]
-    per = width + 2 * reach + 4
+    per = memory.shape[0] + 2 * reach + 4
+    asked = ask[: last * per].reshape((last, per))  # a key first, in every row
     for head in range(first, last):
-        copy(keys[head], ask[head * per : head * per + width])
         for n in range(similarity.shape[1]):
             similarity[head, n] = ZERO
-    multiply(similarity[first:last], keys[first:last], memory)
+    multiply(similarity[first:last], asked[first:last], memory)
     for head in range(first, last):
-        at, scale = head * per + width, scales[head]
+        key, rest, scale = asked[head, : memory.shape[0]], asked[head, memory.shape[0] :], scales[head]
         if cosine:
-            divide_lengths(similarity[head], norms, np.sqrt(dot(keys[head], keys[head])))
-        scale[0], scale[1] = content(by_content, similarity[head], ask[at])
-        interpolate(ring, by_content, previous[head], ask[at + 1], reach)
-        shift(moved, ring, ask[at + 2 : at + 3 + 2 * reach], reach)
-        scale[2], scale[3] = sharpen(weightings[head], moved, ask[at + 3 + 2 * reach])
+            divide_lengths(similarity[head], norms, np.sqrt(dot(key, key)))
+        scale[0], scale[1] = content(by_content, similarity[head], rest[0])
+        interpolate(ring, by_content, previous[head], rest[1], reach)
+        shift(moved, ring, rest[2 : 3 + 2 * reach], reach)
+        scale[2], scale[3] = sharpen(weightings[head], moved, rest[3 + 2 * reach])
 
 
 @kernel
@@ -99,13 +98,4 @@ def address_back(
             if length > ZERO:
                 mix_one(d_key, d_length / length, key)
         dots(d_key, d_row, memory)
-    add_outer(d_memory, share[: heads + reads], spread[: heads + reads])
-    if cosine:
-        for m in range(width):
-            add_product(d_memory[m], memory[m], d_norms)
-
-
-@kernel
-def add_product(out: Floats, a: Floats, b: Floats) -> Any:
-    for n in range(out.shape[0]):
-        out[n] += a[n] * b[n]
+    add_outer(d_memory, share[: heads + reads], spread[: heads + reads], memory, d_norms)

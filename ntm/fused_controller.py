@@ -6,37 +6,33 @@ from .fused_math import ONE, Floats, kernel, sigmoid, tanh
 from .fused_memory import copy
 from .fused_products import multiply_four
 
-LINEAR, TANH, LSTM = 0, 1, 2
-"""Kinds of layers: the inlet; a feedforward layer; an LSTM layer, whose input is [from below; its last output]."""
+LINEAR, TANH, LSTM, BARE = 0, 1, 2, 3
+"""Kinds of layers: the inlet; a feedforward layer; an LSTM layer, whose input is [from below; its last output]; one
+that is linear and whose output nobody needs elsewhere."""
 
 
 @kernel
 def layer(
-    out: Floats,
-    cell: Floats,
-    gates: Floats,
-    before: Floats,
-    x: Floats,
-    w: Floats,
-    bias: Floats,
-    kind: int,
+    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, w: Floats, bias: Floats, kind: int
 ) -> Any:
-    """One layer: x (4, inputs), w (inputs, units or 4 * units); cell and gates are kept for the way back."""
+    """One layer: out (4, units or more), cell (4, units), x (4, inputs or more), w (inputs, units or 4 * units).
+
+    Cell and gates are kept for the way back. Columns may be added to w to fill vectors.
+    """
     for s in range(4):
         copy(gates[s], bias)
     multiply_four(gates, x, w)
     for s in range(4):
         if kind == LSTM:
-            units = out.shape[1]
-            row = gates[s]
+            units, row = cell.shape[1], gates[s]
             lstm(
-                out[s], cell[s], before[s],
-                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units :],
+                out[s, :units], cell[s], before[s],
+                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units : 4 * units],
             )  # fmt: skip
         elif kind == TANH:
-            feedforward(out[s], gates[s])
-        else:
-            copy(out[s], gates[s])
+            feedforward(out[s, : w.shape[1]], gates[s])
+        elif kind == LINEAR:
+            copy(out[s, : w.shape[1]], gates[s])
 
 
 @kernel
@@ -71,11 +67,11 @@ def layer_back(
             row = gates[s]
             lstm_back(
                 d_out[s], d_cell[s], cell[s], before[s],
-                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units :],
+                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units : 4 * units],
             )  # fmt: skip
         elif kind == TANH:
             feedforward_back(gates[s], d_out[s])
-        else:
+        elif kind == LINEAR:
             copy(gates[s], d_out[s])
     for s in range(4):
         for j in range(d_x.shape[1]):

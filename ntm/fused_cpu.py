@@ -5,6 +5,7 @@ Values and gradients are those of ``unroll(cell, inputs)``. First states, the ou
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from torch.autograd.function import once_differentiable
 
 from .cell import NTMCell, State
 from .controller import LSTMStack
-from .fused_controller import LINEAR, LSTM, TANH
+from .fused_controller import BARE, LINEAR, LSTM, TANH
 from .fused_math import Floats
 from .fused_unroll import EVERY, Options, Scratch, Trail, unroll, unroll_back, weight_gradients
-from .fused_workspace import carve
+from .fused_workspace import LINE, carve
 
 CHUNK = 64
 """Steps at a time where no gradient is asked for."""
@@ -31,23 +32,14 @@ DENORMAL = 5e-324
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
     layout = Layout(cell)
-    batch = inputs.shape[1]
-    given = (*flatten(cell.begin(batch)), *layout.parameters)
+    given = (*flatten(cell.begin(1)), *layout.parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
-        features = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
-        return logits(cell, features, batch)
-    kept = Kept(layout, min(CHUNK, len(inputs)), batch)
-    kept.begin(given)
-    parts = []
-    for chunk in torch.split(inputs, CHUNK):
-        parts.append(logits(cell, kept.forward(chunk, layout.parameters), batch))
-        kept.go_on(len(chunk))
-    return torch.cat(parts)
-
-
-def logits(cell: NTMCell, features: Tensor, batch: int) -> Tensor:
-    """The output layer, over all steps at once."""
-    return cell.clip(cell.output(features)[:, :batch], cell.spec.clip_output)
+        logits = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
+    else:
+        kept = Kept(layout, min(CHUNK, len(inputs)), inputs.shape[1])
+        kept.begin(given)
+        logits = torch.cat([kept.go_on(chunk, layout.parameters) for chunk in torch.split(inputs, CHUNK)])
+    return cell.clip(logits, cell.spec.clip_output)
 
 
 def flatten(state: State) -> tuple[Tensor, ...]:
@@ -56,7 +48,7 @@ def flatten(state: State) -> tuple[Tensor, ...]:
 
 
 class Layout:
-    """What a cell is made of, as the kernels see it: layers of a kind, the heads' last."""
+    """What a cell is made of, as the kernels see it: layers of a kind, the heads' and the output's last."""
 
     def __init__(self, cell: NTMCell) -> None:
         spec, controller = cell.spec, cell.controller
@@ -66,19 +58,20 @@ class Layout:
             layers += [(LSTM, layer) for layer in controller.layers]
         else:
             layers += [(TANH, layer) for layer in controller.layers]  # type: ignore[union-attr]
-        layers.append((LINEAR, cell.heads))
+        layers += [(BARE, cell.heads), (BARE, cell.output)]
         kinds = [kind for kind, _ in layers]
+        outlets, self.inputs = zip(*(layer.weight.shape for _, layer in layers), strict=True)
         self.spec = spec
         self.parameters = tuple(layer.weight for _, layer in layers) + tuple(layer.bias for _, layer in layers)
-        self.gates = [layer.weight.shape[0] for _, layer in layers]
-        self.inputs = [layer.weight.shape[1] for _, layer in layers]
-        self.units = [size // 4 if kind == LSTM else size for kind, size in zip(kinds, self.gates, strict=True)]
+        self.units = [size // 4 if kind == LSTM else size for kind, size in zip(kinds, outlets, strict=True)]
+        self.gates = [full(size) if kind in (LSTM, BARE) else size for kind, size in zip(kinds, outlets, strict=True)]
         self.lstms = [n for n, kind in enumerate(kinds) if kind == LSTM]
         self.read = spec.reads * spec.width
         self.x = self.inputs[0] - self.read - (self.units[0] if kinds[0] == LSTM else 0)
         self.options = Options(
-            layers=len(kinds),
-            kinds=(*kinds, *[LINEAR] * (PLACES - len(kinds))),
+            layers=len(kinds) - 1,
+            kinds=(*kinds, *[BARE] * (PLACES - len(kinds))),
+            below=(self.read, *self.units[:-1], *[0] * (PLACES - len(kinds))),
             reads=spec.reads,
             writes=spec.writes,
             reach=spec.reach,
@@ -89,109 +82,102 @@ class Layout:
 
 
 class Kept:
-    """All that the forward pass keeps for the way back, over some time steps."""
+    """All that the forward pass keeps for the way back, over at most so many time steps."""
 
     def __init__(self, layout: Layout, steps: int, batch: int) -> None:
-        spec = layout.spec
-        padded = -(-batch // 4) * 4
-        heads, asked = spec.reads + spec.writes, layout.gates[-1]
-        lengths = spec.rows if layout.options.cosine else 0
-        rows, vectors = (spec.rows,), heads + spec.reads
-        shapes = [
-            *((steps + 1, padded, size) for size in layout.inputs[:-1]),
-            *((steps, padded, size) for size in layout.gates),
-            *((steps + 1, padded, units * (n in layout.lstms)) for n, units in enumerate(layout.units)),
-            (steps, batch, asked),
-            (steps, batch, heads, spec.rows),
-            (steps + 1, batch, heads, spec.rows),
-            (steps, batch, heads, 4),
-            (steps, batch, 1 if spec.read_first else 2, lengths),
-            (-(-steps // EVERY), batch, spec.width, spec.rows),
-            *((4, units) for units in layout.units),
-            *[(spec.rows + 2 * spec.reach,)] * 2,
-            *[rows] * 3,
-            (heads, spec.width),
-            (spec.writes, spec.rows),
-            (vectors, spec.rows),
-            (vectors, spec.width),
-            (asked,),
-            (layout.read,),
-            (EVERY + 1, 4, spec.width, spec.rows),
-            (batch, spec.width, spec.rows),
-        ]
-        parts = iter(carve(self, shapes))
-        layers = len(layout.gates)
-        self.layout, self.batch, self.padded = layout, batch, padded
-        self.inputs, self.gates, self.cells = ([next(parts) for _ in range(n)] for n in (layers - 1, layers, layers))
-        self.addressing = [next(parts) for _ in range(6)]
-        self.scratch = Scratch(places(next(parts) for _ in range(layers)), *(next(parts) for _ in range(12)))
+        spec, layers, blocks = layout.spec, len(layout.gates), -(-batch // 4)
+        rows, width, heads, asked = spec.rows, spec.width, spec.reads + spec.writes, layout.units[-2]
+        vectors, ring, lengths = heads + spec.reads, rows + 2 * spec.reach, rows if layout.options.cosine else 0
+        times, states = (blocks, steps, 4), (blocks, steps + 1, 4)
+        parts = iter(
+            carve(
+                self,
+                [
+                    *((*states, size) for size in (*layout.inputs[:-2], layout.inputs[-1])),
+                    *((*times, size) for size in layout.gates),
+                    *((*states, units if n in layout.lstms else 0) for n, units in enumerate(layout.units)),
+                    *[(*times, asked), (*times, heads, rows), (*states, heads, rows), (*times, heads, 4)],
+                    *[(*times, 1 if spec.read_first else 2, lengths), (blocks, -(-steps // EVERY), 4, width, rows)],
+                    *((4, units) for units in layout.units),
+                    *[(4, full(layout.inputs[-1])), (ring,), (ring,), (rows,), (rows,), (rows,)],
+                    *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
+                    (blocks, 4, width, rows),
+                ],
+            )
+        )
+        self.layout, self.batch = layout, batch
+        several = (places(islice(parts, size)) for size in (layers - 1, layers, layers))
+        self.trail = Trail(*several, *islice(parts, 6))
+        self.scratch = Scratch(places(islice(parts, layers)), *islice(parts, 11))
         self.memory = next(parts)
-        self.weightings = self.addressing[2]
-        for part in (*self.inputs, *self.cells):
-            part[:, batch:] = 0
+        if batch % 4:
+            for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
+                part[-1, :, batch % 4 :] = 0
 
     def begin(self, given: tuple[Tensor, ...]) -> None:
-        """Put the state before the first step where the kernel looks for it."""
-        memory, weightings, reads, *layers = (numpy(part) for part in given[: len(given) - len(self.layout.parameters)])
-        layout, batch = self.layout, self.batch
-        np.copyto(self.memory, memory.transpose(0, 2, 1))
-        self.weightings[0] = weightings
-        self.inputs[0][0, :batch, layout.x : layout.x + layout.read] = reads.reshape(batch, layout.read)
+        """Put the state before the first step, alike for all samples, where the kernel looks for it."""
+        memory, weightings, reads, *layers = (numpy(part)[0] for part in given[: 3 + 2 * len(self.layout.lstms)])
+        layout, trail = self.layout, self.trail
+        self.memory[...] = memory.T
+        trail.weightings[:, 0] = weightings
+        trail.inputs[0][:, 0, :, layout.x : layout.x + layout.read] = reads.reshape(layout.read)
         for n, hidden, cell in zip(layout.lstms, layers[::2], layers[1::2], strict=True):
-            self.inputs[n][0, :batch, -layout.units[n] :] = hidden
-            self.cells[n][0, :batch] = cell
-
-    def go_on(self, steps: int) -> None:
-        """Make the state after some steps the one to begin from."""
-        for part in (*self.inputs, *self.cells, self.weightings):
-            part[0] = part[steps]
+            trail.inputs[n][:, 0, :, -layout.units[n] :] = hidden
+            trail.cells[n][:, 0] = cell
 
     def forward(self, inputs: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
-        """Features (time, padded, units + reads * width): what the output layer is given."""
-        layout = self.layout
-        features = torch.empty(len(inputs), self.padded, layout.inputs[-1] + layout.read)
-        features[:, self.batch :] = 0
+        """Logits (time, batch, outputs), before their clip."""
+        logits = torch.empty(*inputs.shape[:2], self.layout.units[-1])
         weights, biases = halves(parameters)
         with flushed():
             unroll(
-                numpy(inputs), places(np.ascontiguousarray(w.T) for w in weights), places(biases),
-                self.memory, self.trail(features), self.scratch, layout.options,
+                numpy(inputs), numpy(logits), places(map(filled, (w.T for w in weights), self.layout.gates)),
+                places(map(filled, biases, self.layout.gates)),
+                self.memory, self.trail, self.scratch, self.layout.options,
             )  # fmt: skip
-        return features
+        return logits
 
-    def trail(self, features: Tensor) -> Trail:
-        """The arrays of the way forward; the heads are given the features."""
-        return Trail(places((*self.inputs, numpy(features))), places(self.gates), places(self.cells), *self.addressing)
+    def go_on(self, inputs: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
+        """``forward``, whose last state becomes the one to begin from."""
+        logits, layers = self.forward(inputs, parameters), len(self.layout.gates)
+        for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers], self.trail.weightings):
+            part[:, 0] = part[:, len(inputs)]
+        return logits
 
-    def backward(
-        self, d_features: Tensor, features: Tensor, parameters: tuple[Tensor, ...], d_x: bool
-    ) -> list[Tensor | None]:
+    def backward(self, d_logits: Tensor, parameters: tuple[Tensor, ...], x: bool) -> list[Tensor | None]:
         """Gradients of the input if asked for, of the state before the first step, and of the parameters."""
-        layout, batch, padded = self.layout, self.batch, self.padded
+        layout, trail = self.layout, self.trail
         weights, biases = halves(parameters)
-        to_x, back = weights[0][:, : layout.x], (weights[0][:, layout.x :], *weights[1:])
-        d_inputs = [np.zeros((padded, w.shape[1]), np.float32) for w in back]
-        d_cells = [np.zeros(cells.shape[1:], np.float32) for cells in self.cells]
-        d_memory, d_weightings = np.zeros_like(self.memory), np.zeros_like(self.weightings[0])
-        d_weights = [np.zeros(w.shape[::-1], np.float32) for w in weights]
-        d_biases = [np.zeros(b.shape, np.float32) for b in biases]
-        trail = self.trail(features)
-        for part in (*self.gates, *self.scratch.outs[: len(weights)]):
-            part[:, batch:] = 0
+        blocks = (len(self.memory), 4)
+        back = [filled(w, full(w.shape[1])) for w in (weights[0][:, layout.x :], *weights[1:])]
+        d_inputs = [np.zeros((*blocks, w.shape[1]), np.float32) for w in back]
+        d_cells = [np.zeros((*blocks, cells.shape[-1]), np.float32) for cells in trail.cells[: len(weights)]]
+        d_memory, d_weightings = np.zeros_like(self.memory), np.zeros_like(trail.weightings[:, 0])
+        d_weights = [np.zeros((w.shape[1], size), np.float32) for w, size in zip(weights, layout.gates, strict=True)]
+        d_biases = [np.zeros(size, np.float32) for size in layout.gates]
+        if self.batch % 4:
+            for part in trail.gates[: len(weights)]:
+                part[-1, :, self.batch % 4 :] = 0
         with flushed():
             unroll_back(
-                numpy(d_features.contiguous()), places(np.ascontiguousarray(w) for w in back),
-                places(d_inputs), places(d_cells), d_memory, d_weightings, trail, self.scratch, layout.options,
+                numpy(d_logits.contiguous()), places(back), places(d_inputs),
+                places(d_cells), d_memory, d_weightings, trail, self.scratch, layout.options,
             )  # fmt: skip
             weight_gradients(places(d_weights), places(d_biases), trail, layout.options)
-        states = [d_memory.transpose(0, 2, 1), d_weightings, d_inputs[0][:batch, : layout.read]]
+        states = [d_memory.swapaxes(2, 3), d_weightings, d_inputs[0][..., : layout.read]]
         for n in layout.lstms:
-            states += [d_inputs[n][:batch, -layout.units[n] :], d_cells[n][:batch]]
-        states[2] = states[2].reshape(batch, layout.spec.reads, layout.spec.width)
-        arrays = [*states, *(d_weight.T for d_weight in d_weights), *d_biases]
+            states += [d_inputs[n][..., layout.options.below[n] :][..., : layout.units[n]], d_cells[n]]
+        firsts = [torch.from_numpy(state.sum((0, 1))[None]) for state in states]
+        firsts[2] = firsts[2].view(1, layout.spec.reads, layout.spec.width)
+        d_x = None
+        if x:
+            deltas = torch.from_numpy(trail.gates[0][..., : len(weights[0])])  # (blocks, time, 4, units)
+            d_x = (deltas @ torch.from_numpy(weights[0][:, : layout.x])).transpose(0, 1).flatten(1, 2)[:, : self.batch]
         return [
-            torch.from_numpy(self.gates[0][:, :batch]) @ torch.from_numpy(to_x) if d_x else None,
-            *(torch.from_numpy(array) for array in arrays),
+            d_x,
+            *firsts,
+            *(torch.from_numpy(d_w)[:, : len(w)].t() for d_w, w in zip(d_weights, weights, strict=True)),
+            *(torch.from_numpy(d_b)[: len(b)] for d_b, b in zip(d_biases, biases, strict=True)),
         ]
 
 
@@ -200,21 +186,19 @@ class Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, layout: Layout, inputs: Tensor, *given: Tensor) -> Tensor:
-        kept = Kept(layout, *inputs.shape[:2])
+        kept, parameters = Kept(layout, *inputs.shape[:2]), given[-len(layout.parameters) :]
         kept.begin(given)
-        features = kept.forward(inputs, given[-len(layout.parameters) :])
         ctx.kept = kept
-        ctx.save_for_backward(features, *given[-len(layout.parameters) :])
-        return features
+        ctx.save_for_backward(*parameters)
+        return kept.forward(inputs, parameters)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_features: Tensor) -> Any:
-        features, *parameters = ctx.saved_tensors
+    def backward(ctx: Any, d_logits: Tensor) -> Any:
         if ctx.kept is None:
             raise RuntimeError("the fused NTM goes back once; run it forward again, or set implementation='reference'")
         kept, ctx.kept = ctx.kept, None
-        return None, *kept.backward(d_features, features, tuple(parameters), ctx.needs_input_grad[1])
+        return None, *kept.backward(d_logits, ctx.saved_tensors, ctx.needs_input_grad[1])
 
 
 @contextmanager
@@ -232,6 +216,18 @@ def halves(parameters: tuple[Tensor, ...]) -> tuple[list[Floats], list[Floats]]:
     """Weights and biases."""
     arrays = [numpy(parameter) for parameter in parameters]
     return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
+
+
+def full(size: int) -> int:
+    """The size, in whole vectors of the processor."""
+    return -(-size // LINE) * LINE
+
+
+def filled(array: Floats, size: int) -> Floats:
+    """The array, contiguous, its last axis filled up with zeros."""
+    out = np.zeros((*array.shape[:-1], size), np.float32)
+    out[..., : array.shape[-1]] = array
+    return out
 
 
 def numpy(tensor: Tensor) -> Floats:

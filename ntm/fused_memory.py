@@ -3,7 +3,7 @@
 from typing import Any
 
 from .fused_math import ONE, ZERO, Floats, kernel
-from .fused_products import dot, mix_one
+from .fused_products import Four, dot, mix_four, mix_one
 
 
 @kernel
@@ -132,12 +132,68 @@ def wipe_back(d_row: Floats, d_weighting: Floats, row: Floats, weighting: Floats
 
 
 @kernel
+def add_outer(d_memory: Floats, a: Floats, w: Floats, memory: Floats, scales: Floats) -> Any:
+    """Add ``a.T @ w + memory * scales`` to d_memory (width, rows): a (k, width), w (k, rows), scales (rows,)."""
+    width, steps = memory.shape[0], w.shape[0]
+    for k in range(0, steps, 4):
+        k1, k2, k3 = min(k + 1, steps - 1), min(k + 2, steps - 1), min(k + 3, steps - 1)
+        once = ONE if k == 0 else ZERO
+        for m in range(0, width - 3, 4):
+            add_four(
+                d_memory[m], d_memory[m + 1], d_memory[m + 2], d_memory[m + 3],
+                down(a, k, m), down(a, k, m + 1), down(a, k, m + 2), down(a, k, m + 3), w[k], w[k1], w[k2], w[k3],
+                memory[m], memory[m + 1], memory[m + 2], memory[m + 3], scales, once,
+            )  # fmt: skip
+        for m in range(width - width % 4, width):
+            mix_four(d_memory[m], down(a, k, m), w[k], w[k1], w[k2], w[k3])
+            add_product(d_memory[m], memory[m], scales, once)
+
+
+@kernel
+def down(a: Floats, k: int, m: int) -> Any:
+    """Four numbers of a column, zero below its end."""
+    last = a.shape[0] - 1
+    return (
+        a[k, m],
+        a[min(k + 1, last), m] if k + 1 <= last else ZERO,
+        a[min(k + 2, last), m] if k + 2 <= last else ZERO,
+        a[min(k + 3, last), m] if k + 3 <= last else ZERO,
+    )
+
+
+@kernel
+def add_four(
+    y0: Floats, y1: Floats, y2: Floats, y3: Floats, a0: Four, a1: Four, a2: Four, a3: Four,
+    w0: Floats, w1: Floats, w2: Floats, w3: Floats, row0: Floats, row1: Floats, row2: Floats, row3: Floats,
+    scales: Floats, once: float,
+) -> Any:  # fmt: skip
+    for n in range(scales.shape[0]):
+        x0, x1, x2, x3, z = w0[n], w1[n], w2[n], w3[n], once * scales[n]
+        y0[n] += a0[0] * x0 + a0[1] * x1 + a0[2] * x2 + a0[3] * x3 + row0[n] * z
+        y1[n] += a1[0] * x0 + a1[1] * x1 + a1[2] * x2 + a1[3] * x3 + row1[n] * z
+        y2[n] += a2[0] * x0 + a2[1] * x1 + a2[2] * x2 + a2[3] * x3 + row2[n] * z
+        y3[n] += a3[0] * x0 + a3[1] * x1 + a3[2] * x2 + a3[3] * x3 + row3[n] * z
+
+
+@kernel
+def add_product(out: Floats, a: Floats, b: Floats, scale: float) -> Any:
+    for n in range(out.shape[0]):
+        out[n] += scale * a[n] * b[n]
+
+
+@kernel
 def copy(out: Floats, row: Floats) -> Any:
     for n in range(out.shape[0]):
         out[n] = row[n]
 
 
 @kernel
+def add(out: Floats, row: Floats) -> Any:
+    for n in range(out.shape[0]):
+        out[n] += row[n]
+
+
+@kernel
 def copy_matrix(out: Floats, matrix: Floats) -> Any:
-    for m in range(matrix.shape[0]):
-        copy(out[m], matrix[m])
+    size = matrix.shape[0] * matrix.shape[1]
+    copy(out.reshape(size), matrix.reshape(size))

@@ -157,50 +157,27 @@ def dot(a: Floats, b: Floats) -> Any:
 
 
 @kernel
-def add_outer(out: Floats, a: Floats, w: Floats) -> Any:
-    """``out += a.T @ w``: out (r, n), a (k, r), w (k, n), for few k."""
-    rows, steps = out.shape[0], w.shape[0]
-    last = steps - 1
-    for k in range(0, steps, 4):
-        k1, k2, k3 = min(k + 1, last), min(k + 2, last), min(k + 3, last)
-        s1, s2, s3 = ONE if k1 == k + 1 else ZERO, ONE if k2 == k + 2 else ZERO, ONE if k3 == k + 3 else ZERO
-        a0, a1, a2, a3 = a[k], a[k1], a[k2], a[k3]
-        for r in range(0, rows - 3, 4):
-            four_by_four(
-                out[r], out[r + 1], out[r + 2], out[r + 3],
-                (a0[r], s1 * a1[r], s2 * a2[r], s3 * a3[r]),
-                (a0[r + 1], s1 * a1[r + 1], s2 * a2[r + 1], s3 * a3[r + 1]),
-                (a0[r + 2], s1 * a1[r + 2], s2 * a2[r + 2], s3 * a3[r + 2]),
-                (a0[r + 3], s1 * a1[r + 3], s2 * a2[r + 3], s3 * a3[r + 3]),
-                w[k], w[k1], w[k2], w[k3],
-            )  # fmt: skip
-        for r in range(rows - rows % 4, rows):
-            mix_four(out[r], (a0[r], s1 * a1[r], s2 * a2[r], s3 * a3[r]), w[k], w[k1], w[k2], w[k3])
-
-
-@kernel
 def weight_gradient(d_weights: Floats, d_bias: Floats, deltas: Floats, given: Floats) -> Any:
     """Add ``given.T @ deltas`` to d_weights (inputs, units), and the sum of deltas to d_bias (units,).
 
-    Deltas are (time, batch, units), given (time, batch, inputs or more). One step's deltas stay in the cache
-    while every row of the result takes its share of them.
+    Deltas are (samples, units), given (samples, inputs or more), samples a multiple of four and so few that the deltas
+    stay in the cache while every row of the result takes its share of them.
     """
-    steps, batch, inputs = given.shape[0], given.shape[1], d_weights.shape[0]
-    for t in range(steps):
-        for b in range(0, batch, 4):
-            mix_four(d_bias, (ONE, ONE, ONE, ONE), deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3])
-        for r in range(0, inputs - 3, 4):
-            for b in range(0, batch, 4):
-                x0, x1, x2, x3 = given[t, b], given[t, b + 1], given[t, b + 2], given[t, b + 3]
-                four_by_four(
-                    d_weights[r], d_weights[r + 1], d_weights[r + 2], d_weights[r + 3],
-                    (x0[r], x1[r], x2[r], x3[r]), (x0[r + 1], x1[r + 1], x2[r + 1], x3[r + 1]),
-                    (x0[r + 2], x1[r + 2], x2[r + 2], x3[r + 2]), (x0[r + 3], x1[r + 3], x2[r + 3], x3[r + 3]),
-                    deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3],
-                )  # fmt: skip
-        for r in range(inputs - inputs % 4, inputs):
-            for b in range(0, batch, 4):
-                mix_four(
-                    d_weights[r], (given[t, b, r], given[t, b + 1, r], given[t, b + 2, r], given[t, b + 3, r]),
-                    deltas[t, b], deltas[t, b + 1], deltas[t, b + 2], deltas[t, b + 3],
-                )  # fmt: skip
+    samples, inputs = deltas.shape[0], d_weights.shape[0]
+    for s in range(0, samples, 4):
+        mix_four(d_bias, (ONE, ONE, ONE, ONE), deltas[s], deltas[s + 1], deltas[s + 2], deltas[s + 3])
+    for r in range(0, inputs - 3, 4):
+        for s in range(0, samples, 4):
+            x0, x1, x2, x3 = given[s], given[s + 1], given[s + 2], given[s + 3]
+            four_by_four(
+                d_weights[r], d_weights[r + 1], d_weights[r + 2], d_weights[r + 3],
+                (x0[r], x1[r], x2[r], x3[r]), (x0[r + 1], x1[r + 1], x2[r + 1], x3[r + 1]),
+                (x0[r + 2], x1[r + 2], x2[r + 2], x3[r + 2]), (x0[r + 3], x1[r + 3], x2[r + 3], x3[r + 3]),
+                deltas[s], deltas[s + 1], deltas[s + 2], deltas[s + 3],
+            )  # fmt: skip
+    for r in range(inputs - inputs % 4, inputs):
+        for s in range(0, samples, 4):
+            mix_four(
+                d_weights[r], (given[s, r], given[s + 1, r], given[s + 2, r], given[s + 3, r]),
+                deltas[s], deltas[s + 1], deltas[s + 2], deltas[s + 3],
+            )  # fmt: skip
