@@ -8,11 +8,10 @@ that a damaged disk shows no wrong number. Records from elsewhere are data: boun
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from typing import Any
 from .checkpoints import previous_of
 from .core import Run, Suite
 from .errors import UsageError
-from .events import Ended, Evaluated, Event, Generalised, Started, from_json, to_json
+from .events import Ended, Evaluated, Event, Generalised, Started
+from .lines import from_line, to_line
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""
@@ -105,7 +105,7 @@ def read(path: Path, key: str) -> Record | None:
                 if not line.endswith(b"\n") and len(line) < LONGEST:
                     return Record(path, tuple(events), torn=True, whole=whole, crc=crc)
                 try:
-                    events.append(_event(line, key, crc))
+                    events.append(from_line(line, key, crc))
                 except (ValueError, RecursionError) as error:
                     raise UsageError(_damaged(path, number, str(error))) from None
                 if number == 1 and not isinstance(events[0], Started):
@@ -116,28 +116,6 @@ def read(path: Path, key: str) -> Record | None:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     return Record(path, tuple(events), whole=whole, crc=crc)
-
-
-def checksum(line: Mapping[str, Any], before: int) -> str:
-    """CRC-32 of a line's fields; of everything before it as well where it ends a session.
-
-    The seconds of an evaluation count only there: they are all that a resumed run's lines may differ in.
-    """
-    ends = line["event"] == Ended.name
-    fields = {name: value for name, value in line.items() if name != "sum" and (ends or name != "seconds")}
-    return f"{zlib.crc32(json.dumps(fields).encode(), before if ends else 0):08x}"
-
-
-def _event(line: bytes, key: str, before: int) -> Event:
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    if "sum" in value and value["sum"] != checksum({"event": None, **value}, before):
-        raise ValueError("its checksum is wrong")
-    value.pop("sum", None)  # a line made by hand may have none
-    if b"\\u" in line:
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text: nothing could print it
-    return from_json(value, key)
 
 
 def _damaged(path: Path, line: int, why: str) -> str:
@@ -202,9 +180,7 @@ class Recorder:
         identity = _identity(event)
         if identity is not None and identity in self._said:
             return False
-        fields = to_json(event)
-        fields["sum"] = checksum(fields, self._crc)
-        line = json.dumps(fields, allow_nan=False).encode() + b"\n"
+        line = to_line(event, self._crc)
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):

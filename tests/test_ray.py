@@ -109,6 +109,18 @@ def test_a_model_that_raises_fails_alone(tiny: str, cluster: Any, tmp_path: Path
     assert any("KeyError: 'no such layer' (variant.py, line" in getattr(event, "message", "") for event in told)
 
 
+def test_a_node_with_another_version_is_not_mixed_in(tiny: str, cluster: Any, tmp_path: Path) -> None:
+    suite = tmp_path / "tiny.py"
+    suite.write_text(Path(tiny).read_text())
+    planned = plan(find(str(suite)), tmp_path, models=["lstm"], seeds=[1])
+    suite.write_text(Path(tiny).read_text().replace("Adam(3e-3)", "Adam(1e-3)"))
+    told: list[Event] = []
+    outcome = execute(planned, str(suite), tmp_path, [told.append], engine="ray", ray_address=cluster.address)
+    assert outcome.failed == 1
+    (ended,) = [event for event in told if isinstance(event, Ended)]
+    assert ended.message.endswith("this node has another version of membench or of the suite than the driver")
+
+
 def test_what_cannot_be_is_refused(tiny: str, cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="device cuda: no node of this cluster has one"):
         on_cluster(cluster, tiny, tmp_path, device="cuda")

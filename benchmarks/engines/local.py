@@ -7,23 +7,19 @@ alone talks to listeners. Signals reach the parent; workers are asked to stop, a
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver, get_context, parent_process
+from multiprocessing import connection, forkserver, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..events import Event, Status
+from ..events import Event
 from .schedule import TRIES, Cohort, Schedule, Silence
-
-GRACE = 30.0
-"""Seconds a worker is given to finish its step and its checkpoint once it is asked to stop."""
+from .worker import GRACE, Finished, work
 
 LINGER = 10.0
 """Seconds a worker waits for another process's run, where nothing else is left: that one may be about to end."""
@@ -127,9 +123,10 @@ class Engine:
             try:
                 process.start()
                 break
-            except (EOFError, OSError):  # the server was killed; it is started again
+            except (EOFError, OSError):  # the server was killed; once it is seen to be gone, it is started again
                 if tries + 1 == TRIES:
                     raise
+                time.sleep(1.0)
         theirs.close()
         return Worker(process, ours, device)
 
@@ -201,63 +198,3 @@ def one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A worker is through with its runs."""
-
-    statuses: Mapping[str, Status | None]
-    hopeless: str = ""  # why there is no sense in going on: results cannot be written, say
-
-
-def work(pipe: Connection, suite: str, results: str, device: str) -> None:
-    """The worker's side: take digests of runs by key, perform them, send events back."""
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everybody; the parent decides
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    threading.Thread(target=outlive, args=(stop,), daemon=True).start()
-
-    import torch
-
-    from .. import records
-    from ..perform import perform, why
-    from ..suites import find
-
-    torch.set_num_threads(1)
-    found = None
-
-    def tell(event: Event) -> None:
-        try:
-            pipe.send(event)
-        except OSError:  # the parent is gone; the record has the event
-            stop.set()
-
-    while not stop.is_set():
-        try:
-            digests, wait = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            found = found or find(suite)
-            runs = [run for run in found.runs() if run.key in digests]
-            if {run.key: run.digest for run in runs} != digests:
-                raise UsageError(f"{suite} was changed while it ran; run it again")
-            places = [(run, records.path_of(Path(results), found.name, run)) for run in runs]
-            finished = Finished(perform(places, torch.device(device), tell, stop.is_set, wait))
-        except (OSError, UsageError) as error:
-            finished = Finished({}, hopeless=why(error))
-        try:
-            pipe.send(finished)
-        except OSError:
-            return
-
-
-def outlive(stop: threading.Event) -> None:
-    """A worker whose parent is gone stops; one that hangs as well is ended."""
-    parent = parent_process()
-    assert parent is not None  # it is a child
-    connection.wait([parent.sentinel])
-    stop.set()
-    time.sleep(GRACE)
-    os._exit(1)

@@ -7,22 +7,19 @@ its runs with it; they go on elsewhere, from the last snapshot. Nodes have the s
 
 import math
 import os
-import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .. import records
 from ..checkpoints import Snapshot
-from ..core import Run
 from ..errors import UsageError
 from ..events import Ended, Event, Status
-from ..perform import Session, training, why
+from ..perform import Session, why
 from .schedule import Cohort, Schedule, Silence
+from .task import train_far
 
 try:
     import ray
@@ -121,7 +118,7 @@ class Driver:
         self.suite = (path.name, path.read_text()) if path.suffix == ".py" else (suite, None)
         options = {"num_cpus": 0 if crew.gpu else 1, "num_gpus": crew.gpu, "max_retries": 0}
         ahead = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
-        self.task = ray.remote(far).options(**options, **ahead)
+        self.task = ray.remote(train_far).options(**options, **ahead)
         self.jobs: list[Job] = []
 
     def loop(self) -> None:
@@ -184,7 +181,7 @@ class Driver:
             self.schedule.finished(job.cohort, job.statuses)
             return
         except RayError as error:
-            self.lost(job, _line(error))
+            self.lost(job, _line(getattr(error, "cause", None) or error))
             return
         job.begun = True
         if isinstance(event, Event):
@@ -225,32 +222,6 @@ class Driver:
         self.jobs.remove(job)
         ray.cancel(job.events, force=True)
         job.files.close()
-
-
-def far(
-    suite: tuple[str, str | None], members: dict[str, tuple[str, Snapshot | None]], gpu: bool
-) -> Iterator[Event | Snapshot]:
-    """A task: train a cohort, on whatever node."""
-    import torch
-
-    torch.set_num_threads(1)
-    runs = runs_of(*suite)
-    if any(key not in runs or runs[key].digest != digest for key, (digest, _) in members.items()):
-        raise RuntimeError("this node has another version of membench or of the suite than the driver")
-    device = torch.device("cuda" if gpu else "cpu")
-    yield from training([(runs[key], snapshot) for key, (_, snapshot) in members.items()], device, lambda: False)
-
-
-@cache
-def runs_of(name: str, text: str | None) -> dict[str, Run]:
-    """A suite's runs by key; a suite that came as text is read from a file of its own."""
-    from ..suites import find
-
-    if text is not None:
-        path = Path(tempfile.mkdtemp(prefix="membench-")) / name
-        path.write_text(text)
-        name = str(path)
-    return {run.key: run for run in find(name).runs()}
 
 
 def _resources(kind: str) -> float:
