@@ -106,8 +106,8 @@ class Kept:
             )
         )
         self.layout, self.batch = layout, batch
-        several = (places(islice(parts, size)) for size in (layers - 1, layers, layers))
-        self.trail = Trail(*several, *islice(parts, 6))
+        given, gates, cells = (places(islice(parts, size)) for size in (layers - 1, layers, layers))
+        self.trail = Trail(given, gates, cells, *islice(parts, 6))
         self.scratch = Scratch(places(islice(parts, layers)), *islice(parts, 11))
         self.memory = next(parts)
         if batch % 4:
