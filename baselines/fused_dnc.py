@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from ..ntm.addressing import EPSILON
 from ..ntm.fused_controller import LSTM, TANH
+from ..ntm.fused_products import PANEL, pack_back
 from .dnc_cell import DNCCell
 from .dnc_memory import DAMPING
 from .fused_dnc_access import Trail
@@ -131,7 +132,7 @@ class Passage:
         """Features (time, padded, layers * units + reads * width): what the output layer is given."""
         spec = self.cell.spec
         features = torch.zeros(x.shape[0], self.padded, spec.layers * spec.units + spec.reads * spec.width)
-        *weights, to_interface = [np.ascontiguousarray(weight.T) for weight in self.weights]
+        *weights, to_interface = [packed(weight.T) for weight in self.weights]
         outs = tuple(empty(4, spec.units) for _ in self.kinds)
         unroll(
             numpy(x), features.numpy(), self.kinds, self.layers(weights), outs, to_interface, self.biases[-1],
@@ -154,11 +155,13 @@ class Passage:
         """Gradients of x, and of weights and biases in the order of ``layers``."""
         steps, batch, size = x.shape
         spec = self.cell.spec
-        weights = [np.ascontiguousarray(weight[:, size:]) for weight in self.weights[:-1]]
+        *weights, from_interface = [
+            packed(weight) for weight in (*(w[:, size:] for w in self.weights[:-1]), self.weights[-1])
+        ]
         outs, cells = (tuple(empty(4, spec.units) for _ in self.kinds) for _ in range(2))
-        d_inputs = tuple(empty(4, weight.shape[1]) for weight in weights)
+        d_inputs = tuple(empty(4, weight.shape[1] - size) for weight in self.weights[:-1])
         unroll_back(
-            numpy(d_features), self.kinds, self.layers(weights), d_inputs, outs, cells, self.weights[-1],
+            numpy(d_features), self.kinds, self.layers(weights), d_inputs, outs, cells, from_interface,
             self.trail, self.kept, self.options,
         )  # fmt: skip
         hidden = features[:, :batch, : spec.layers * spec.units].flatten(0, 1)
@@ -170,6 +173,13 @@ class Passage:
         for delta, weight in zip(deltas[:-1], self.weights[:-1], strict=True):
             d_x += delta @ torch.from_numpy(weight[:, :size])
         return [d_x.view(steps, batch, size), *d_weights, *d_biases]
+
+
+def packed(weights: Any) -> Any:
+    """Weights (k, n) in panels, for products with them."""
+    panels = empty(-(-weights.shape[1] // PANEL), len(weights), PANEL)
+    pack_back(panels, np.ascontiguousarray(weights), 0)
+    return panels
 
 
 def empty(*shape: int) -> Any:

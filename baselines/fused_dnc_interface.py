@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from ..ntm.fused_heads import sigmoid_all, sigmoid_back, softmax, softmax_back
+from ..ntm.fused_controller import sigmoid_all
+from ..ntm.fused_heads import sigmoid_back, softmax, softmax_back
 from ..ntm.fused_math import Floats, kernel, sigmoid, softplus
 from ..ntm.fused_memory import copy
 

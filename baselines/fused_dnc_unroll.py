@@ -11,8 +11,8 @@ import numpy as np
 
 from ..ntm.fused_controller import LSTM, layer, layer_back
 from ..ntm.fused_math import ZERO, Floats, kernel, loop
-from ..ntm.fused_memory import copy, copy_matrix, write
-from ..ntm.fused_products import mix_one, multiply_four
+from ..ntm.fused_memory import add, copy, copy_matrix, write
+from ..ntm.fused_products import NO_BIAS, mix_one, multiply_four
 from .fused_dnc_access import Carried, Scratch, Trail, access, access_back
 from .fused_dnc_interface import Options, places
 from .fused_dnc_links import link
@@ -28,7 +28,7 @@ EVERY = 8
 class Layers(NamedTuple):
     """The controller's, and what they leave for the way back."""
 
-    weights: Several  # (inputs, units or 4 * units), on the way back transposed and without the columns of x
+    weights: Several  # in panels: (inputs, units or 4 * units), on the way back transposed and without those of x
     biases: Several
     inputs: Several  # (time + 1, padded, inputs)
     gates: Several  # (time, padded, units or 4 * units)
@@ -69,7 +69,7 @@ def unroll(
     """
     steps, batch, size = x.shape
     read = options.reads * options.width
-    outlet = to_interface.shape[0]
+    outlet = to_interface.shape[1]
     hidden, parts = np.empty((4, outlet), np.float32), np.empty((2, options.width), np.float32)
     for b in range(0, batch, 4):
         count = min(4, batch - b)
@@ -92,9 +92,7 @@ def unroll(
                 for s in range(4):
                     copy(hidden[s, at : at + units], out[s])
                 at += units
-            for s in range(4):
-                copy(trail.raw[t, b + s], bias)
-            multiply_four(trail.raw[t, b : b + 4], hidden, to_interface)
+            multiply_four(trail.raw[t, b : b + 4], hidden, to_interface, bias)
             for s in range(b, b + count):
                 if t % EVERY == 0:
                     copy_matrix(kept.memories[t // EVERY, s], memory[s])
@@ -119,11 +117,11 @@ def unroll_back(
         d_inputs: Scratch, (4, inputs - size of x) each.
         d_outs: Scratch, (4, units) each.
         d_cells: Scratch, likewise.
-        from_interface: (interface, outlet).
+        from_interface: (interface, outlet), in panels.
     """
     steps, batch = trail.ask.shape[0], trail.ask.shape[1]
     reads, width, rows = options.reads, options.width, trail.usage.shape[2]
-    read, outlet, linked = reads * width, from_interface.shape[1], kept.links.shape[2]
+    read, outlet, linked = reads * width, d_features.shape[2] - reads * width, kept.links.shape[2]
     _, _, erase, vector, free, _, _, _ = places(options)
     d_hidden, d_read = np.empty((4, outlet), np.float32), np.empty(read, np.float32)
     scratch = Scratch(
@@ -168,9 +166,9 @@ def unroll_back(
                     memories[s, now], memories[s, now + 1], links[s, now], links[s, now + 1],
                     trail, t, b + s, options, scratch,
                 )  # fmt: skip
+            multiply_four(d_hidden, trail.raw[t, b : b + 4], from_interface, NO_BIAS)
             for s in range(4):
-                copy(d_hidden[s], d_features[t, b + s, :outlet])
-            multiply_four(d_hidden, trail.raw[t, b : b + 4], from_interface)
+                add(d_hidden[s], d_features[t, b + s, :outlet])
             at = outlet
             for back in range(len(kinds)):
                 n = len(kinds) - 1 - back
@@ -184,6 +182,7 @@ def unroll_back(
                         mix_one(d_out[s], np.float32(1), d_inputs[n][s, d_inputs[n].shape[1] - units :])
                         clipped_back(d_cells[n][s], layers.cells[n][t + 1, b + s], options.limit)
                 layer_back(
-                    d_inputs[n], d_cells[n], layers.gates[n][t, b : b + 4], d_out, layers.cells[n][t + 1, b : b + 4],
-                    layers.carried[n][t, b : b + 4], layers.weights[n], kinds[n], count,
+                    d_inputs[n], d_cells[n], layers.gates[n][t, b : b + 4], d_out, layers.inputs[n][t + 1, b : b + 4],
+                    layers.inputs[n].shape[2] - units, layers.carried[n][t, b : b + 4], layers.weights[n], kinds[n],
+                    count,
                 )  # fmt: skip

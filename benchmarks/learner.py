@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .checkpoints import Snapshot
 from .core import Batch, Run, Training
-from .evaluate import Score, evaluate, nats
+from .evaluate import Score, evaluate
 from .optimizers import Moments
 from .provenance import provenance
 
@@ -116,5 +117,6 @@ def views(weights: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 def objective(training: Training, logits: Tensor, batch: Batch) -> Tensor:
     """The loss as it is trained on."""
-    each = nats(logits, batch)
-    return each.mean() if training.reduction == "sum" else each.sum() / (batch.scored.sum() * batch.targets.shape[2])
+    scored = batch.scored[..., None]
+    total = binary_cross_entropy_with_logits(logits, batch.targets, scored, reduction="sum")
+    return total / (logits.shape[-2] if training.reduction == "sum" else scored.sum() * batch.targets.shape[-1])

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from .fused_math import ONE, Floats, kernel, sigmoid, tanh
-from .fused_memory import copy
-from .fused_products import multiply_four
+from .fused_lanes import LANES, choose, load, store
+from .fused_math import ONE, ZERO, Floats, kernel, sigmoid, tanh
+from .fused_memory import clear, copy
+from .fused_products import NO_BIAS, multiply_four
 
 LINEAR, TANH, LSTM, BARE = 0, 1, 2, 3
 """Kinds of layers: the inlet; a feedforward layer; an LSTM layer, whose input is [from below; its last output]; one
@@ -13,78 +14,92 @@ that is linear and whose output nobody needs elsewhere."""
 
 @kernel
 def layer(
-    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, w: Floats, bias: Floats, kind: int
+    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, panels: Floats, bias: Floats, kind: int
 ) -> Any:
-    """One layer: out (4, units or more), cell (4, units), x (4, inputs or more), w (inputs, units or 4 * units).
+    """One layer: out (4, units or more), cell (4, units), gates (4, units or 4 * units), x (4, inputs or more).
 
-    Cell and gates are kept for the way back. Columns may be added to w to fill vectors.
+    Weights (inputs, units or 4 * units) are in panels. Cell and gates are kept for the way back.
     """
-    for s in range(4):
-        copy(gates[s], bias)
-    multiply_four(gates, x, w)
+    multiply_four(gates, x, panels, bias)
     for s in range(4):
         if kind == LSTM:
             units, row = cell.shape[1], gates[s]
             lstm(
                 out[s, :units], cell[s], before[s],
-                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units : 4 * units],
+                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units :],
             )  # fmt: skip
         elif kind == TANH:
-            feedforward(out[s, : w.shape[1]], gates[s])
+            feedforward(out[s, : gates.shape[1]], gates[s])
         elif kind == LINEAR:
-            copy(out[s, : w.shape[1]], gates[s])
+            copy(out[s, : gates.shape[1]], gates[s])
 
 
 @kernel
 def lstm(
     out: Floats, cell: Floats, before: Floats, i: Floats, f: Floats, g: Floats, o: Floats
 ) -> Any:  # fmt: skip
-    for j in range(out.shape[0]):
-        i[j] = sigmoid(i[j])
-        f[j] = sigmoid(f[j])
-        g[j] = tanh(g[j])
-        o[j] = sigmoid(o[j])
+    sigmoid_all(i)
+    sigmoid_all(f)
+    tanh_all(g)
+    sigmoid_all(o)
+    for j in range(cell.shape[0]):
         cell[j] = f[j] * before[j] + i[j] * g[j]
-        out[j] = o[j] * tanh(cell[j])
+    for j in range(0, out.shape[0], LANES):
+        store(out, j, load(o, j) * tanh(load(cell, j)))
+
+
+@kernel
+def tanh_all(row: Floats) -> Any:
+    for j in range(0, row.shape[0], LANES):
+        store(row, j, tanh(load(row, j)))
+
+
+@kernel
+def sigmoid_all(row: Floats) -> Any:
+    for j in range(0, row.shape[0], LANES):
+        store(row, j, sigmoid(load(row, j)))
 
 
 @kernel
 def feedforward(out: Floats, gates: Floats) -> Any:
-    for j in range(out.shape[0]):
-        out[j] = tanh(gates[j])
-        gates[j] = out[j]
+    for j in range(0, out.shape[0], LANES):
+        y = tanh(load(gates, j))
+        store(gates, j, y)
+        store(out, j, y)
 
 
 @kernel
 def layer_back(
-    d_x: Floats, d_cell: Floats, gates: Floats, d_out: Floats, cell: Floats, before: Floats, w: Floats, kind: int,
-    samples: int,
+    d_x: Floats, d_cell: Floats, gates: Floats, d_out: Floats, out: Floats, first: int, before: Floats, panels: Floats,
+    kind: int, samples: int,
 ) -> Any:  # fmt: skip
-    """``gates`` turns into its own gradient; ``d_x`` becomes that of the input, ``d_cell`` that of the cell before."""
+    """``gates`` turns into its own gradient; ``d_x`` becomes that of the input, ``d_cell`` that of the cell before.
+
+    Weights (units or 4 * units, inputs) are in panels. An LSTM's output begins at ``first`` in out.
+    """
+    for s in range(samples, 4):
+        clear(gates[s])
     for s in range(samples):
         if kind == LSTM:
             units = d_out.shape[1]
             row = gates[s]
             lstm_back(
-                d_out[s], d_cell[s], cell[s], before[s],
-                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units : 4 * units],
+                d_out[s], d_cell[s], out[s, first : first + units], before[s],
+                row[:units], row[units : 2 * units], row[2 * units : 3 * units], row[3 * units :],
             )  # fmt: skip
         elif kind == TANH:
             feedforward_back(gates[s], d_out[s])
         elif kind == LINEAR:
             copy(gates[s], d_out[s])
-    for s in range(4):
-        for j in range(d_x.shape[1]):
-            d_x[s, j] = 0
-    multiply_four(d_x, gates, w)
+    multiply_four(d_x, gates, panels, NO_BIAS)
 
 
 @kernel
 def lstm_back(
-    d_out: Floats, d_cell: Floats, cell: Floats, before: Floats, i: Floats, f: Floats, g: Floats, o: Floats
+    d_out: Floats, d_cell: Floats, out: Floats, before: Floats, i: Floats, f: Floats, g: Floats, o: Floats
 ) -> Any:  # fmt: skip
     for j in range(d_out.shape[0]):
-        squashed = tanh(cell[j])
+        squashed = choose(ZERO, o[j], out[j] / o[j], ZERO)  # tanh of the cell
         d_c = d_cell[j] + d_out[j] * o[j] * (ONE - squashed * squashed)
         d_cell[j] = d_c * f[j]
         o[j] = d_out[j] * squashed * o[j] * (ONE - o[j])

@@ -6,7 +6,9 @@ the erase vectors of all write heads, then their add vectors.
 
 from typing import Any
 
-from .fused_math import ONE, ZERO, Floats, exp, kernel, maximum, sigmoid, softplus, tanh
+from .fused_controller import sigmoid_all, tanh_all
+from .fused_lanes import LANES, choose, load, store
+from .fused_math import ONE, ZERO, Floats, exp, kernel, maximum, sigmoid, softplus
 from .fused_products import dot
 
 
@@ -21,8 +23,9 @@ def ask_heads(
     limit: float,
 ) -> Any:
     """The ranges of head parameters: tanh keys and additions, softplus strengths, and so on."""
-    for j in range(raw.shape[0]):
-        ask[j] = -limit if raw[j] < -limit else limit if raw[j] > limit else raw[j]
+    for j in range(0, raw.shape[0], LANES):
+        x = load(raw, j)
+        store(ask, j, choose(x, -limit, -limit, choose(limit, x, limit, x)))
     per = width + shifts + 3
     for head in range(heads):
         at = head * per
@@ -56,18 +59,6 @@ def ask_heads_back(
     tanh_back(d_ask[at + writes * width :], ask[at + writes * width :])
     for j in range(raw.shape[0]):
         raw[j] = d_ask[j] if abs(raw[j]) <= limit else ZERO
-
-
-@kernel
-def tanh_all(row: Floats) -> Any:
-    for j in range(row.shape[0]):
-        row[j] = tanh(row[j])
-
-
-@kernel
-def sigmoid_all(row: Floats) -> Any:
-    for j in range(row.shape[0]):
-        row[j] = sigmoid(row[j])
 
 
 @kernel

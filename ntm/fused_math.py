@@ -1,7 +1,7 @@
 """What the fused kernels compute with: how they are compiled, and float32 functions that vectorise.
 
-libm is called one element at a time; these polynomials (Cephes: Moshier 1989, single precision) take sixteen at once
-where the processor can, to two units in the last place.
+libm is called one element at a time; these polynomials (Cephes: Moshier 1989, single precision) take a number or lanes,
+to two units in the last place.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 from numba.core.compiler import Compiler
+
+from .fused_lanes import absolute, choose, exponent, floor, mantissa, power_of_two
 
 Floats = npt.NDArray[np.float32]
 
@@ -64,7 +66,7 @@ def elementary(function: Callable[..., Any]) -> Any:
 
 
 f = np.float32
-ZERO, HALF, ONE, TWO, SMALL = f(0), f(0.5), f(1), f(2), f(0.625)
+ZERO, HALF, ONE, TWO = f(0), f(0.5), f(1), f(2)
 TINY = f(np.finfo(np.float32).tiny)
 LOWEST, HIGHEST = f(-87), f(88)
 LOG2E, LN2_HIGH, LN2_LOW = f(1.44269504088896341), f(0.693359375), f(-2.12194440e-4)
@@ -74,30 +76,25 @@ L0, L1, L2 = f(7.0376836292e-2), f(-1.1514610310e-1), f(1.1676998740e-1)
 L3, L4, L5 = f(-1.2420140846e-1), f(1.4249322787e-1), f(-1.6668057665e-1)
 L6, L7, L8 = f(2.0000714765e-1), f(-2.4999993993e-1), f(3.3333331174e-1)
 T0, T1, T2 = f(-5.70498872745e-3), f(2.06390887954e-2), f(-5.37397155531e-2)
-T3, T4 = f(1.33314422036e-1), f(-3.33332819422e-1)
-ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+T3, T4, SMALL = f(1.33314422036e-1), f(-3.33332819422e-1), f(0.625)
 
 
 @elementary
 def exp(x: np.float32) -> Any:
     """e^x; x is held between -87 and 88, so that the result is neither denormal nor infinite. NaN stays NaN."""
-    x = LOWEST if x < LOWEST else x
-    x = HIGHEST if x > HIGHEST else x
-    n = np.floor(x * LOG2E + HALF)
+    x = choose(x, LOWEST, LOWEST, x)
+    x = choose(HIGHEST, x, HIGHEST, x)
+    n = floor(x * LOG2E + HALF)
     r = x - n * LN2_HIGH - n * LN2_LOW
     y = ((((E0 * r + E1) * r + E2) * r + E3) * r + E4) * r + E5
-    return (y * (r * r) + r + ONE) * np.int32((np.int32(n) + 127) << 23).view(np.float32)
+    return (y * (r * r) + r + ONE) * power_of_two(n)
 
 
 @elementary
 def log(x: np.float32) -> Any:
     """The logarithm of x >= 0; that of the smallest normal number where x is smaller."""
-    bits = np.float32(TINY if x < TINY else x).view(np.int32)
-    exponent = np.int32(np.int32(bits - ROOT_HALF) >> 23)  # in 32 bits: Numba's integers are wider where it can
-    e = np.float32(exponent)
-    r = (
-        np.int32(bits - np.int32(exponent << 23)).view(np.float32) - ONE
-    )  # the mantissa, in sqrt(1/2) to sqrt(2), less 1
+    x = choose(x, TINY, TINY, x)
+    e, r = exponent(x), mantissa(x) - ONE
     y = (((((((L0 * r + L1) * r + L2) * r + L3) * r + L4) * r + L5) * r + L6) * r + L7) * r + L8
     z = r * r
     return (y * r * z + LN2_LOW * e - HALF * z) + r + LN2_HIGH * e
@@ -126,7 +123,7 @@ def ordered(x: np.float32) -> Any:
 @elementary
 def sigmoid(x: np.float32) -> Any:
     """1 / (1 + e^-x)."""
-    return ONE / (ONE + exp(-x))
+    return ONE / (ONE + exp(ZERO - x))
 
 
 @elementary
@@ -135,13 +132,13 @@ def tanh(x: np.float32) -> Any:
     z = x * x
     near = ((((T0 * z + T1) * z + T2) * z + T3) * z + T4) * z * x + x
     far = ONE - TWO / (ONE + exp(TWO * x))
-    return near if abs(x) < SMALL else far
+    return choose(absolute(x), SMALL, near, far)
 
 
 @elementary
 def softplus(x: np.float32) -> Any:
     """log(1 + e^x)."""
-    y = exp(-abs(x))
+    y = exp(ZERO - absolute(x))
     more = ONE + y
-    rest = y if more == ONE else log(more) * (y / (more - ONE))  # log(1 + y) where y is small, too
-    return rest + x if x > ZERO else rest
+    rest = choose(ONE, more, log(more) * (y / (more - ONE)), y)  # log(1 + y) where y is small, too
+    return choose(ZERO, x, rest + x, rest)

@@ -188,6 +188,12 @@ def copy(out: Floats, row: Floats) -> Any:
 
 
 @kernel
+def clear(out: Floats) -> Any:
+    for n in range(out.shape[0]):
+        out[n] = ZERO
+
+
+@kernel
 def add(out: Floats, row: Floats) -> Any:
     for n in range(out.shape[0]):
         out[n] += row[n]

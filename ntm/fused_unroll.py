@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from .fused_address import address, address_back, read
 from .fused_controller import LSTM, layer, layer_back
 from .fused_heads import ask_heads, ask_heads_back
-from .fused_math import ZERO, Floats, loop
-from .fused_memory import add, copy, copy_matrix, write, write_back, write_to
-from .fused_products import multiply_four, weight_gradient
+from .fused_math import Floats, loop
+from .fused_memory import add, clear, copy, copy_matrix, write, write_back, write_to
+from .fused_products import NO_BIAS, multiply_four, pack, pack_back, weight_gradient
 from .fused_weighting import row_norms
 
 uncounted = partial(loop, counted=False)
@@ -25,15 +25,15 @@ Several = tuple[Floats, ...]
 EVERY = 8
 """Steps between kept memories; those between are written again on the way back, while they fit the cache."""
 
-TOGETHER = 16
-"""Steps whose gradients of weights are summed at a time."""
+TOGETHER = 24
+"""Steps whose gradients of weights are summed at a time, while what they are made of is in the cache."""
 
 
 class Trail(NamedTuple):
     """What the way forward leaves for the way back; states have one more time, 0 before the first step."""
 
-    inputs: Several  # (blocks, time + 1, 4, inputs)
-    gates: Several  # (blocks, time, 4, units or 4 * units, and what fills vectors)
+    inputs: Several  # (blocks, time + 1, 4, inputs, and what fills panels)
+    gates: Several  # (blocks, time, 4, units or 4 * units)
     cells: Several  # (blocks, time + 1, 4, units or none)
     asks: Floats  # (blocks, time, 4, head parameters)
     similarity: Floats  # (blocks, time, 4, heads, rows)
@@ -46,6 +46,8 @@ class Trail(NamedTuple):
 class Scratch(NamedTuple):
     """What both ways write on."""
 
+    panels: Several  # of weights, on the way forward
+    panels_back: Several  # without the columns of x in the first
     d_outs: Several  # (4, units)
     d_features: Floats  # (4, units + reads * width)
     ring: Floats  # (rows + 2 * reach,)
@@ -58,6 +60,15 @@ class Scratch(NamedTuple):
     share: Floats  # (heads + reads, width)
     d_ask: Floats  # (head parameters,)
     memories: Floats  # (EVERY + 1, 4, width, rows)
+
+
+class Back(NamedTuple):
+    """Gradients of the state, and of the layers' inputs, on their way back to the first step."""
+
+    inputs: Several  # (blocks, 4, inputs), without those of x in the first
+    cells: Several  # (blocks, 4, units or none)
+    memory: Floats  # (blocks, 4, width, rows)
+    weightings: Floats  # (blocks, 4, heads, rows)
 
 
 class Options(NamedTuple):
@@ -82,17 +93,19 @@ def unroll(
     """Fill logits (time, batch, outputs) from x (time, batch, inputs), and leave a trail.
 
     Args:
-        weights: (inputs, units or 4 * units, and zeros that fill vectors) each.
+        weights: (units or 4 * units, inputs) each.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
-    layers, kinds, _, reads, writes, reach, limit, cosine, read_first = options
+    layers, kinds, below, reads, writes, reach, limit, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     steps, batch, size = x.shape
-    width, top, asked = memory.shape[2], layers - 1, asks.shape[3]
-    heads, shifts, units = reads + writes, 2 * reach + 1, weights[top].shape[0]
+    width, top = memory.shape[2], layers - 1
+    heads, shifts, units = reads + writes, 2 * reach + 1, weights[top].shape[1]
     erases = heads * (width + shifts + 3)
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
+    for at in range(layers + 1):
+        pack(on.panels[at], weights[at])
     for b in range(memory.shape[0]):
         count = min(4, batch - 4 * b)
         for t in range(steps):
@@ -101,22 +114,18 @@ def unroll(
             for at in range(layers):
                 layer(
                     inputs[min(at + 1, top)][b, t], cells[at][b, t + 1], gates[at][b, t], cells[at][b, t],
-                    inputs[at][b, t], weights[at], biases[at], kinds[at],
+                    inputs[at][b, t], on.panels[at], biases[at], kinds[at],
                 )  # fmt: skip
                 if kinds[at] == LSTM:
-                    outlet = cells[at].shape[3]
+                    outlet, first_own = cells[at].shape[3], below[at] + (size if at == 0 else 0)
                     for s in range(4):
-                        copy(inputs[at][b, t + 1, s, weights[at].shape[0] - outlet :], inputs[at + 1][b, t, s, :outlet])
+                        copy(inputs[at][b, t + 1, s, first_own : first_own + outlet], inputs[at + 1][b, t, s, :outlet])
             for s in range(count):
-                M, ask, chosen, seen = (
-                    memory[b, s],
-                    asks[b, t, s],
-                    weightings[b, t + 1, s],
-                    inputs[top][b, t, s, units:],
-                )
+                M, ask, chosen = memory[b, s], asks[b, t, s], weightings[b, t + 1, s]
+                seen = inputs[top][b, t, s, units : units + reads * width]
                 if t % EVERY == 0:
                     copy_matrix(kept[b, t // EVERY, s], M)
-                ask_heads(ask, gates[top][b, t, s, :asked], heads, writes, width, shifts, limit)
+                ask_heads(ask, gates[top][b, t, s], heads, writes, width, shifts, limit)
                 for phase in range(phases):
                     if phase == 1:
                         write(M, chosen[reads:], ask[erases:adds], ask[adds:])
@@ -133,35 +142,43 @@ def unroll(
                 copy(inputs[0][b, t + 1, s, size : size + reads * width], seen)
             layer(
                 inputs[top][b, t], cells[layers][b, t + 1], gates[layers][b, t], cells[layers][b, t],
-                inputs[top][b, t], weights[layers], biases[layers], kinds[layers],
+                inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers],
             )  # fmt: skip
             for s in range(count):
-                copy(logits[t, 4 * b + s], gates[layers][b, t, s, : logits.shape[2]])
+                copy(logits[t, 4 * b + s], gates[layers][b, t, s])
 
 
 @uncounted
 def unroll_back(
-    d_logits: Floats, weights: Several, d_inputs: Several, d_cells: Several, d_memory: Floats, d_weightings: Floats,
-    trail: Trail, on: Scratch, options: Options,
+    d_logits: Floats, x: int, weights: Several, d_weights: Several, d_biases: Several, back: Back, trail: Trail,
+    on: Scratch, options: Options,
 ) -> Any:  # fmt: skip
-    """Turn the trail's gates into their gradients, and every ``d_`` array from zeros into a first state's gradient.
+    """Fill ``back`` with the gradients of the first state, and add to those of weights and biases.
+
+    The trail's gates turn into their gradients.
 
     Args:
         d_logits: (time, batch, outputs).
-        weights: (units or 4 * units, inputs, and zeros that fill vectors) each, without the columns of x in the first.
-        d_inputs: (blocks, 4, inputs, and what fills vectors) each, without those of x in the first.
-        d_cells: (blocks, 4, units or none) each.
-        d_memory: (blocks, 4, width, rows).
-        d_weightings: (blocks, 4, heads, rows).
+        x: The size of the input.
+        weights: (units or 4 * units, inputs) each.
+        d_weights: (units or 4 * units, inputs) each.
+        d_biases: (units or 4 * units) each.
     """
     layers, kinds, below, reads, writes, reach, limit, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
-    steps, batch, outputs = d_logits.shape
-    width, top, asked = d_memory.shape[2], layers - 1, asks.shape[3]
-    heads, shifts, units = reads + writes, 2 * reach + 1, inputs[top].shape[3] - reads * width
+    d_inputs, d_cells, d_memory, d_weightings = back
+    steps, batch, _ = d_logits.shape
+    width, top = d_memory.shape[2], layers - 1
+    heads, shifts, units = reads + writes, 2 * reach + 1, weights[top].shape[1]
     erases = heads * (width + shifts + 3)
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
+    for at in range(layers + 1):
+        pack_back(on.panels_back[at], weights[at], x if at == 0 else 0)
+        clear(d_inputs[at].reshape(d_inputs[at].size))
+        clear(d_cells[at].reshape(d_cells[at].size))
+    clear(d_memory.reshape(d_memory.size))
+    clear(d_weightings.reshape(d_weightings.size))
     for b in range(d_memory.shape[0]):
         count = min(4, batch - 4 * b)
         for t in range(steps - 1, -1, -1):
@@ -176,20 +193,17 @@ def unroll_back(
                             asks[b, at, s, erases:adds], asks[b, at, s, adds:],
                         )  # fmt: skip
             for s in range(4):
-                d_out = gates[layers][b, t, s]
-                for j in range(d_out.shape[0]):
-                    d_out[j] = ZERO
                 if s < count:
-                    copy(d_out[:outputs], d_logits[t, 4 * b + s])
-                for j in range(on.d_features.shape[1]):
-                    on.d_features[s, j] = ZERO
-            multiply_four(on.d_features, gates[layers][b, t], weights[layers])
+                    copy(gates[layers][b, t, s], d_logits[t, 4 * b + s])
+                else:
+                    clear(gates[layers][b, t, s])
+            multiply_four(on.d_features, gates[layers][b, t], on.panels_back[layers], NO_BIAS)
             for s in range(count):
                 ask, chosen, d_chosen = asks[b, t, s], weightings[b, t + 1, s], d_weightings[b, s]
                 d_read = on.d_features[s, units : units + reads * width]
                 add(d_read, d_inputs[0][b, s, : reads * width])
-                for back in range(phases):
-                    phase = phases - 1 - back
+                for later in range(phases):
+                    phase = phases - 1 - later
                     if phase == 0:
                         write_back(
                             d_memory[b, s], d_chosen[reads:], on.d_ask[erases:adds], on.d_ask[adds:],
@@ -202,9 +216,9 @@ def unroll_back(
                         0 if phase == 1 else first, reads if phase == 1 else heads,
                         reads if phase == phases - 1 else 0, reach, cosine,
                     )  # fmt: skip
-                ask_heads_back(gates[top][b, t, s, :asked], on.d_ask, ask, heads, writes, width, shifts, limit)
-            for back in range(layers):
-                at = top - back
+                ask_heads_back(gates[top][b, t, s], on.d_ask, ask, heads, writes, width, shifts, limit)
+            for above in range(layers):
+                at = top - above
                 d_out, d_x = on.d_outs[at], d_inputs[at][b]
                 for s in range(4):
                     if at < top:
@@ -214,21 +228,15 @@ def unroll_back(
                     if kinds[at] == LSTM:
                         add(d_out[s], d_x[s, below[at] : below[at] + d_out.shape[1]])
                 layer_back(
-                    d_x, d_cells[at][b], gates[at][b, t], d_out, cells[at][b, t + 1], cells[at][b, t], weights[at],
-                    kinds[at], count,
+                    d_x, d_cells[at][b], gates[at][b, t], d_out, inputs[min(at + 1, top)][b, t], 0,
+                    cells[at][b, t], on.panels_back[at], kinds[at], count,
                 )  # fmt: skip
-
-
-@uncounted
-def weight_gradients(d_weights: Several, d_biases: Several, trail: Trail, options: Options) -> Any:
-    """Add the gradients of all layers' weights, (inputs, units or 4 * units, and what fills vectors), and biases."""
-    for at in range(options.layers + 1):
-        deltas, given = trail.gates[at], trail.inputs[min(at, options.layers - 1)]
-        for b in range(deltas.shape[0]):
-            for t in range(0, deltas.shape[1], TOGETHER):
-                steps = min(TOGETHER, deltas.shape[1] - t)
-                weight_gradient(
-                    d_weights[at], d_biases[at],
-                    deltas[b, t : t + steps].reshape((4 * steps, deltas.shape[3])),
-                    given[b, t : t + steps].reshape((4 * steps, given.shape[3])),
-                )  # fmt: skip
+            if t % TOGETHER == 0:
+                until = min(t + TOGETHER, steps)
+                for at in range(layers + 1):
+                    deltas, given = gates[at][b, t:until], inputs[min(at, top)][b, t:until]
+                    samples = 4 * (until - t)
+                    weight_gradient(
+                        d_weights[at], d_biases[at],
+                        deltas.reshape((samples, deltas.shape[2])), given.reshape((samples, given.shape[2])),
+                    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .addressing import EPSILON
+from .fused_lanes import choose
 from .fused_math import ONE, TINY, ZERO, Floats, exp, kernel, log, maximum
 from .fused_memory import copy
 from .fused_products import Four, dot, mix_four, rest
@@ -141,16 +142,13 @@ def sharpen_back(
 ) -> Any:  # fmt: skip
     """Gives the gradient of the sharpness."""
     mean = dot(d_weighting, weighting)
-    scale = ONE / largest
-    factor = (ONE + excess) / (total * largest)
+    scale, sharpness = ONE / largest, ONE + excess
+    at_zero = scale / total if excess == ZERO else ZERO  # 0^0 is 1
     d_sharpness = ZERO
     for n in range(moved.shape[0]):
-        scaled = moved[n] * scale
-        exponent = log(scaled)
-        inner = d_weighting[n] - mean
-        slope = factor * exp(excess * exponent)  # of p, by w~; 0^0 is 1
-        d_moved[n] = inner * (slope if scaled > ZERO or excess == ZERO else ZERO)
-        d_sharpness += inner * weighting[n] * exponent
+        inner, w = d_weighting[n] - mean, weighting[n]
+        d_moved[n] = inner * choose(ZERO, moved[n], sharpness * w / moved[n], at_zero)  # of w, by w~
+        d_sharpness += inner * w * log(moved[n] * scale)
     return d_sharpness
 
 

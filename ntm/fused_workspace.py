@@ -1,12 +1,26 @@
-"""Arrays that outlive a call only to be used by the next one: asking the system for megabytes every step is slow."""
+"""The arrays that the kernels work on. They outlive a call only to be used by the next one.
 
-import weakref
-from collections.abc import Iterable
+Asking the system for megabytes every step is slow, and so is cutting them into arrays.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .fused_controller import BARE, LSTM
 from .fused_math import Floats
+from .fused_products import PANEL
+from .fused_unroll import EVERY, Back, Options, Scratch, Trail
+
+if TYPE_CHECKING:
+    from .model import NTM
+
+PLACES = 6
+"""Layers the kernels are compiled for, the heads' among them; with more, they are compiled again."""
 
 LINE = 16
 """Floats of a cache line, where arrays begin."""
@@ -14,36 +28,119 @@ LINE = 16
 LARGEST = 2**24
 """Floats beyond which memory is given back to the system at once."""
 
-free: list[Floats] = []
+free: list["Workspace"] = []
+"""Workspaces that nobody uses, the latest last; no more than two."""
 
 
-def carve(owner: object, shapes: Iterable[tuple[int, ...]]) -> list[Floats]:
-    """Uninitialised arrays of these shapes in one piece of memory, which is used again once its owner is gone."""
-    shapes = list(shapes)
-    starts = np.cumsum([0, *(-(-prod(shape) // LINE) * LINE for shape in shapes)])
-    piece = borrow(int(starts[-1]) + LINE)
-    weakref.finalize(owner, give_back, piece)
-    first = -piece.ctypes.data // piece.itemsize % LINE
-    return [
-        piece[first + start : first + start + prod(shape)].reshape(shape)
-        for start, shape in zip(starts, shapes, strict=False)
-    ]
+@cache
+def laid_out(spec: "NTM", kinds: tuple[int, ...], shapes: tuple[tuple[int, int], ...]) -> "Layout":
+    """The layout of an NTM whose layers are of these kinds, with weights (outlets, inputs) of these shapes."""
+    return Layout(spec, kinds, shapes)
 
 
-def borrow(size: int) -> Floats:
-    """The smallest free piece that is large enough, or a new one in place of the largest that is not."""
-    fitting = [piece for piece in free if len(piece) >= size]
-    if free:
-        taken = min(fitting, key=len) if fitting else max(free, key=len)
-        free[:] = [piece for piece in free if piece is not taken]
+class Layout:
+    """Sizes: of the controller's layers, then of the heads' and of the output's."""
+
+    def __init__(self, spec: "NTM", kinds: tuple[int, ...], shapes: tuple[tuple[int, int], ...]) -> None:
+        self.spec = spec
+        self.gates, self.inputs = [list(sizes) for sizes in zip(*shapes, strict=True)]
+        self.units = [size // 4 if kind == LSTM else size for kind, size in zip(kinds, self.gates, strict=True)]
+        self.lstms = [n for n, kind in enumerate(kinds) if kind == LSTM]
+        self.read = spec.reads * spec.width
+        self.x = self.inputs[0] - self.read - (self.units[0] if kinds[0] == LSTM else 0)
+        self.back = [self.inputs[0] - self.x, *self.inputs[1:]]  # inputs that come from within
+        self.options = Options(
+            layers=len(kinds) - 1,
+            kinds=(*kinds, *[BARE] * (PLACES - len(kinds))),
+            below=(self.read, *self.units[:-1], *[0] * (PLACES - len(kinds))),
+            reads=spec.reads,
+            writes=spec.writes,
+            reach=spec.reach,
+            limit=np.float32(np.inf if spec.clip_heads is None else spec.clip_heads),
+            cosine=spec.similarity == "cosine",
+            read_first=spec.read_first,
+        )
+
+
+class Workspace:
+    """What the kernels need for so many samples, and at most so many time steps."""
+
+    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
+        self.layout, self.steps, self.batch = layout, steps, batch
+        spec, layers, blocks = layout.spec, len(layout.gates), -(-batch // 4)
+        rows, width, heads, asked = spec.rows, spec.width, spec.reads + spec.writes, layout.units[-2]
+        vectors, ring, lengths = heads + spec.reads, rows + 2 * spec.reach, rows if layout.options.cosine else 0
+        times, states, memory = (blocks, steps, 4), (blocks, steps + 1, 4), (blocks, 4, width, rows)
+        cells = [units if n in layout.lstms else 0 for n, units in enumerate(layout.units)]
+        shapes: list[tuple[int, ...]] = [
+            *((*states, PANEL * panels(size)) for size in (*layout.inputs[:-2], layout.inputs[-1])),
+            *((*times, size) for size in layout.gates),
+            *((*states, units) for units in cells),
+            *[(*times, asked), (*times, heads, rows), (*states, heads, rows), (*times, heads, 4)],
+            *[(*times, 1 if spec.read_first else 2, lengths), (blocks, -(-steps // EVERY), 4, width, rows)],
+            *((panels(size), k, PANEL) for size, k in zip(layout.gates, layout.inputs, strict=True)),
+            *((panels(k), size, PANEL) for size, k in zip(layout.gates, layout.back, strict=True)),
+            *((4, units) for units in layout.units),
+            *[(4, layout.inputs[-1]), (ring,), (ring,), (rows,), (rows,), (rows,)],
+            *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
+            *((blocks, 4, size) for size in layout.back),
+            *((blocks, 4, units) for units in cells),
+            *[memory, (blocks, 4, heads, rows), memory],
+        ]
+        self.size = sum(whole(prod(shape)) for shape in shapes)
+        parts = carve(self.size, shapes)
+
+        def several(count: int) -> tuple[Floats, ...]:
+            return places(islice(parts, count))
+
+        self.trail = Trail(several(layers - 1), several(layers), several(layers), *islice(parts, 6))
+        self.scratch = Scratch(several(layers), several(layers), several(layers), *islice(parts, 11))
+        self.back = Back(several(layers), several(layers), *islice(parts, 2))
+        self.memory = next(parts)
+        if batch % 4:
+            for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
+                part[-1, :, batch % 4 :] = 0
+
+
+class Lent:
+    """A workspace, until nothing refers to this any more."""
+
+    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
+        fitting = [each for each in free if each.layout is layout and each.batch == batch and each.steps >= steps]
         if fitting:
-            return taken
-    return np.empty(size, np.float32)
+            self.workspace = fitting[-1]
+            free.remove(self.workspace)
+        else:
+            free[:] = [each for each in free if each.layout is not layout or each.batch != batch]
+            self.workspace = Workspace(layout, steps, batch)
+
+    def __del__(self) -> None:
+        if (workspace := getattr(self, "workspace", None)) is not None and workspace.size <= LARGEST:
+            free.append(workspace)
+            del free[:-2]
 
 
-def give_back(piece: Floats) -> None:
-    """Keep a piece for the next owner, but no more than two."""
-    if len(piece) <= LARGEST:
-        free.append(piece)
-        free.sort(key=len, reverse=True)
-        del free[2:]
+def carve(size: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[Floats]:
+    """Uninitialised arrays of these shapes in one piece of memory, each from the beginning of a line on."""
+    piece = np.empty(size + LINE, np.float32)
+    at = -piece.ctypes.data // piece.itemsize % LINE
+    for shape in shapes:
+        yield piece[at : at + prod(shape)].reshape(shape)
+        at += whole(prod(shape))
+
+
+def whole(size: int) -> int:
+    """The size, in whole lines."""
+    return -(-size // LINE) * LINE
+
+
+def panels(size: int) -> int:
+    """How many hold as many columns."""
+    return -(-size // PANEL)
+
+
+def places(arrays: Iterable[Floats]) -> tuple[Floats, ...]:
+    """One array a layer, and empty ones to ``PLACES``: kernels are compiled once, whatever the number of layers."""
+    several = tuple(arrays)
+    empty = np.empty((0,) * several[0].ndim, np.float32)
+    return several + (empty,) * (PLACES - len(several))

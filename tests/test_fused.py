@@ -105,11 +105,11 @@ def answers(module: NTMModule, inputs: Tensor) -> list[Tensor]:
     return [outputs.detach(), *torch.autograd.grad(outputs, watched, towards, materialize_grads=True)]
 
 
-def assert_equal(made: tuple[NTMModule, NTMModule, NTMModule], inputs: Tensor) -> None:
+def assert_equal(made: tuple[NTMModule, NTMModule, NTMModule], inputs: Tensor, close: float = CLOSE) -> None:
     names = ["logits", "inputs", *(name for name, _ in made[0].named_parameters())]
     for name, got, same, want in zip(names, *(answers(module, inputs) for module in made), strict=True):
         assert got.shape == want.shape and got.dtype == torch.float32
-        bound = max(CLOSE * max(1e-3, float(want.abs().max())), 5 * float((same - want).abs().max()))
+        bound = max(close * max(1e-3, float(want.abs().max())), 5 * float((same - want).abs().max()))
         assert float((got - want).abs().max()) <= bound, name
 
 
@@ -139,14 +139,18 @@ class TestEqualsTheReference:
     @pytest.mark.parametrize("value", [-20.0, 20.0])
     @pytest.mark.parametrize("part", range(4))
     def test_with_head_parameters_at_their_ends(self, similarity: str, value: float, part: int) -> None:
-        """Strength 0 or 20, gate shut or open, all weight on one shift, sharpness 1 or 21."""
+        """Strength 0 or 20, gate shut or open, all weight on one shift, sharpness 1 or 21.
+
+        At sharpness 21 what a step rounds away grows 21-fold in the next: over draws of the input the reference itself
+        loses up to 3e-5.
+        """
         made = modules(small(similarity=similarity, memory=Random()), scale=1.0)
         width, place = 5, (5, 6, 7, 10)[part]
         for module in made:
             with torch.no_grad():
                 for head in range(2):
                     module.cell.heads.bias[head * (width + 6) + place] = value
-        assert_equal(made, drawn(12, 3))
+        assert_equal(made, drawn(12, 3), close=6e-5)
 
     @pytest.mark.parametrize("similarity", ["cosine", "dot"])
     def test_with_head_parameters_far_beyond(self, similarity: str) -> None:
@@ -200,7 +204,7 @@ class TestWithoutGradients:
             workspace.free.clear()
             with torch.no_grad():
                 module(drawn(steps, 2))
-            sizes.append([len(piece) for piece in workspace.free])
+            sizes.append([each.size for each in workspace.free])
         assert sizes[0] == sizes[1] and len(sizes[0]) == 1
 
 
@@ -230,8 +234,9 @@ class TestArraysAreReused:
         del outputs
         assert len(workspace.free) == 1
 
-    def test_unless_they_are_very_large(self) -> None:
-        workspace.give_back(np.empty(workspace.LARGEST + 1, np.float32))
+    def test_unless_they_are_very_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(workspace, "LARGEST", 1000)
+        answers(modules(SMALL)[0], drawn(5, 3))
         assert not workspace.free
 
 

@@ -1,0 +1,216 @@
+"""As many numbers as a vector register holds, as one value: for loops that must run whole vectors, ends included.
+
+LLVM makes vectors of plain loops by itself, but does what is left over at their end one number at a time, and does not
+keep the sums of a matrix product in registers. Kernels that need either say ``load``, compute with ``+ - * /`` and the
+functions below, which take numbers and lanes alike, and say ``store``.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import types
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
+"""Numbers of a vector; where registers are smaller, LLVM takes several."""
+
+FLOAT, INT, PLACE = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+VECTOR = ir.VectorType(FLOAT, LANES)
+
+
+class Lanes(types.Type):
+    """The type of such a value."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+lanes = Lanes()
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    """It is a vector of LLVM's."""
+
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, VECTOR)
+
+
+def common(kinds: tuple[Any, ...]) -> Any:
+    """The type of what is computed from these: lanes if one is, or a number; None if neither."""
+    if all(kind in (lanes, types.float32) for kind in kinds):
+        return lanes if lanes in kinds else types.float32
+    return None
+
+
+def alike(builder: Any, kinds: tuple[Any, ...], values: Any) -> list[Any]:
+    """The values, in the type they have in common."""
+    several = lanes in kinds
+    return [spread(builder, v) if several and kind != lanes else v for kind, v in zip(kinds, values, strict=True)]
+
+
+def spread(builder: Any, number: Any) -> Any:
+    """The number in every lane."""
+    first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, INT(0))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
+
+
+def integers(kind: Any) -> Any:
+    """LLVM's 32-bit integers, as many."""
+    return ir.VectorType(INT, LANES) if kind == VECTOR else INT
+
+
+def filled(kind: Any, value: float) -> Any:
+    """LLVM's constant."""
+    return ir.Constant(kind, [value] * LANES if isinstance(kind, ir.VectorType) else value)
+
+
+def define(name: str) -> Callable[[Any], None]:
+    """An operator between lanes, or lanes and a number, as an instruction of LLVM's."""
+
+    def implement(which: Any) -> None:
+        @type_callable(which)  # type: ignore[untyped-decorator]
+        def type_of(context: Any) -> Any:
+            return lambda a, b: lanes if lanes in (a, b) and common((a, b)) else None
+
+        for kinds in ((lanes, lanes), (lanes, types.float32), (types.float32, lanes)):
+
+            @lower_builtin(which, *kinds)  # type: ignore[untyped-decorator]
+            def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+                return getattr(builder, name)(*alike(builder, sig.args, args))
+
+    return implement
+
+
+for which, name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
+    define(name)(which)
+
+
+def function(compute: Callable[..., Any], arguments: int) -> Any:
+    """A function of numbers and lanes, from what builds it: ``compute(builder, *values)``."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return compute(builder, *alike(builder, sig.args, args))
+
+    if arguments == 1:
+        return intrinsic(lambda context, x: (common((x,))(x), lower))
+    return intrinsic(lambda context, a, b, x, y: (common((a, b, x, y))(a, b, x, y), lower))
+
+
+def call(name: str) -> Callable[[Any, Any], Any]:
+    """One of LLVM's own functions."""
+
+    def compute(builder: Any, x: Any) -> Any:
+        suffix = f"v{LANES}f32" if x.type == VECTOR else "f32"
+        kind = ir.FunctionType(x.type, [x.type])
+        known = builder.module.globals.get(f"llvm.{name}.{suffix}")
+        return builder.call(known or ir.Function(builder.module, kind, f"llvm.{name}.{suffix}"), [x])
+
+    return compute
+
+
+def _choose(builder: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", a, b), x, y)
+
+
+def _power_of_two(builder: Any, n: Any) -> Any:
+    whole = integers(n.type)
+    biased = builder.add(builder.fptosi(n, whole), filled(whole, 127))
+    return builder.bitcast(builder.shl(biased, filled(whole, 23)), n.type)
+
+
+ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+
+
+def _shifts(builder: Any, x: Any) -> tuple[Any, Any]:
+    whole = integers(x.type)
+    bits = builder.bitcast(x, whole)
+    return bits, builder.ashr(builder.sub(bits, filled(whole, ROOT_HALF)), filled(whole, 23))
+
+
+def _exponent(builder: Any, x: Any) -> Any:
+    return builder.sitofp(_shifts(builder, x)[1], x.type)
+
+
+def _mantissa(builder: Any, x: Any) -> Any:
+    bits, exponent = _shifts(builder, x)
+    return builder.bitcast(builder.sub(bits, builder.shl(exponent, filled(exponent.type, 23))), x.type)
+
+
+floor = function(call("floor"), 1)
+absolute = function(call("fabs"), 1)
+choose = function(_choose, 4)  # choose(a, b, x, y): x where a < b, else y
+power_of_two = function(_power_of_two, 1)  # of a whole number
+exponent = function(_exponent, 1)  # of x = mantissa * 2^exponent
+mantissa = function(_mantissa, 1)  # in sqrt(1/2) to sqrt(2)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(context: Any, row: Any, at: Any) -> Any:
+    """Lanes of a contiguous row from a place on; beyond its end the last number is repeated."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, left = opened(context, builder, sig, args)
+        first = builder.gep(array.data, [args[1]])
+        with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
+            with whole:
+                plain = builder.load(builder.bitcast(first, VECTOR.as_pointer()), align=4)
+                from_whole = builder.block
+            with rest:
+                some: Any = ir.Constant(VECTOR, ir.Undefined)
+                last = builder.sub(left, PLACE(1))
+                for n in range(LANES):
+                    place = builder.select(builder.icmp_signed("<", PLACE(n), last), PLACE(n), last)
+                    some = builder.insert_element(some, builder.load(builder.gep(first, [place])), INT(n))
+                from_rest = builder.block
+        either = builder.phi(VECTOR)
+        either.add_incoming(plain, from_whole)
+        either.add_incoming(some, from_rest)
+        return either
+
+    return lanes(row, types.intp), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_whole(context: Any, row: Any, at: Any) -> Any:
+    """``load`` where the row is known to go on long enough."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, _ = opened(context, builder, sig, args)
+        return builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), VECTOR.as_pointer()), align=4)
+
+    return lanes(row, types.intp), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(context: Any, row: Any, at: Any, value: Any) -> Any:
+    """Put lanes into a contiguous row from a place on, up to its end."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, left = opened(context, builder, sig, args)
+        first = builder.gep(array.data, [args[1]])
+        with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
+            with whole:
+                builder.store(args[2], builder.bitcast(first, VECTOR.as_pointer()), align=4)
+            with rest:
+                for n in range(LANES - 1):
+                    with builder.if_then(builder.icmp_signed("<", PLACE(n), left)):
+                        builder.store(builder.extract_element(args[2], INT(n)), builder.gep(first, [PLACE(n)]))
+        return context.get_dummy_value()
+
+    return types.void(row, types.intp, lanes), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def nothing(context: Any) -> Any:
+    """Zero in every lane."""
+    return lanes(), lambda context, builder, sig, args: filled(VECTOR, 0.0)
+
+
+def opened(context: Any, builder: Any, sig: Any, args: Any) -> tuple[Any, Any]:
+    """The array, and how many of its numbers are left from the place on."""
+    assert sig.args[0].ndim == 1 and sig.args[0].layout == "C"
+    array = context.make_array(sig.args[0])(context, builder, args[0])
+    return array, builder.sub(builder.extract_value(array.shape, 0), args[1])

@@ -1,0 +1,100 @@
+"""Lanes behave as numbers do, up to the ends of rows, and products in panels are those of NumPy, of any size."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from membench.ntm import fused_math as math32
+from membench.ntm.fused_lanes import LANES, absolute, choose, exponent, floor, load, mantissa, power_of_two, store
+from membench.ntm.fused_math import Floats, kernel
+from membench.ntm.fused_products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
+
+SIZES = (1, LANES - 1, LANES, LANES + 1, 5 * LANES + 3)
+"""Of a row: less than a vector, one, more, and not a whole number of them."""
+
+
+def drawn(*shape: int) -> Floats:
+    return np.random.default_rng(len(shape) + sum(shape)).normal(size=shape).astype(np.float32)
+
+
+def on_both(function: Any) -> tuple[Any, Any]:
+    """The function on every number of a row: as lanes, and one number at a time."""
+
+    @kernel
+    def lanes(out: Floats, x: Floats) -> Any:
+        for at in range(0, x.shape[0], LANES):
+            store(out, at, function(load(x, at)))
+
+    @kernel
+    def numbers(out: Floats, x: Floats) -> Any:
+        for n in range(x.shape[0]):
+            out[n] = function(x[n])
+
+    return lanes, numbers
+
+
+@kernel
+def parts(x: Any) -> Any:
+    """All that is defined on lanes, with numbers on either side."""
+    whole = floor(x * np.float32(3))
+    put_together = mantissa(absolute(x)) * power_of_two(exponent(absolute(x)))
+    return (
+        choose(x, np.float32(0.5), whole - x, np.float32(2) / (x + np.float32(3))) + power_of_two(whole) + put_together
+    )
+
+
+FUNCTIONS = {"parts": parts, **{name: getattr(math32, name) for name in ("exp", "log", "tanh", "sigmoid", "softplus")}}
+
+
+class TestLanes:
+    @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+    def test_are_as_many_numbers(self, function: Any) -> None:
+        lanes, numbers = on_both(function)
+        for size in SIZES:
+            x = drawn(size)
+            out, one_by_one, beyond = np.empty_like(x), np.empty_like(x), np.full(size + LANES, 7, np.float32)
+            lanes(out, x)
+            numbers(one_by_one, x)
+            np.testing.assert_allclose(out, one_by_one, rtol=3e-7)
+            lanes(beyond[:size], x)
+            assert (beyond[size:] == 7).all(), "nothing is stored beyond the end of a row"
+
+    def test_are_put_together_from_numbers(self) -> None:
+        lanes, _ = on_both(parts)
+        x = drawn(1000)
+        out = np.empty_like(x)
+        lanes(out, x)
+        whole = np.floor(3 * x)
+        want = np.where(x < 0.5, whole - x, 2 / (x + 3)) + 2**whole + np.abs(x)
+        np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-6)
+
+
+class TestProducts:
+    @pytest.mark.parametrize("outlets", [1, 8, PANEL, PANEL + LANES + 3])
+    @pytest.mark.parametrize("inlets", [1, 5, 129])
+    def test_with_weights_in_panels(self, outlets: int, inlets: int) -> None:
+        weights, bias, a = drawn(outlets, inlets), drawn(outlets), drawn(4, inlets + 2)
+        out = np.full((4, outlets), np.nan, np.float32)
+        panels = np.empty((-(-outlets // PANEL), inlets, PANEL), np.float32)
+        pack(panels, weights)
+        multiply_four(out, a, panels, bias)
+        np.testing.assert_allclose(out, a[:, :inlets] @ weights.T + bias, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("first", [0, 3])
+    def test_with_their_transpose(self, first: int) -> None:
+        weights, a = drawn(13, 30), drawn(4, 13)
+        out = np.full((4, 30 - first), np.nan, np.float32)
+        panels = np.empty((-(-out.shape[1] // PANEL), 13, PANEL), np.float32)
+        pack_back(panels, weights, first)
+        multiply_four(out, a, panels, NO_BIAS)
+        np.testing.assert_allclose(out, a @ weights[:, first:], rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(("units", "inputs"), [(1, 1), (6, 5), (8, PANEL), (9, PANEL + 1)])
+    def test_summed_over_samples(self, units: int, inputs: int) -> None:
+        deltas, given = drawn(12, units), drawn(12, PANEL * -(-inputs // PANEL))
+        d_weights, d_bias = drawn(units, inputs), drawn(units)
+        want, want_bias = d_weights + deltas.T @ given[:, :inputs], d_bias + deltas.sum(0)
+        weight_gradient(d_weights, d_bias, deltas, given)
+        np.testing.assert_allclose(d_weights, want, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(d_bias, want_bias, rtol=1e-4, atol=1e-5)
