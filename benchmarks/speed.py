@@ -4,6 +4,7 @@ Only ratios of one call mean anything: all contestants take their turns in the s
 machine does falls on all of them.
 """
 
+import gc
 import json
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
     """Milliseconds of every step, taking turns; one untimed turn first, which compiles."""
     for step in steps.values():
         step()
+    gc.freeze()  # as workers do
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
