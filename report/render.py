@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from . import figures, inside, statistics, style, tables
 from . import traces as traced
 from .claims import judge
+from .effects import effects
 from .forest import forest
 from .frames import COMPLETE, Frames, SuiteFacts
 from .summary import progress, summary
@@ -60,6 +61,7 @@ def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Tra
     shown = [
         tables.claims(verdicts),
         tables.solving(frames, facts, outcomes),
+        effects(outcomes, facts),
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces),

@@ -1,0 +1,133 @@
+"""Where the arms form a grid: what each factor does by itself, and what two do together.
+
+An effect is measured on matched runs, which differ in that factor alone: same task, same seed, same levels of all
+other factors. Its interval resamples these matches. Matches of one seed share data and the controller's first weights,
+and are taken as if they did not: with few seeds the interval is, if anything, too narrow.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+
+from . import statistics
+from .frames import SuiteFacts
+from .statistics import Array, Interval
+from .table import Column, Table, as_count, as_percent, interval_text
+
+Cell = tuple[str, ...]
+"""A level of every factor."""
+
+Values = Mapping[tuple[int, Cell], float]
+"""Something of a run, by seed and cell."""
+
+
+def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
+    """Every factor's effect on each task, then every two factors' interaction, against their first levels."""
+    rows = []
+    for task in facts.tasks:
+        runs = grid(outcomes, facts, task)
+        solved: Values = {place: float(np.isfinite(time)) for place, (time, _) in runs.items()}
+        steps: Values = {place: min(time, budget) for place, (time, budget) in runs.items()}
+        for changes in contrasts(facts):
+            now = matched(solved, changes)
+            if not now.size:
+                continue
+            chance = zlib.crc32(f"{task} {changes}".encode())
+            difference = signs(len(changes)) @ now
+            low, high = resampled(difference, chance)
+            row = {
+                "task": task,
+                "factor": " and ".join(name_of(facts, at) for at, _, _ in changes),
+                "level": ", ".join(level for _, _, level in changes),
+                "base": ", ".join(base for _, base, _ in changes),
+                "matches": now.shape[1],
+                "seeds": len({seed for seed, _ in runs}),
+                "solved": now[-1].mean() if len(changes) == 1 else np.nan,
+                "solved_base": now[0].mean() if len(changes) == 1 else np.nan,
+                "difference": float(difference.mean()),
+                "low": low,
+                "high": high,
+                "difference_text": points(float(difference.mean()), Interval(low, high)),
+                **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), np.nan),
+                "ratio_text": None,
+            }
+            if len(changes) == 1:
+                base, level = matched(steps, changes)
+                low, high = resampled(np.stack([base, level], axis=1), chance)
+                row |= {"ratio": base.mean() / level.mean(), "ratio_low": low, "ratio_high": high}
+                row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN} [{low:.2f}, {high:.2f}]"
+            rows.append(row)
+    columns = {
+        "task": Column("Task"),
+        "factor": Column("Factor"),
+        "level": Column("Level"),
+        "base": Column("Against"),
+        "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
+        "solved": Column("Solved", "share of the matched runs at this level", as_percent),
+        "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
+        "difference_text": Column("Difference", "of these shares, in points, with its 95 % interval"),
+        "ratio_text": Column("Times as fast", "ratio of mean steps, an unsolved run counting with its whole budget"),
+    }
+    note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
+    interaction, by how much one choice changes the difference that the other makes."""
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
+    return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
+
+
+def grid(outcomes: pd.DataFrame, facts: SuiteFacts, task: str) -> dict[tuple[int, Cell], tuple[float, float]]:
+    """Time to solve (inf where unsolved) and budget of the grid's runs that had their full budget."""
+    mine = outcomes[outcomes["complete"] & (outcomes["task"] == task) & outcomes["model"].isin(list(facts.factors))]
+    cells = {model: tuple(levels.values()) for model, levels in facts.factors.items()}
+    return {(run.seed, cells[run.model]): (run.time, float(run.budget)) for run in mine.itertuples()}
+
+
+def name_of(facts: SuiteFacts, at: int) -> str:
+    """The name of a factor."""
+    return list(next(iter(facts.factors.values())))[at]
+
+
+def contrasts(facts: SuiteFacts) -> Iterator[tuple[tuple[int, str, str], ...]]:
+    """Every factor's levels against its first, then those of every two factors; each as (factor, base, level)."""
+    columns = list(zip(*(levels.values() for levels in facts.factors.values()), strict=True))
+    levels = [list(dict.fromkeys(column)) for column in columns]
+    for together in (1, 2):
+        for factors in combinations(range(len(levels)), together):
+            for chosen in product(*(levels[at][1:] for at in factors)):
+                yield tuple((at, levels[at][0], level) for at, level in zip(factors, chosen, strict=True))
+
+
+def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> Array:
+    """Values at the bases, then with the last, first and all factors changed: (2 or 4, matches)."""
+    found = []
+    for seed, cell in sorted(values):
+        if all(cell[at] == base for at, base, _ in changes):
+            places = []
+            for changed in product((False, True), repeat=len(changes)):
+                other = list(cell)
+                for (at, _, level), change in zip(changes, changed, strict=True):
+                    other[at] = level if change else other[at]
+                places.append((seed, tuple(other)))
+            if all(place in values for place in places):
+                found.append([values[place] for place in places])
+    return np.array(found, dtype=float).reshape(len(found), 2 ** len(changes)).T
+
+
+def signs(factors: int) -> Array:
+    """What turns matched values into a difference (one factor) or a difference of differences (two)."""
+    return np.array([-1.0, 1.0] if factors == 1 else [1.0, -1.0, -1.0, 1.0])
+
+
+def resampled(matches: Array, seed: int) -> Interval:
+    """The bootstrap's interval of a mean over matches (n,), or of the ratio of two means (n, 2)."""
+    drawn = np.random.default_rng(seed).integers(len(matches), size=(statistics.RESAMPLES, len(matches)))
+    means = matches[drawn].mean(axis=1)
+    values = means if matches.ndim == 1 else means[:, 0] / means[:, 1]
+    return statistics.percentiles(values, values)
+
+
+def points(value: float, interval: Interval) -> str:
+    """A difference of shares in percentage points."""
+    return f"{100 * value:+.0f} [{interval_text(*interval, lambda end: f'{100 * end:+.0f}').replace(' to ', ', ')}]"

@@ -1,0 +1,89 @@
+"""Effects of factors, on grids made by hand whose effects are known."""
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from membench.report import render, statistics
+from membench.report.effects import effects
+from membench.report.frames import SuiteFacts, frames
+
+LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
+BUDGET = 10_000
+
+FACTORS = {
+    f"ntm-{memory}-{weighting}": {"memory": memory, "first weighting": weighting}
+    for memory, weighting in product(*LEVELS.values())
+}
+
+
+def facts(**others: Any) -> SuiteFacts:
+    values: dict[str, Any] = {"name": "grid", "title": "A grid", "paper": "", "solved": 0.1, "claims": ()}
+    values |= {"tasks": ("copy",), "models": tuple(FACTORS), "seeds": (1, 2, 3, 4), "factors": FACTORS}
+    return SuiteFacts(**values | others)
+
+
+def outcomes(time: Callable[[str, str, int], float], **others: Any) -> pd.DataFrame:
+    """Of every cell and four seeds, all with their full budget, solved at the time that is given; inf: never."""
+    rows = []
+    for model, levels in FACTORS.items():
+        for seed in (1, 2, 3, 4):
+            row: dict[str, Any] = dict.fromkeys(statistics.OUTCOME, 0)
+            row |= {"task": "copy", "model": model, "reading": "", "seed": seed, "status": "done", "complete": True}
+            row |= {"budget": BUDGET, "time": time(levels["memory"], levels["first weighting"], seed)} | others
+            rows.append(row)
+    return pd.DataFrame(rows).astype(statistics.OUTCOME)
+
+
+def found(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["factor"], row["level"]): row for row in effects(table, facts()).frame.to_dict("records")}  # type: ignore[misc]
+
+
+def test_a_factor_that_decides_and_one_that_does_not() -> None:
+    rows = found(outcomes(lambda memory, weighting, seed: 1000.0 if weighting == "one-hot" else np.inf))
+    decides = rows["first weighting", "one-hot"]
+    assert (decides["solved"], decides["solved_base"], decides["difference"]) == (1, 0, 1)
+    assert (decides["low"], decides["high"], decides["matches"]) == (1, 1, 12)
+    assert decides["ratio"] == pytest.approx(10)  # 10,000 steps against 1,000
+    assert rows["memory", "learned"]["difference"] == 0 and rows["memory", "learned"]["ratio"] == pytest.approx(1)
+    assert rows["memory and first weighting", "random, one-hot"]["difference"] == 0
+    assert len(rows) == 2 + 1 + 2
+
+
+def test_two_factors_that_need_each_other() -> None:
+    both = found(outcomes(lambda m, w, seed: 1000.0 if (m, w) == ("random", "one-hot") else np.inf))
+    assert both["memory", "random"]["difference"] == 0.5
+    assert both["memory and first weighting", "random, one-hot"]["difference"] == 1
+    assert both["memory and first weighting", "learned, one-hot"]["difference"] == 0
+
+
+def test_an_interval_is_as_wide_as_matches_disagree() -> None:
+    rows = found(outcomes(lambda m, w, seed: 1000.0 if w == "one-hot" and seed % 2 else np.inf))
+    row = rows["first weighting", "one-hot"]
+    assert row["difference"] == 0.5 and 0.1 < row["low"] < 0.3 and 0.7 < row["high"] < 0.9
+
+
+def test_only_runs_with_a_match_and_their_full_budget_count() -> None:
+    table = outcomes(lambda m, w, seed: 1000.0)
+    table.loc[(table["model"] == "ntm-random-one-hot"), "complete"] = False
+    rows = found(table[table["model"] != "ntm-learned-learned"])
+    assert rows["first weighting", "one-hot"]["matches"] == 4  # of constant memory alone
+    assert ("memory and first weighting", "random, one-hot") not in rows
+    assert found(outcomes(lambda m, w, seed: 1.0, complete=False)) == {}
+
+
+def test_the_same_records_give_the_same_interval() -> None:
+    table = outcomes(lambda m, w, seed: 1000.0 * seed if w == "one-hot" else np.inf)
+    first, second = effects(table, facts()), effects(table.sample(frac=1, random_state=1), facts())
+    pd.testing.assert_frame_equal(first.frame, second.frame)
+
+
+def test_a_suite_without_a_grid_has_no_such_table(tmp_path: Any) -> None:
+    empty = effects(outcomes(lambda m, w, seed: 1.0), facts(factors={}))
+    assert len(empty.frame) == 0
+    render.report(frames(), facts(factors={}), tmp_path)
+    assert "What each choice does" not in (tmp_path / "report.html").read_text()
