@@ -81,7 +81,8 @@ def grid(outcomes: pd.DataFrame, facts: SuiteFacts, task: str) -> dict[tuple[int
     """Time to solve (inf where unsolved) and budget of the grid's runs that had their full budget."""
     mine = outcomes[outcomes["complete"] & (outcomes["task"] == task) & outcomes["model"].isin(list(facts.factors))]
     cells = {model: tuple(levels.values()) for model, levels in facts.factors.items()}
-    return {(run.seed, cells[run.model]): (run.time, float(run.budget)) for run in mine.itertuples()}
+    runs = mine.to_dict("records")
+    return {(run["seed"], cells[run["model"]]): (run["time"], float(run["budget"])) for run in runs}
 
 
 def name_of(facts: SuiteFacts, at: int) -> str:
