@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -227,14 +226,14 @@ def test_thousands_of_runs_with_failures_all_finish_in_flat_memory(tmp_path: Pat
 WRITERS, RUNS = 8, 500
 
 
-def write(path: str, results: str, part: int, warned: Any) -> None:
-    """Log every eighth run of a suite, as an engine would."""
+def write(path: str, results: str, part: str) -> None:
+    """Log every eighth run of a suite, as an engine would; warnings are printed."""
     suite: Suite = find(path)
-    tracker = Tracker(default_uri(Path(results)), Path(results), suite, warned.put)
-    for run in list(suite.runs())[part::WRITERS]:
+    tracker = Tracker(default_uri(Path(results)), Path(results), suite, print)
+    for run in list(suite.runs())[int(part) :: WRITERS]:
         key = run.key
         events: list[Event] = [Started(key, run.digest, run.params, 1, 1, {"commit": None, "device": "", "torch": ""})]
-        events += [Evaluated(key, n, n, n / 8, part + n / 4, n or None, n or None, n / 2) for n in range(20)]
+        events += [Evaluated(key, n, n, n / 8, int(part) + n / 4, n or None, n or None, n / 2) for n in range(20)]
         events += [Generalised(key, weights, 1, [1], 1, 0.5, 1, 0.5) for weights in ("best", "final")]  # type: ignore[arg-type]
         with Recorder(path_of(Path(results), suite.name, run), key) as recorder:
             for event in [*events, Ended(key, "done", 20, 10.0)]:
@@ -243,22 +242,27 @@ def write(path: str, results: str, part: int, warned: Any) -> None:
     tracker.close()
 
 
+WRITER = "import runpy, sys; runpy.run_path(sys.argv[1])['write'](*sys.argv[2:])"
+
+
 def test_eight_writers_of_one_store_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "many.py"
     path.write_text(MANY.replace("range(2000)", f"range({RUNS})"))
-    context = get_context("spawn")
-    warned = context.Queue()
     began = time.monotonic()
-    processes = [
-        context.Process(target=write, args=(str(path), str(tmp_path), part, warned)) for part in range(WRITERS)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, __file__, str(path), str(tmp_path), str(part)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for part in range(WRITERS)
     ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    for writer in writers:
+        warned, error = writer.communicate()
+        assert writer.returncode == 0, error
+        assert not warned
     print(f"{time.monotonic() - began:.0f} s")
-    assert [process.exitcode for process in processes] == [0] * WRITERS
-    assert warned.empty(), warned.get()
     suite = find(str(path))
     there = stored(tmp_path)
     assert len(there) == RUNS and there == recorded(tmp_path, suite)
