@@ -23,7 +23,7 @@ ONLY = {
     ],
     "mlflow": ["benchmarks.tracking"],
     "seaborn": ["report.figures"],
-    "click": ["benchmarks.cli"],
+    "click": ["benchmarks.cli.*"],
     "ray": ["benchmarks.engines.ray"],
 }
 """The modules that may import a library."""

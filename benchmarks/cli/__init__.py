@@ -1,0 +1,67 @@
+"""The command line: ``bench run | list | show | report | compare | trace | speed | ui``.
+
+stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
+"""
+
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from . import look, reports, run, speed, trace, ui
+
+SETTINGS = {
+    "auto_envvar_prefix": "BENCH",
+    "show_default": True,
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+}
+
+
+class Refused(click.ClickException):
+    """What a user caused: one line, and exit code 2."""
+
+    exit_code = 2
+
+
+class Bench(click.Group):
+    """Whose errors are one line each, and whose Ctrl-C is exit code 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise Refused(" ".join(str(error).split())) from None
+        except click.UsageError as error:
+            raise Refused(error.format_message()) from None
+        except BrokenPipeError:
+            raise  # whoever read us has gone
+        except OSError as error:
+            raise Refused(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Bench, context_settings=SETTINGS)
+@click.version_option(package_name="membench", prog_name="bench")
+def main() -> None:
+    """Compare memory architectures: which learns what, from how many seeds, and does a paper's claim hold?
+
+    A suite is a paper's table: tasks x models x seeds. `run` trains its runs and keeps a record of each, `report`
+    turns the records into claims, curves and pages, `ui` shows them in MLflow. Whatever is interrupted goes on where
+    it stopped, by the same command.
+
+    \b
+    Examples:
+      bench list
+      bench show collier2018
+      bench run --suite collier2018 --time-limit 15m
+      bench report --suite collier2018
+      bench ui
+    """
+
+
+for command in (run.run, look.list_suites, look.show, reports.report, reports.compare, speed.speed, trace.trace, ui.ui):
+    main.add_command(command)

@@ -1,0 +1,96 @@
+"""``bench report`` and ``bench compare``: what the records say, as pages and as a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from .shared import answer, find, json_option, results_option, suites_option, tracking_options, with_records
+
+if TYPE_CHECKING:
+    from ..core import Suite
+
+
+@click.command()
+@suites_option
+@results_option
+@tracking_options
+@json_option
+def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_tracking: bool, as_json: bool) -> None:
+    """Draw reports from the records: claims with verdicts, curves, tables.
+
+    Writes report.html and report.md under RESULTS/<suite>/, and RESULTS/index.html over all suites. It reads records
+    only: no store, no network; the same records give the same bytes. Where there is an MLflow store, the report is
+    added to it.
+
+    \b
+    Examples:
+      bench report
+      bench report --suite mini --json
+    """
+    from ...report import render
+    from .. import tables, traces
+    from ..runner import writable
+
+    suites = with_records(names, results)
+    if not suites:
+        raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
+    writable(results)
+    pages = {}
+    for suite in suites:
+        frames, folder = tables.load(results, suite), results / suite.name
+        shown = traces.shown(suite, results, frames)
+        pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, shown))
+        if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
+            _attach(tracking_uri, results, suite)
+    pages["all"] = str(render.front(results))
+    answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--suite", required=True, help="The suite's name or file.")
+@results_option
+@json_option
+def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
+    """Compare two models of a suite, or two results folders of it, seed by seed.
+
+    A and B are two names of models, or two folders. Only seeds that both sides have finished count; a run that did
+    not solve its task is censored, not dropped.
+
+    \b
+    Examples:
+      bench compare ntm-constant lstm --suite mini
+      bench compare results ../mine/results --suite collier2018
+    """
+    from ...report.compare import compare_models, compare_results
+    from .. import tables
+
+    found = find(suite)
+    facts = tables.facts(found)
+    if {a, b} <= set(facts.models):
+        table = compare_models(tables.load(results, found), facts, a, b)
+    elif Path(a).is_dir() and Path(b).is_dir():
+        table = compare_results(tables.load(Path(a), found), tables.load(Path(b), found), facts)
+    else:
+        unknown = ", ".join(repr(name) for name in (a, b) if name not in facts.models and not Path(name).is_dir())
+        raise UsageError(
+            f"{unknown or f'{a!r} and {b!r}'}: accepted are two results folders, or two models of {found.name}: "
+            f"{', '.join(facts.models)}"
+        )
+    if table.frame.empty:
+        raise UsageError(f"{a} and {b}: no seed of {found.name} is finished on both sides")
+    click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
+
+
+def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
+    """Add a report to MLflow; a report is whole without."""
+    from ..store_file import default_uri
+    from ..tracker import attach, reason
+
+    try:
+        attach(uri or default_uri(results), results, suite, results / suite.name)
+    except Exception as error:  # whatever MLflow or the store's driver raises
+        click.echo(f"The report of {suite.name} is not in MLflow ({reason(error)}).", err=True)

@@ -1,0 +1,117 @@
+"""``bench run``: a suite's runs are trained, or what is left of them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from .shared import answer, arms_options, find, json_option, results_option, tracking_options
+
+
+@click.command()
+@click.option("--suite", required=True, help="A suite's name, or a Python file that defines one: it is executed.")
+@arms_options
+@click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
+@click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
+@click.option("--workers", type=click.IntRange(min=1), show_default="one a core, or one a GPU", help="Processes.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts of the runs, for job arrays: 2/8.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", help="This machine's processes, or a Ray cluster."
+)
+@click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster's.  [default: RAY_ADDRESS, or start one here]")
+@click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
+@results_option
+@tracking_options
+@json_option
+def run(
+    suite: str,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    one_by_one: tuple[int, ...],
+    seeds: str | None,
+    workers: int | None,
+    device: str,
+    shard: str | None,
+    engine: Literal["local", "ray"],
+    ray_address: str | None,
+    time_limit: str | None,
+    dry_run: bool,
+    force: bool,
+    results: Path,
+    tracking_uri: str | None,
+    no_tracking: bool,
+    as_json: bool,
+) -> None:
+    """Train a suite's runs, or some of them, from where they stopped.
+
+    Every run appends to a record of its own under RESULTS/<suite>/ and is logged to MLflow as it goes. Ctrl-C, the
+    time limit or a kill lose nothing: the same command goes on. Existing files are never overwritten.
+
+    \b
+    Exit codes:
+      0    all that was asked for is done, or the time limit came; a run that diverged is a finding
+      1    a run crashed; the same command tries it again
+      2    bad usage; nothing was touched
+      130  interrupted
+
+    \b
+    Examples:
+      bench run --suite mini
+      bench run --suite collier2018 --task copy --model lstm --seeds 1-3
+      bench run --suite ./mine.py --dry-run
+      BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
+    """
+    from .. import arguments, engines, listing
+    from ..pace import Pace
+    from ..progress import Progress
+    from ..runner import Planned, execute, plan, writable
+
+    limit = None if time_limit is None else arguments.seconds(time_limit)
+    chosen = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
+    found = find(suite)
+    part = (1, 1) if shard is None else arguments.shard(shard)
+    planned = plan(found, results, tasks, models, chosen, shard=part, force=force)
+    devices = engines.slots("local" if dry_run else engine, device, workers, ray_address)
+    due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
+    pace = Pace(found, results, devices[0])
+    for line in listing.plan_lines(found, planned, due, pace, len(devices)):
+        click.echo(line, err=True)
+    if limit is not None and due:
+        click.echo(f"Stops after {time_limit}.", err=True)
+    if dry_run:
+        answer(listing.rows(planned), {"runs": listing.rows(planned)}, as_json)
+        return
+    writable(results)
+    listeners: list[Any] = []
+    with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
+        listeners.append(progress)
+        tracker = None
+        if due and not no_tracking:
+            from ..store_file import default_uri
+            from ..tracker import Tracker
+
+            tracker = Tracker(tracking_uri or default_uri(results), results, found, progress.say)
+            listeners.append(tracker)
+        try:
+            options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
+            options |= {"engine": engine, "ray_address": ray_address}
+            outcome = execute(planned, suite, results, listeners, **options)
+        finally:
+            if tracker is not None:
+                tracker.close()
+    counts = {name: getattr(outcome, name) for name in ("done", "diverged", "failed", "left")}
+    if as_json:
+        after = listing.rows(plan(found, results, tasks, models, chosen, shard=part))
+        click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
+    else:
+        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
+        again = "; the same command goes on" if outcome.left or outcome.failed else ""
+        if outcome.elsewhere:
+            said += f", {outcome.elsewhere} of them in the hands of another process,"
+        click.echo(f"{found.name}: {said} of {len(planned)} runs{again}")
+    sys.exit(130 if outcome.interrupted else 1 if outcome.failed else 0)

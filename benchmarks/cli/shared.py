@@ -1,0 +1,82 @@
+"""What commands share: options of one name and meaning, the suites asked for, and how an answer is printed."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..core import Suite
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def arms_options(command: Command) -> Command:
+    """Some tasks and some models, or all."""
+    command = click.option("--model", "models", multiple=True, help="Only this model (repeatable).")(command)
+    return click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")(command)
+
+
+def results_option(command: Command) -> Command:
+    """Where everything is kept."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        help="Folder of records, reports and the MLflow store.",
+    )(command)
+
+
+def tracking_options(command: Command) -> Command:
+    """Whether and where MLflow is told."""
+    command = click.option("--no-tracking", is_flag=True, help="Leave MLflow alone.")(command)
+    return uri_option(command)
+
+
+def uri_option(command: Command) -> Command:
+    """Where MLflow's store is."""
+    return click.option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        show_envvar=True,
+        show_default="sqlite:///RESULTS/mlflow.db",
+        help="MLflow's store.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """For programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
+
+
+def suites_option(command: Command) -> Command:
+    """Several suites, or all that have been run."""
+    return click.option(
+        "--suite", "names", multiple=True, show_default="all with records", help="A suite's name or file (repeatable)."
+    )(command)
+
+
+def find(name: str) -> "Suite":
+    """The suite of a name, or of a file."""
+    from .. import suites
+
+    suite: Suite = suites.find(name)
+    return suite
+
+
+def with_records(names: Sequence[str], results: Path) -> "list[Suite]":
+    """The suites that were asked for, or all that come with membench and have records."""
+    from .. import suites
+
+    if names:
+        return [find(name) for name in names]
+    return [suite for suite in map(find, suites.names()) if any((results / suite.name).glob("*/*/*.jsonl"))]
+
+
+def answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:
+    """Print rows in columns, or the document as JSON."""
+    from ..listing import aligned
+
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(aligned(rows)))

@@ -1,0 +1,40 @@
+"""``bench speed``: what a training step of each model costs."""
+
+from pathlib import Path
+
+import click
+
+from .shared import answer, arms_options, find, json_option, results_option
+
+
+@click.command()
+@click.option("--suite", default="collier2018", help="The suite's name or file.")
+@arms_options
+@click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
+@results_option
+@json_option
+def speed(
+    suite: str, tasks: tuple[str, ...], models: tuple[str, ...], rounds: int, results: Path, as_json: bool
+) -> None:
+    """Time training steps: each model's reference and fused implementation beside a plain LSTM.
+
+    All take turns in one process on one thread of the CPU, at the largest size trained on; compare ratios within one
+    call, not milliseconds between calls. Writes RESULTS/speed.json.
+
+    \b
+    Examples:
+      bench speed --task copy --model ntm-constant-cosine
+      bench speed --suite mini --json
+    """
+    from ..runner import plan, writable
+    from ..speed import document, measure
+
+    found = find(suite)
+    plan(found, results, tasks, models)  # refuses names the suite does not have
+    writable(results)
+    rows = []
+    for row in measure(found, tasks, models, rounds, suite):
+        rows.append(row)
+        click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
+    (results / "speed.json").write_text(document(rows))
+    answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)

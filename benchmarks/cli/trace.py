@@ -1,0 +1,69 @@
+"""``bench trace``: what trained memories do, step by step."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ..errors import UsageError
+from .shared import arms_options, find, json_option, results_option
+
+
+@click.command()
+@click.option("--suite", required=True, help="The suite's name or file.")
+@arms_options
+@click.option("--seed", type=click.IntRange(min=0), show_default="each arm's median run", help="This seed.")
+@click.option("--size", metavar="SIZE", show_default="the largest trained on", help="Of the example: 40, or 10x20.")
+@click.option(
+    "--weights",
+    type=click.Choice(["best", "final"]),
+    default="best",
+    help="The best on the evaluation set, or the last.",
+)
+@results_option
+@json_option
+def trace(
+    suite: str,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    seed: int | None,
+    size: str | None,
+    weights: Literal["best", "final"],
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Look into the memory of trained runs: one example, step by step, through the weights that were kept.
+
+    Draws what comes in and out over time beside what the heads write and read, where they look and why, as in the
+    figures of Graves et al. 2014, under RESULTS/<suite>/traces/<task>/. `report` shows the traces of the best weights
+    at the largest size trained on. Weights stay where they were trained: they are no part of the records.
+
+    \b
+    Examples:
+      bench trace --suite mini
+      bench trace --suite collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
+    """
+    from ...report.traces import sentence
+    from .. import arguments, traces
+
+    found = find(suite)
+    asked = None if size is None else arguments.size(size)
+    made, refused = [], []
+    for run in traces.typical(found, results, tasks, models, seed):
+        try:
+            made.append(traces.trace(found, results, *traces.names(run), asked, weights))
+        except UsageError as error:
+            refused.append(error)
+            continue
+        if not as_json:
+            click.echo(f"{run.key}: {sentence(made[-1].trace)}")
+            click.echo("\n".join(f"  {file}" for file in made[-1].files))
+    if not made:
+        raise refused[0]
+    for reason in refused:
+        click.echo(f"Left out: {reason}", err=True)
+    if as_json:
+        answers = [{**asdict(one.trace.origin), "files": [str(file) for file in one.files]} for one in made]
+        click.echo(json.dumps({"traces": answers}, indent=2))
