@@ -13,12 +13,12 @@ from torch.autograd.function import once_differentiable
 
 from ..ntm.addressing import EPSILON
 from ..ntm.fused_controller import LSTM, TANH
-from ..ntm.fused_products import PANEL, pack_back
+from ..ntm.fused_products import PANEL
 from .dnc_cell import DNCCell
 from .dnc_memory import DAMPING
 from .fused_dnc_access import Trail
 from .fused_dnc_interface import Options
-from .fused_dnc_unroll import EVERY, Kept, Layers, unroll, unroll_back
+from .fused_dnc_unroll import EVERY, Kept, Layers, pack_weights, pack_weights_back, unroll, unroll_back
 
 CHUNK = 64
 """Steps at a time where no gradient is asked for; a multiple of EVERY."""
@@ -132,7 +132,7 @@ class Passage:
         """Features (time, padded, layers * units + reads * width): what the output layer is given."""
         spec = self.cell.spec
         features = torch.zeros(x.shape[0], self.padded, spec.layers * spec.units + spec.reads * spec.width)
-        *weights, to_interface = [packed(weight.T) for weight in self.weights]
+        *weights, to_interface = [packed(weight) for weight in self.weights]
         outs = tuple(empty(4, spec.units) for _ in self.kinds)
         unroll(
             numpy(x), features.numpy(), self.kinds, self.layers(weights), outs, to_interface, self.biases[-1],
@@ -155,9 +155,8 @@ class Passage:
         """Gradients of x, and of weights and biases in the order of ``layers``."""
         steps, batch, size = x.shape
         spec = self.cell.spec
-        *weights, from_interface = [
-            packed(weight) for weight in (*(w[:, size:] for w in self.weights[:-1]), self.weights[-1])
-        ]
+        weights = [packed_back(weight, size) for weight in self.weights[:-1]]
+        from_interface = packed_back(self.weights[-1])
         outs, cells = (tuple(empty(4, spec.units) for _ in self.kinds) for _ in range(2))
         d_inputs = tuple(empty(4, weight.shape[1] - size) for weight in self.weights[:-1])
         unroll_back(
@@ -176,9 +175,16 @@ class Passage:
 
 
 def packed(weights: Any) -> Any:
-    """Weights (k, n) in panels, for products with them."""
-    panels = empty(-(-weights.shape[1] // PANEL), len(weights), PANEL)
-    pack_back(panels, np.ascontiguousarray(weights), 0)
+    """Weights (n, k) in panels, for products with their transpose."""
+    panels = empty(-(-len(weights) // PANEL), weights.shape[1], PANEL)
+    pack_weights(panels, weights)
+    return panels
+
+
+def packed_back(weights: Any, first: int = 0) -> Any:
+    """Weights (k, n) in panels, for products with their columns from ``first`` on."""
+    panels = empty(-(-(weights.shape[1] - first) // PANEL), len(weights), PANEL)
+    pack_weights_back(panels, weights, first)
     return panels
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..ntm.fused_controller import LSTM, layer, layer_back
 from ..ntm.fused_math import ZERO, Floats, kernel, loop
 from ..ntm.fused_memory import add, copy, copy_matrix, write
-from ..ntm.fused_products import NO_BIAS, mix_one, multiply_four
+from ..ntm.fused_products import NO_BIAS, multiply_four, pack, pack_back
 from .fused_dnc_access import Carried, Scratch, Trail, access, access_back
 from .fused_dnc_interface import Options, places
 from .fused_dnc_links import link
@@ -53,6 +53,18 @@ def clipped(out: Floats, row: Floats, limit: float) -> Any:
 def clipped_back(d: Floats, row: Floats, limit: float) -> Any:
     for j in range(d.shape[0]):
         d[j] = d[j] if abs(row[j]) <= limit else ZERO
+
+
+@loop
+def pack_weights(panels: Floats, weights: Floats) -> Any:
+    """``pack``, for Python."""
+    pack(panels, weights)
+
+
+@loop
+def pack_weights_back(panels: Floats, weights: Floats, first: int) -> Any:
+    """``pack_back``, for Python."""
+    pack_back(panels, weights, first)
 
 
 @loop
@@ -160,7 +172,7 @@ def unroll_back(
             for s in range(count):
                 copy(d_read, d_features[t, b + s, outlet:])
                 for n in range(len(kinds)):
-                    mix_one(d_read, np.float32(1), d_inputs[n][s, :read])
+                    add(d_read, d_inputs[n][s, :read])
                 access_back(
                     Carried(d_memory[s], d_links[s], d_usage[s], d_precedence[s], d_writing[s], d_reading[s]), d_read,
                     memories[s, now], memories[s, now + 1], links[s, now], links[s, now + 1],
@@ -177,9 +189,9 @@ def unroll_back(
                 for s in range(4):
                     copy(d_out[s], d_hidden[s, at : at + units])
                     if n + 1 < len(kinds):
-                        mix_one(d_out[s], np.float32(1), d_inputs[n + 1][s, read : read + units])
+                        add(d_out[s], d_inputs[n + 1][s, read : read + units])
                     if kinds[n] == LSTM:
-                        mix_one(d_out[s], np.float32(1), d_inputs[n][s, d_inputs[n].shape[1] - units :])
+                        add(d_out[s], d_inputs[n][s, d_inputs[n].shape[1] - units :])
                         clipped_back(d_cells[n][s], layers.cells[n][t + 1, b + s], options.limit)
                 layer_back(
                     d_inputs[n], d_cells[n], layers.gates[n][t, b : b + 4], d_out, layers.inputs[n][t + 1, b : b + 4],

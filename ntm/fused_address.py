@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .fused_math import ZERO, Floats, kernel
-from .fused_memory import add_outer, copy
+from .fused_memory import add_outer, clear, copy
 from .fused_products import dot, dots, mix, mix_one, multiply
 from .fused_weighting import (
     content,
@@ -32,8 +32,7 @@ def address(
     per = memory.shape[0] + 2 * reach + 4
     asked = ask[: last * per].reshape((last, per))  # a key first, in every row
     for head in range(first, last):
-        for n in range(similarity.shape[1]):
-            similarity[head, n] = ZERO
+        clear(similarity[head])
     multiply(similarity[first:last], asked[first:last], memory)
     for head in range(first, last):
         key, rest, scale = asked[head, : memory.shape[0]], asked[head, memory.shape[0] :], scales[head]
@@ -51,8 +50,7 @@ def read(out: Floats, memory: Floats, weightings: Floats, heads: int) -> Any:
     width = memory.shape[0]
     for head in range(heads):
         row = out[head * width : (head + 1) * width]
-        for m in range(width):
-            row[m] = ZERO
+        clear(row)
         dots(row, weightings[head], memory)
 
 
@@ -70,8 +68,7 @@ def address_back(
     """
     width, heads = memory.shape[0], last - first
     per = width + 2 * reach + 4
-    for n in range(d_norms.shape[0]):
-        d_norms[n] = ZERO
+    clear(d_norms)
     for head in range(reads):
         d_r = d_read[head * width : (head + 1) * width]
         mix(d_weightings[head], d_r, memory)
@@ -90,8 +87,7 @@ def address_back(
         d_ask[gate] = interpolate_back(d_row, d_weightings[head], by_content, previous[head], ask[gate])
         d_ask[at] = content_back(d_row, by_content, similarity[head], ask[at])
         copy(share[head - first], key)
-        for m in range(width):
-            d_key[m] = ZERO
+        clear(d_key)
         if cosine:
             length = np.sqrt(dot(key, key))
             d_length = similar_back(d_row, d_norms, similarity[head], norms, length)

@@ -81,7 +81,7 @@ def forward(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tens
     weights, biases = halves(parameters)
     with flushed():
         unroll(
-            numpy(inputs), numpy(logits), places(weights), places(biases), on.memory, on.trail, on.scratch,
+            numpy(inputs.contiguous()), numpy(logits), places(weights), places(biases), on.memory, on.trail, on.scratch,
             on.layout.options,
         )  # fmt: skip
     return logits
@@ -100,7 +100,7 @@ def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], want
     """Gradients of the input and of the state before the first step, where wanted, and of the parameters."""
     layout, back = on.layout, on.back
     weights, _ = halves(parameters)
-    d_parameters = [torch.zeros_like(parameter) for parameter in parameters]
+    d_parameters = [torch.zeros(parameter.shape) for parameter in parameters]
     d_weights, d_biases = halves(d_parameters)
     with flushed():
         unroll_back(
@@ -157,11 +157,11 @@ def flushed() -> Iterator[None]:
 
 def halves(parameters: Sequence[Tensor]) -> tuple[list[Floats], list[Floats]]:
     """Weights and biases."""
-    arrays = [numpy(parameter) for parameter in parameters]
+    arrays = [numpy(parameter.contiguous()) for parameter in parameters]
     return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
 
 
 def numpy(tensor: Tensor) -> Floats:
-    """The tensor as an array, without a copy."""
+    """The tensor as an array, without a copy; kernels are compiled for those that lie in one piece."""
     array: Floats = tensor.detach().numpy()
     return array

@@ -13,8 +13,16 @@ from llvmlite import binding, ir
 from numba.core import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8
-"""Numbers of a vector; where registers are smaller, LLVM takes several."""
+
+def widest() -> int:
+    """Numbers of a vector; where registers are smaller, LLVM takes several."""
+    try:
+        return 16 if binding.get_host_cpu_features().get("avx512f") else 8
+    except RuntimeError:  # LLVM does not know this processor
+        return 8
+
+
+LANES = widest()
 
 FLOAT, INT, PLACE = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)
@@ -94,9 +102,13 @@ def function(compute: Callable[..., Any], arguments: int) -> Any:
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return compute(builder, *alike(builder, sig.args, args))
 
+    def typed(*kinds: Any) -> Any:
+        kind = common(kinds)
+        return None if kind is None else (kind(*kinds), lower)
+
     if arguments == 1:
-        return intrinsic(lambda context, x: (common((x,))(x), lower))
-    return intrinsic(lambda context, a, b, x, y: (common((a, b, x, y))(a, b, x, y), lower))
+        return intrinsic(lambda context, x: typed(x))
+    return intrinsic(lambda context, a, b, x, y: typed(a, b, x, y))
 
 
 def call(name: str) -> Callable[[Any, Any], Any]:
@@ -149,7 +161,7 @@ mantissa = function(_mantissa, 1)  # in sqrt(1/2) to sqrt(2)
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(context: Any, row: Any, at: Any) -> Any:
-    """Lanes of a contiguous row from a place on; beyond its end the last number is repeated."""
+    """Lanes of a contiguous row from a place on; beyond its end the last number is repeated (it must have one)."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         array, left = opened(context, builder, sig, args)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.core.compiler import Compiler
 
-from .fused_lanes import absolute, choose, exponent, floor, mantissa, power_of_two
+from .fused_lanes import LANES, absolute, choose, exponent, floor, mantissa, power_of_two
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,9 +55,9 @@ def loop(function: Callable[..., Any], counted: bool = True) -> Any:
 
 @cache
 def sources(folder: Path) -> str:
-    """A hash of every fused file of a folder, and of this one's."""
+    """A hash of every fused file of a folder, and of this one's, and of how wide vectors are taken to be."""
     files = [file for place in (Path(__file__).parent, folder) for file in sorted(place.glob("fused_*.py"))]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    return hashlib.sha256(b"\0".join([str(LANES).encode(), *(file.read_bytes() for file in files)])).hexdigest()[:12]
 
 
 def elementary(function: Callable[..., Any]) -> Any:

@@ -2,8 +2,7 @@
 
 Those with weights take four samples at a time and weights in panels, a few lanes wide, that are read from front to back
 while the sums stay in registers. Those with a memory, which changes from step to step, are plain loops over its rows,
-four at a time: each row that is loaded serves several products, each sum that is stored took four. Where rows end
-between, the last one is taken again with weight zero.
+four at a time: each row that is loaded serves several products, each sum that is stored took four.
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ import numpy as np
 from .addressing import EPSILON
 from .fused_lanes import choose
 from .fused_math import ONE, TINY, ZERO, Floats, exp, kernel, log, maximum
-from .fused_memory import copy
+from .fused_memory import clear, copy
 from .fused_products import Four, dot, mix_four, rest
 
 EPS = np.float32(EPSILON)
@@ -20,8 +20,7 @@ EPS = np.float32(EPSILON)
 @kernel
 def row_norms(norms: Floats, memory: Floats) -> Any:
     """The length of every row of the memory."""
-    for n in range(norms.shape[0]):
-        norms[n] = ZERO
+    clear(norms)
     whole = memory.shape[0] - memory.shape[0] % 4
     for m in range(0, whole, 4):
         add_four_squares(norms, memory[m], memory[m + 1], memory[m + 2], memory[m + 3])
@@ -143,7 +142,7 @@ def sharpen_back(
     """Gives the gradient of the sharpness."""
     mean = dot(d_weighting, weighting)
     scale, sharpness = ONE / largest, ONE + excess
-    at_zero = scale / total if excess == ZERO else ZERO  # 0^0 is 1
+    at_zero = scale / total if sharpness == ONE else ZERO  # 0^0 is 1
     d_sharpness = ZERO
     for n in range(moved.shape[0]):
         inner, w = d_weighting[n] - mean, weighting[n]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from math import prod
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .model import NTM
 
 PLACES = 6
-"""Layers the kernels are compiled for, the heads' among them; with more, they are compiled again."""
+"""Layers the kernels are compiled for, the heads' and the output's among them; with more, they are compiled again."""
 
 LINE = 16
 """Floats of a cache line, where arrays begin."""
@@ -30,6 +31,9 @@ LARGEST = 2**24
 
 free: list["Workspace"] = []
 """Workspaces that nobody uses, the latest last; no more than two."""
+
+taking = RLock()
+"""Held by whoever takes one or gives it back; a garbage collection may give one back while another is taken."""
 
 
 @cache
@@ -93,8 +97,12 @@ class Workspace:
         def several(count: int) -> tuple[Floats, ...]:
             return places(islice(parts, count))
 
-        self.trail = Trail(several(layers - 1), several(layers), several(layers), *islice(parts, 6))
-        self.scratch = Scratch(several(layers), several(layers), several(layers), *islice(parts, 11))
+        self.trail = Trail(
+            several(layers - 1), several(layers), several(layers), *islice(parts, len(Trail._fields) - 3)
+        )
+        self.scratch = Scratch(
+            several(layers), several(layers), several(layers), *islice(parts, len(Scratch._fields) - 3)
+        )
         self.back = Back(several(layers), several(layers), *islice(parts, 2))
         self.memory = next(parts)
         if batch % 4:
@@ -106,18 +114,18 @@ class Lent:
     """A workspace, until nothing refers to this any more."""
 
     def __init__(self, layout: Layout, steps: int, batch: int) -> None:
-        fitting = [each for each in free if each.layout is layout and each.batch == batch and each.steps >= steps]
-        if fitting:
-            self.workspace = fitting[-1]
-            free.remove(self.workspace)
-        else:
-            free[:] = [each for each in free if each.layout is not layout or each.batch != batch]
-            self.workspace = Workspace(layout, steps, batch)
+        with taking:
+            mine = [each for each in free if each.layout is layout and each.batch == batch]
+            fitting = [each for each in mine if each.steps >= steps]
+            taken = fitting[-1:] or mine  # those that are too small make way
+            free[:] = [each for each in free if each not in taken]
+        self.workspace = fitting[-1] if fitting else Workspace(layout, steps, batch)
 
     def __del__(self) -> None:
         if (workspace := getattr(self, "workspace", None)) is not None and workspace.size <= LARGEST:
-            free.append(workspace)
-            del free[:-2]
+            with taking:
+                free.append(workspace)
+                del free[:-2]
 
 
 def carve(size: int, shapes: Iterable[tuple[int, ...]]) -> Iterator[Floats]:

@@ -137,7 +137,9 @@ class Unrolled(nn.Module):
         kind = type(self.cell.spec).__name__
         if device.type != "cpu":
             return f"the fused {kind} runs on the CPU, not on {device.type}"
-        if other := {self.cell.output.weight.dtype, dtype} - {torch.float32}:
+        if other := {self.cell.output.weight.dtype, dtype} - {
+            torch.float32
+        }:  # a model is of one type, asked every call
             return f"the fused {kind} computes in float32, not {min(map(str, other))}"
         if torch._C._are_functorch_transforms_active():
             return f"the fused {kind} knows no torch.func transform"

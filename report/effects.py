@@ -1,8 +1,8 @@
 """Where the arms form a grid: what each factor does by itself, and what two do together.
 
 An effect is measured on matched runs, which differ in that factor alone: same task, same seed, same levels of all
-other factors. Its interval resamples these matches. Matches of one seed share data and the controller's first weights,
-and are taken as if they did not: with few seeds the interval is, if anything, too narrow.
+other factors. Matches of one seed share data and the controller's first weights, so an interval resamples seeds, each
+with all its matches; of a single seed there is none.
 """
 
 import zlib
@@ -15,7 +15,7 @@ import pandas as pd
 from . import statistics
 from .frames import SuiteFacts
 from .statistics import Array, Interval
-from .table import Column, Table, as_count, as_percent, interval_text
+from .table import Column, Table, as_count, as_percent
 
 Cell = tuple[str, ...]
 """A level of every factor."""
@@ -32,33 +32,33 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         solved: Values = {place: float(np.isfinite(time)) for place, (time, _) in runs.items()}
         steps: Values = {place: min(time, budget) for place, (time, budget) in runs.items()}
         for changes in contrasts(facts):
-            now = matched(solved, changes)
+            now, seeds = matched(solved, changes)
             if not now.size:
                 continue
             chance = zlib.crc32(f"{task} {changes}".encode())
             difference = signs(len(changes)) @ now
-            low, high = resampled(difference, chance)
+            low, high = resampled(difference[:, None], seeds, chance)
             row = {
                 "task": task,
                 "factor": " and ".join(name_of(facts, at) for at, _, _ in changes),
                 "level": ", ".join(level for _, _, level in changes),
                 "base": ", ".join(base for _, base, _ in changes),
                 "matches": now.shape[1],
-                "seeds": len({seed for seed, _ in runs}),
+                "seeds": len(np.unique(seeds)),
                 "solved": now[-1].mean() if len(changes) == 1 else np.nan,
                 "solved_base": now[0].mean() if len(changes) == 1 else np.nan,
                 "difference": float(difference.mean()),
                 "low": low,
                 "high": high,
-                "difference_text": points(float(difference.mean()), Interval(low, high)),
+                "difference_text": f"{100 * difference.mean():+.0f}" + bracket(100 * low, 100 * high, "{:+.0f}"),
                 **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), np.nan),
                 "ratio_text": None,
             }
             if len(changes) == 1:
-                base, level = matched(steps, changes)
-                low, high = resampled(np.stack([base, level], axis=1), chance)
-                row |= {"ratio": base.mean() / level.mean(), "ratio_low": low, "ratio_high": high}
-                row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN} [{low:.2f}, {high:.2f}]"
+                taken = matched(steps, changes)[0].T
+                low, high = resampled(taken, seeds, chance)
+                row |= {"ratio": float(np.divide(*taken.mean(axis=0))), "ratio_low": low, "ratio_high": high}
+                row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN}" + bracket(low, high, "{:.2f}")
             rows.append(row)
     columns = {
         "task": Column("Task"),
@@ -68,7 +68,8 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
         "solved": Column("Solved", "share of the matched runs at this level", as_percent),
         "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
-        "difference_text": Column("Difference", "of these shares, in points, with its 95 % interval"),
+        "seeds": Column("Seeds", "with matches; of one there is no interval", as_count),
+        "difference_text": Column("Difference", "of these shares, in points; in brackets its 95 % interval"),
         "ratio_text": Column("Times as fast", "ratio of mean steps, an unsolved run counting with its whole budget"),
     }
     note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
@@ -100,9 +101,9 @@ def contrasts(facts: SuiteFacts) -> Iterator[tuple[tuple[int, str, str], ...]]:
                 yield tuple((at, levels[at][0], level) for at, level in zip(factors, chosen, strict=True))
 
 
-def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> Array:
-    """Values at the bases, then with the last, first and all factors changed: (2 or 4, matches)."""
-    found = []
+def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> tuple[Array, Array]:
+    """Values at the bases, then with the last, first and all factors changed, (2 or 4, matches); their seeds."""
+    found, seeds = [], []
     for seed, cell in sorted(values):
         if all(cell[at] == base for at, base, _ in changes):
             places = []
@@ -113,7 +114,8 @@ def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> Array:
                 places.append((seed, tuple(other)))
             if all(place in values for place in places):
                 found.append([values[place] for place in places])
-    return np.array(found, dtype=float).reshape(len(found), 2 ** len(changes)).T
+                seeds.append(float(seed))
+    return np.array(found, dtype=float).reshape(len(found), 2 ** len(changes)).T, np.array(seeds)
 
 
 def signs(factors: int) -> Array:
@@ -121,14 +123,25 @@ def signs(factors: int) -> Array:
     return np.array([-1.0, 1.0] if factors == 1 else [1.0, -1.0, -1.0, 1.0])
 
 
-def resampled(matches: Array, seed: int) -> Interval:
-    """The bootstrap's interval of a mean over matches (n,), or of the ratio of two means (n, 2)."""
-    drawn = np.random.default_rng(seed).integers(len(matches), size=(statistics.RESAMPLES, len(matches)))
-    means = matches[drawn].mean(axis=1)
-    values = means if matches.ndim == 1 else means[:, 0] / means[:, 1]
+def resampled(matches: Array, seeds: Array, seed: int) -> Interval:
+    """The bootstrap's interval over seeds: of a mean over matches (n, 1), or of the ratio of two means (n, 2).
+
+    Args:
+        matches: Values.
+        seeds: The seed of each match.
+        seed: Of the bootstrap.
+    """
+    different = np.unique(seeds)
+    if len(different) < 2:
+        return Interval(np.nan, np.nan)
+    sums = np.stack([matches[seeds == each].sum(axis=0) for each in different])
+    counts = np.array([(seeds == each).sum() for each in different])
+    drawn = np.random.default_rng(seed).integers(len(different), size=(statistics.RESAMPLES, len(different)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None]
+    values = means[:, 0] if matches.shape[1] == 1 else means[:, 0] / means[:, 1]
     return statistics.percentiles(values, values)
 
 
-def points(value: float, interval: Interval) -> str:
-    """A difference of shares in percentage points."""
-    return f"{100 * value:+.0f} [{interval_text(*interval, lambda end: f'{100 * end:+.0f}').replace(' to ', ', ')}]"
+def bracket(low: float, high: float, says: str) -> str:
+    """An interval behind a number, if there is one."""
+    return "" if np.isnan(low) else f" [{says.format(low)}, {says.format(high)}]"

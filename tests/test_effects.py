@@ -61,10 +61,18 @@ def test_two_factors_that_need_each_other() -> None:
     assert both["memory and first weighting", "learned, one-hot"]["difference"] == 0
 
 
-def test_an_interval_is_as_wide_as_matches_disagree() -> None:
+def test_an_interval_is_as_wide_as_seeds_disagree() -> None:
     rows = found(outcomes(lambda m, w, seed: 1000.0 if w == "one-hot" and seed % 2 else np.inf))
     row = rows["first weighting", "one-hot"]
-    assert row["difference"] == 0.5 and 0.1 < row["low"] < 0.3 and 0.7 < row["high"] < 0.9
+    assert (row["difference"], row["seeds"]) == (0.5, 4)
+    assert (row["low"], row["high"]) == (0, 1), "two of four seeds: matches of one seed are not independent"
+
+
+def test_of_one_seed_there_is_no_interval() -> None:
+    table = outcomes(lambda m, w, seed: 1000.0 if w == "one-hot" else np.inf)
+    row = found(table[table["seed"] == 3])["first weighting", "one-hot"]
+    assert (row["difference_text"], row["ratio_text"], row["seeds"], row["matches"]) == ("+100", "10.00×", 1, 3)  # noqa: RUF001
+    assert np.isnan(row["low"]) and np.isnan(row["ratio_high"])
 
 
 def test_only_runs_with_a_match_and_their_full_budget_count() -> None:

@@ -123,6 +123,21 @@ class TestEqualsTheReference:
     def test_with_more_layers_than_kernels_are_made_for(self) -> None:
         assert_equal(modules(small(controller=LSTMController(units=3, layers=6))), drawn(5, 2))
 
+    @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+    def test_whatever_lay_in_memory_before(self, spec: NTM, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A number that is read before it is written is not a number."""
+        monkeypatch.setattr(workspace, "free", [])
+        monkeypatch.setattr(workspace.np, "empty", lambda shape, kind: np.full(shape, np.nan, kind))
+        assert_equal(modules(spec), drawn(9, 3))
+
+    def test_with_weights_that_lie_crosswise(self) -> None:
+        made = modules(SMALL)
+        for module in made:
+            for layer in (module.cell.heads, module.cell.output):
+                layer.weight.data = layer.weight.data.t().contiguous().t()
+                layer.bias.data = layer.bias.data.repeat_interleave(2)[::2]
+        assert_equal(made, drawn(5, 3).transpose(0, 1).contiguous().transpose(0, 1))
+
     @pytest.mark.parametrize("batch", [4, 32, 33])
     def test_with_batches_of_any_size(self, batch: int) -> None:
         assert_equal(modules(SMALL), drawn(8, batch))
@@ -141,8 +156,8 @@ class TestEqualsTheReference:
     def test_with_head_parameters_at_their_ends(self, similarity: str, value: float, part: int) -> None:
         """Strength 0 or 20, gate shut or open, all weight on one shift, sharpness 1 or 21.
 
-        At sharpness 21 what a step rounds away grows 21-fold in the next: over draws of the input the reference itself
-        loses up to 3e-5.
+        At sharpness 21 what a step rounds away grows 21-fold in the next: over twenty draws of the input the reference
+        itself loses 2e-5 at the median and 1e-4 at most.
         """
         made = modules(small(similarity=similarity, memory=Random()), scale=1.0)
         width, place = 5, (5, 6, 7, 10)[part]
@@ -150,7 +165,7 @@ class TestEqualsTheReference:
             with torch.no_grad():
                 for head in range(2):
                     module.cell.heads.bias[head * (width + 6) + place] = value
-        assert_equal(made, drawn(12, 3), close=6e-5)
+        assert_equal(made, drawn(12, 3), close=6e-5 if (part, value) == (3, 20.0) else CLOSE)
 
     @pytest.mark.parametrize("similarity", ["cosine", "dot"])
     def test_with_head_parameters_far_beyond(self, similarity: str) -> None:
