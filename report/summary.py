@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from .frames import COMPLETE, Frames, SuiteFacts
+from .table import as_duration
 from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict
 
 SAID = {
@@ -69,7 +70,8 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     sentences.append(
         f"Behind this: {_some(complete, 'run')} with the full budget, of {_some(len(facts.models), 'model')} on "
         f"{_some(len(facts.tasks), 'task')} with {_some(len(facts.seeds), 'seed')} planned; "
-        f"{counts['diverged'] or 'none'} of them diverged."
+        f"{counts['diverged'] or 'none'} of them diverged. Training so far took "
+        f"{as_duration(float(frames.runs['seconds'].sum()))} of one worker's time."
     )
     return " ".join(sentences)
 
