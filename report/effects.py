@@ -65,12 +65,12 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "factor": Column("Factor"),
         "level": Column("Level"),
         "base": Column("Against"),
-        "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
-        "solved": Column("Solved", "share of the matched runs at this level", as_percent),
-        "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
-        "seeds": Column("Seeds", "with matches; of one there is no interval", as_count),
         "difference_text": Column("Difference", "of these shares, in points; in brackets its 95 % interval"),
         "ratio_text": Column("Times as fast", "ratio of mean steps, an unsolved run counting with its whole budget"),
+        "solved": Column("Solved", "share of the matched runs at this level", as_percent),
+        "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
+        "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
+        "seeds": Column("Seeds", "with matches; of one there is no interval", as_count),
     }
     note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
     interaction, by how much one choice changes the difference that the other makes."""

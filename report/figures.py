@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from . import statistics
 from .frames import Frames, SuiteFacts, TrainedOn
-from .panels import HEIGHT, WIDTH, Plan, bar, legend, ratios, symlog, thousands
+from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, ratios, symlog, thousands
 from .style import MUTED, SHADE, canvas
 
 CROWD = 40
@@ -52,9 +52,9 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
         ax.plot(curve["step"], curve["median"], color=pen.colour)
         mine = complete.loc[complete["model"] == model, "time"]
-        ax.set_title(
-            f"{model}: {np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else f"{model}: unfinished"
-        )
+        found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
+        gap = " " if len(model) + len(found) < TITLE else "\n"
+        ax.set_title(f"{model}:{gap}{found}")
         bar(ax, facts.solved)
     for place, column in enumerate(axes.T):
         shown = [ax for ax in column if ax in figure.axes]

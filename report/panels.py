@@ -14,6 +14,9 @@ from .style import MUTED, Pen, pens
 WIDTH, HEIGHT = 3.7, 2.7
 """Inches a panel."""
 
+TITLE = 40
+"""Letters of a title that fit above it."""
+
 
 class Plan:
     """What is common to the figures of a suite: panels, arms, and their pens."""
