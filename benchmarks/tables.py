@@ -1,10 +1,12 @@
 """A suite's records as the tables a report is made of."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..report.frames import Frames, SuiteFacts, TrainedOn, frames
 from .core import Experiment, Run, Size, Suite
+from .events import Resumed, Started
 from .records import Record, locked, of_suite
 
 
@@ -20,7 +22,8 @@ def load(results: Path, suite: Suite) -> Frames:
     for run, record in of_suite(results, suite):
         stale = record is not None and record.started is not None and record.started.digest != run.digest
         budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
-        runs.append(_run(run, record, stale, budget))
+        cut = budget < run.experiment.training.steps
+        runs.append(_run(run, record, stale, budget) | {"cut": cut})
         if record is None or stale:
             continue
         arm = _arm(run)
@@ -42,7 +45,7 @@ def load(results: Path, suite: Suite) -> Frames:
         planned = set(run.experiment.task.test)
         for point in record.generalised.values():
             size = tuple(point.size)
-            if size not in planned or point.step > budget:
+            if size not in planned or cut:
                 continue
             generalisation.append(
                 {
@@ -102,23 +105,29 @@ def _arm(run: Run) -> dict[str, Any]:
 def _run(run: Run, record: Record | None, stale: bool, budget: int) -> dict[str, Any]:
     started = record.started if record is not None else None
     ended = record.ended if record is not None else None
-    provenance = started.provenance if started is not None else {}
-    last = list(record.evaluated.values())[-1:] if record is not None else []
+    sessions = [event.provenance for event in record.events if isinstance(event, Started | Resumed)] if record else []
+    within = [e for e in record.evaluated.values() if e.step <= budget][-1:] if record is not None else []
+    whole = ended is not None and ended.step <= budget  # else only the time up to the budget counts
     return {
         "key": run.key,
         **_arm(run),
         "status": _status(record, stale, budget),
         "step": min(record.step, budget) if record is not None else 0,
         "steps": budget,
-        "seconds": ended.seconds if ended is not None else last[0].seconds if last else None,
+        "seconds": ended.seconds if ended is not None and whole else within[0].seconds if within else None,
         "parameters": started.parameters if started is not None else None,
         "state_size": started.state_size if started is not None else None,
         "digest": run.digest,
         "message": ended.message if ended is not None else "",
-        "device": str(provenance.get("device") or ""),
-        "implementation": str(provenance.get("implementation") or ""),
-        "commit": str(provenance.get("commit") or ""),
+        "device": _said(str(each.get("device") or "") for each in sessions),
+        "implementation": _said(str(each.get("implementation") or "") for each in sessions),
+        "commit": _said(str(each.get("commit") or "")[:10] + "+" * bool(each.get("dirty")) for each in sessions),
     }
+
+
+def _said(values: Iterable[str]) -> str:
+    """What several sessions of a run say: each once, in order."""
+    return ", ".join(dict.fromkeys(value for value in values if value))
 
 
 def _status(record: Record | None, stale: bool, budget: int) -> str:

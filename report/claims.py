@@ -3,11 +3,13 @@
 ``MEASURES`` lists what can be asked and which roles the claim's ``arms`` must fill:
 
 - ``speed-ratio`` {task, base, rival}: how many times faster the base solves the task.
-- ``mean-speed-ratio`` {tasks, base, rivals}: that against the fastest rival of each task, averaged over tasks.
+- ``mean-speed-ratio`` {tasks, base, rivals}: that averaged over tasks, each with a rival of its own, named beforehand:
+  to take whichever turns out to be the fastest would favour the rivals.
+- ``differs`` {task, base, rival}: the one solves the task faster than the other, whichever it is.
 - ``order`` {task, first, last}: the slowest of ``first`` solves the task before ``last`` does.
 - ``never-solves`` {task, model}
 - ``never-diverges`` {tasks, models}: no loss or gradient that is not finite.
-- ``fewer-relapses`` {task, base, rivals}: after solving, the base rises above one wrong bit less often than any rival.
+- ``fewer-relapses`` {task, base, rivals}: after solving, the base rises above one wrong bit less often than each rival.
 - ``generalises``, ``degrades`` {task, model, size}: the best weights of solved runs, at a size longer than trained.
 """
 
@@ -22,18 +24,19 @@ from . import statistics
 from .claim import Claim
 from .frames import Frames, SuiteFacts
 from .question import MODEL_ROLES, Question
-from .statistics import Array
+from .statistics import ENOUGH, Array, Estimate
 from .verdict import (
     AGREES,
     CONTRADICTS,
-    ENOUGH,
     NOT_ESTIMABLE,
     NOT_RUN,
+    SAME,
     UNDECIDED,
     Verdict,
-    decide_difference,
+    decide_differs,
     decide_fraction,
     decide_ratio,
+    decide_relapses,
     short,
 )
 
@@ -66,51 +69,66 @@ def ask(question: Question) -> Verdict:
     verdict = MEASURES[question.claim.measure](question)
     if verdict.verdict != NOT_RUN:
         return verdict
-    counts = question.solved(question.models(*MODEL_ROLES))
+    counts = question.solved(question.arms(question.models(*MODEL_ROLES)))
     had = ", ".join(f"{arm} {runs} of {verdict.planned}" for arm, (_, runs) in counts.items())
     return replace(verdict, found="", reason=f"No seed has had its full budget in every arm ({had}).", solved=counts)
 
 
-def _ratio(question: Question, bases: list[str], rivals: list[str]) -> Verdict:
-    """Median times: the slowest of the bases against the fastest of the rivals, averaged over the tasks."""
-    seeds, tasks = question.seeds([*bases, *rivals]), question.tasks
+def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) -> Verdict:
+    """Median times, averaged over the tasks: the slowest of each task's bases against the fastest of its rivals."""
+    tasks = question.tasks
+    arms = [(task, m) for task, base, rival in zip(tasks, bases, rivals, strict=True) for m in (*base, *rival)]
+    seeds = question.seeds(arms)
     if not seeds:
         return question.answer(NOT_RUN, seeds=0)
+    runs = {arm: question.runs(*arm).loc[seeds] for arm in arms}
+    budgets = np.asarray([min(runs[arm]["budget"].max() for arm in arms if arm[0] == task) for task in tasks], float)
 
-    def times_of(models: list[str]) -> Array:
-        rows = [[question.runs(task, model)["time"].loc[seeds] for model in models] for task in tasks]
-        return np.asarray(rows, dtype=float)
+    def times_of(models: list[list[str]]) -> Array:
+        rows = [[runs[task, model]["time"] for model in each] for task, each in zip(tasks, models, strict=True)]
+        times = np.asarray(rows, dtype=float)
+        return np.where(times <= budgets[:, None, None], times, np.inf)  # to the smallest of the arms' budgets
 
-    budgets = np.asarray([question.runs(task, bases[0])["budget"].loc[seeds].max() for task in tasks], dtype=float)
     base, rival = times_of(bases), times_of(rivals)
     estimate = statistics.speed_ratio(base, rival, budgets, question.chance)
     slow = statistics.medians(base, budgets[:, None])[1].max(axis=1)
     fast = statistics.medians(rival, budgets[:, None])[1].min(axis=1)
     solved = bool(np.isfinite(slow).all())
-    bound = solved and bool(np.isinf(estimate.high))
-    verdict, reason = decide_ratio(estimate, len(seeds), question.claim.paper, solved)
+    if question.claim.measure == "differs":
+        verdict, reason = decide_differs(estimate, len(seeds))
+    else:
+        verdict, reason = decide_ratio(estimate, len(seeds), question.claim.paper, solved)
     if len(tasks) == 1:
         beside = {"log-rank p": _logrank(base[0, 0], rival[0, 0], budgets[0])}
-        arms = [*zip(bases, base[0], strict=True), *zip(rivals, rival[0], strict=True)]
-        each = (f"{question.arm(model)} {_median(times, budgets[0])}" for model, times in arms)
+        sides = [*zip(bases[0], base[0], strict=True), *zip(rivals[0], rival[0], strict=True)]
+        each = (f"{question.arm(model)} {_median(times, budgets[0])}" for model, times in sides)
         found = f"Median steps to solve: {', '.join(each)}."
     else:
         geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
         beside = {"geometric mean": geometric.low} if solved else {}
         each = (f"{task} {_times(*ends)}" for task, *ends in zip(tasks, slow, fast, budgets, strict=True))
-        found = f"Against the next best: {', '.join(each)} ({_seeds(len(seeds))})."
-        found += f" Geometric mean {short(geometric.low)}{' or more' if bound else ''}." if solved else ""
+        found = f"Task by task: {', '.join(each)} ({_seeds(len(seeds))})."
+        more = " or more" if geometric.high > geometric.low else ""
+        found += f" Geometric mean {short(geometric.low)}{more}." if solved else ""
+        if verdict in (AGREES, SAME) and _side(geometric) != _side(estimate):
+            verdict, reason = UNDECIDED, "The mean excludes 1, but not the geometric mean: one task decides it."
+    known = estimate.low if solved else estimate.high if np.isfinite(estimate.high) else None
     return question.answer(
         verdict,
         found,
         reason,
         seeds=len(seeds),
-        estimate=estimate.low if solved else None,
-        interval=estimate.interval if solved else None,
-        bound=bound,
-        solved=question.solved([*bases, *rivals], seeds),
+        estimate=known,
+        interval=estimate.interval if known is not None else None,
+        bound="" if known is None or estimate.low == estimate.high else "at least" if solved else "at most",
+        solved=question.solved(arms, seeds),
         beside=beside,
     )
+
+
+def _side(ratio: Estimate) -> int:
+    """On which side of 1 the interval lies; 0 where it includes it."""
+    return 0 if ratio.interval is None else (ratio.interval.low > 1) - (ratio.interval.high < 1)
 
 
 def _logrank(base: Array, rival: Array, budget: float) -> float:
@@ -129,32 +147,35 @@ def _median(times: Array, budget: float) -> str:
 
 def _times(base: float, rival: float, budget: float) -> str:
     if np.isinf(base):
-        return "not estimable"
+        return f"at most {short(rival / budget)}" if np.isfinite(rival) else "not estimable"
     return short(rival / base) if np.isfinite(rival) else f"at least {short(budget / base)}"
 
 
 def speed_ratio(question: Question) -> Verdict:
     """{task, base, rival}."""
-    return _ratio(question, question.models("base"), question.models("rival"))
+    return _ratio(question, [question.models("base")], [question.models("rival")])
 
 
 def mean_speed_ratio(question: Question) -> Verdict:
     """{tasks, base, rivals}."""
-    return _ratio(question, question.models("base"), question.models("rivals"))
+    rivals = [[model] for model in question.models("rivals")]
+    return _ratio(question, [question.models("base")] * len(rivals), rivals)
 
 
 def order(question: Question) -> Verdict:
     """{task, first, last}."""
-    return _ratio(question, question.models("first"), question.models("last"))
+    return _ratio(question, [question.models("first")], [question.models("last")])
 
 
 def never_solves(question: Question) -> Verdict:
     """{task, model}."""
     (model,), (task,) = question.models("model"), question.tasks
-    counts = question.solved([model])
+    counts = question.solved([(task, model)])
     count, runs = counts[f"{task}/{model}"]
     verdict, reason = decide_fraction(count, runs, always=False)
-    found = f"{count} of {runs} runs solve it."
+    table = question.runs(task, model)
+    budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
+    found = f"{count} of {runs} runs solve it within {budget:,} steps, {half} within half of them."
     return question.answer(verdict, found, reason, solved=counts, **_fraction(count, runs))
 
 
@@ -169,43 +190,56 @@ def never_diverges(question: Question) -> Verdict:
     """{tasks, models}."""
     models = question.models("models")
     runs = pd.concat([question.runs(task, model) for task in question.tasks for model in models])
-    count, seeds = int((runs["status"] == "diverged").sum()), len(question.seeds(models))
+    count, seeds = int((runs["status"] == "diverged").sum()), len(question.seeds(question.arms(models)))
     found = f"{count} of {len(runs)} runs diverged."
-    if count:
-        verdict, reason = CONTRADICTS, "The paper says none."
-    else:
-        verdict, reason = (AGREES, "") if seeds >= ENOUGH else decide_fraction(0, seeds, always=False)
+    verdict, reason = (CONTRADICTS, "The paper says none.") if count else decide_fraction(0, seeds, always=False)
     return question.answer(verdict, found, reason, **_fraction(count, len(runs)) | {"seeds": seeds})
 
 
 def fewer_relapses(question: Question) -> Verdict:
     """{task, base, rivals}."""
     (base,), rivals, (task,) = question.models("base"), question.models("rivals"), question.tasks
-    seeds = question.seeds([base, *rivals])
+    arms = question.arms([base, *rivals])
+    seeds = question.seeds(arms)
     if not seeds:
         return question.answer(NOT_RUN, seeds=0)
-    counts = question.solved([base, *rivals], seeds)
-    relapses = {m: question.runs(task, m)["relapses"].loc[seeds].to_numpy(float) for m in [base, *rivals]}
-    solving = [model for model in relapses if counts[f"{task}/{model}"][0]]
+    counts = question.solved(arms, seeds)
+    runs = {m: question.runs(task, m).loc[seeds, ["relapses", "after"]].to_numpy(float).T for m in [base, *rivals]}
+    rates = {model: float(statistics.relapse_rate(*runs[model])) for model in runs}
     each = ", ".join(
-        f"{question.arm(m)} {f'{np.nanmean(relapses[m]):.2f} ' if m in solving else ''}"
-        f"({np.isfinite(relapses[m]).sum()} of {len(seeds)} solved)"
-        for m in relapses
+        f"{question.arm(m)} {f'{rate:.2f} ' if np.isfinite(rate) else ''}"
+        f"({counts[f'{task}/{m}'][0]} of {len(seeds)} solved)"
+        for m, rate in rates.items()
     )
-    found = f"Relapses a solved run, mean: {each}."
-    if base not in solving or solving == [base]:
+    found = f"Relapses per {statistics.PER:,} steps after solving: {each}."
+    others = [model for model in rivals if np.isfinite(rates[model])]
+    left_out = [question.arm(model) for model in rivals if model not in others]
+    if np.isnan(rates[base]) or not others:
         verdict = NOT_ESTIMABLE if len(seeds) >= ENOUGH else UNDECIDED
         reason = "Without solved runs on both sides there are no relapses to compare."
         return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", solved=counts)
-    others = np.asarray([relapses[model] for model in solving if model != base])
-    estimate = statistics.relapse_difference(relapses[base], others, question.chance)
-    verdict, reason = decide_difference(estimate, min(counts[f"{task}/{model}"][0] for model in solving))
+    solved = min(counts[f"{task}/{model}"][0] for model in [base, *others])
+    estimate = _hardest([statistics.relapse_difference(runs[base], runs[m], question.chance) for m in others])
+    verdict, reason = decide_relapses(estimate, solved)
+    reason += f" Not compared, since unsolved: {', '.join(left_out)}." if left_out else ""
     numbers: dict[str, Any] = {"estimate": estimate.low, "interval": estimate.interval, "solved": counts}
     return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", **numbers)
 
 
+def _hardest(estimates: list[Estimate]) -> Estimate:
+    """Of several differences that are all said to be above zero, the one that most speaks against it.
+
+    Each has an interval of its own; the smallest of them, resampled, would be biased downwards.
+    """
+    below = [each for each in estimates if each.interval and each.interval.high < 0]
+    return below[0] if below else min(estimates, key=lambda each: each.interval.low if each.interval else each.low)
+
+
 def _at_size(question: Question, always: bool) -> Verdict:
-    """Of the solved runs, those whose best weights stay below the bar at a size; or, for ``degrades``, do not."""
+    """Of the solved runs, those whose best weights stay below the bar at a size; or, for ``degrades``, do not.
+
+    A solved run that was not tested, since it diverged later, counts as an exception.
+    """
     (model,), (task,), (size,) = question.models("model"), question.tasks, question.names("size")
     runs = question.runs(task, model)
     if runs.empty:
@@ -213,8 +247,9 @@ def _at_size(question: Question, always: bool) -> Verdict:
     table = question.generalisation
     chosen = (table["task"] == task) & (table["model"] == model) & (table["size"] == size)
     errors = table[chosen & (table["weights"] == "best")].set_index("seed")["errors"]
-    errors = errors.loc[runs.index[np.isfinite(runs["time"])].intersection(errors.index)]
-    counts = question.solved([model])
+    solved = runs.index[np.isfinite(runs["time"])]
+    errors = errors.loc[solved.intersection(errors.index)]
+    counts = question.solved([(task, model)])
     if errors.empty:
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
         found = f"Of {len(runs)} runs none was solved and tested at size {size}."
@@ -222,11 +257,15 @@ def _at_size(question: Question, always: bool) -> Verdict:
     bar = question.facts.solved
     below = int((errors < bar).sum())
     count = below if always else len(errors) - below
-    verdict, reason = decide_fraction(count, len(errors), always=True)
+    verdict, reason = decide_fraction(count, len(solved), always=True)
     did = f"stay below {bar:g} wrong bits a sequence" if always else f"make {bar:g} wrong bits a sequence or more"
-    found = f"At size {size}, {count} of {len(errors)} solved runs {did}; the median is {errors.median():.2f}."
+    untested = len(solved) - len(errors)
+    found = (
+        f"At size {size}, {count} of {len(solved)} solved runs {did}{f' ({untested} not tested)' if untested else ''}"
+    )
+    found += f"; the median is {errors.median():.2f}."
     beside = {"median wrong bits": float(errors.median())}
-    return question.answer(verdict, found, reason, solved=counts, beside=beside, **_fraction(count, len(errors)))
+    return question.answer(verdict, found, reason, solved=counts, beside=beside, **_fraction(count, len(solved)))
 
 
 def generalises(question: Question) -> Verdict:
@@ -242,6 +281,7 @@ def degrades(question: Question) -> Verdict:
 MEASURES: Mapping[str, Callable[[Question], Verdict]] = {
     "speed-ratio": speed_ratio,
     "mean-speed-ratio": mean_speed_ratio,
+    "differs": speed_ratio,
     "order": order,
     "never-solves": never_solves,
     "never-diverges": never_diverges,

@@ -13,8 +13,9 @@ import pandas as pd
 
 from . import statistics
 from .frames import Frames, SuiteFacts
+from .statistics import ENOUGH
 from .table import Column, Table, as_percent, as_steps, interval_text
-from .verdict import ENOUGH, short
+from .verdict import short
 
 
 class Cell(NamedTuple):

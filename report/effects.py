@@ -58,7 +58,8 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
                 taken = matched(steps, changes)[0].T
                 low, high = resampled(taken, seeds, chance)
                 row |= {"ratio": float(np.divide(*taken.mean(axis=0))), "ratio_low": low, "ratio_high": high}
-                row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN}" + bracket(low, high, "{:.2f}")
+                if now.any():  # else nothing is known of either
+                    row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN}" + bracket(low, high, "{:.2f}")
             rows.append(row)
     columns = {
         "task": Column("Task"),
@@ -66,14 +67,16 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "level": Column("Level"),
         "base": Column("Against"),
         "difference_text": Column("Difference", "of these shares, in points; in brackets its 95 % interval"),
-        "ratio_text": Column("Times as fast", "ratio of mean steps, an unsolved run counting with its whole budget"),
+        "ratio_text": Column("Ratio of capped mean steps", "above 1 where this level is faster, see above"),
         "solved": Column("Solved", "share of the matched runs at this level", as_percent),
         "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
         "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
         "seeds": Column("Seeds", "with matches; of one there is no interval", as_count),
     }
     note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
-    interaction, by how much one choice changes the difference that the other makes."""
+    interaction, by how much one choice changes the difference that the other makes. Mean steps are capped: an unsolved
+    run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals from five
+    seeds on."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
 
@@ -132,7 +135,7 @@ def resampled(matches: Array, seeds: Array, seed: int) -> Interval:
         seed: Of the bootstrap.
     """
     different = np.unique(seeds)
-    if len(different) < 2:
+    if len(different) < statistics.ENOUGH:
         return Interval(np.nan, np.nan)
     sums = np.stack([matches[seeds == each].sum(axis=0) for each in different])
     counts = np.array([(seeds == each).sum() for each in different])

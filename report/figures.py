@@ -32,8 +32,9 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
     parts = {model: part for model, part in evaluations.groupby("model")}
     curves = {}
     for name, part in parts.items():
-        seeds = complete.loc[complete["model"] == name, "seed"]
-        curves[name] = statistics.median_curve(part[part["seed"].isin(seeds)])
+        runs = complete[complete["model"] == name]
+        diverged = runs.loc[runs["status"] == "diverged", "seed"]
+        curves[name] = statistics.median_curve(part[part["seed"].isin(runs["seed"])], diverged)
     cells = plan.grid([name for name in plan.models if name in parts])
     width, height = 2 * WIDTH / max(2, len(cells[0])), 1.45 if len(cells) > 1 else HEIGHT
     figure, axes = canvas(len(cells), len(cells[0]), width, height, sharex=True, sharey=True)
@@ -44,10 +45,10 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         pen, curve = plan.pens[plan.arm(model)], curves[model]
         for other in (name for name in plan.panel(plan.reading[model]) if name in curves):
             ax.plot(curves[other]["step"], curves[other]["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
-        runs = [run for _, run in parts[model].groupby("seed")]
-        for run in runs:
+        seeds = [run for _, run in parts[model].groupby("seed")]
+        for run in seeds:
             ax.plot(
-                run["step"], run["errors"], color=pen.colour, linewidth=0.5, alpha=0.4, rasterized=len(runs) > CROWD
+                run["step"], run["errors"], color=pen.colour, linewidth=0.5, alpha=0.4, rasterized=len(seeds) > CROWD
             )
         ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
         ax.plot(curve["step"], curve["median"], color=pen.colour)

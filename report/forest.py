@@ -33,7 +33,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
                 ax.plot(high, y, marker=">", color=pen.colour, markersize=5, clip_on=False)
             if v.interval.low < left:
                 ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
-        ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markersize=6, linestyle="")
+        face = "none" if v.bound else pen.colour
+        ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
     for place, name in enumerate(ids):
         paper = next(v.claim.paper for v in drawn if v.claim.id == name)
         for number in paper if isinstance(paper, tuple) else () if paper is None else (paper,):

@@ -35,7 +35,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "message": "str",
         "device": "str",
         "implementation": "str",
-        "commit": "str",
+        "commit": "str",  # ten digits, with a plus where changed; several where it was resumed under another
+        "cut": "bool",  # trained beyond the budget for another suite: its weights belong there
     },
     "evaluations": {
         "task": "str",

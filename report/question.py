@@ -12,6 +12,9 @@ from .claim import Claim
 from .frames import SuiteFacts
 from .verdict import Verdict
 
+Arm = tuple[str, str]
+"""A task and a model."""
+
 MODEL_ROLES = ("model", "models", "base", "rival", "rivals", "first", "last")
 """Roles of a claim's arms that are filled by models."""
 
@@ -49,19 +52,22 @@ class Question:
         chosen = table["complete"] & (table["task"] == task) & (table["model"] == model)
         return table[chosen].set_index("seed").sort_index()
 
-    def seeds(self, models: Iterable[str]) -> list[int]:
+    def arms(self, models: Iterable[str]) -> list[Arm]:
+        """Every task with each of these models."""
+        return [(task, model) for task in self.tasks for model in models]
+
+    def seeds(self, arms: Iterable[Arm]) -> list[int]:
         """Seeds that had their full budget in every arm, so that they are paired."""
-        shared = [set(self.runs(task, model).index) for task in self.tasks for model in models]
+        shared = [set(self.runs(*arm).index) for arm in arms]
         return sorted(set.intersection(*shared)) if shared else []
 
-    def solved(self, models: Iterable[str], seeds: list[int] | None = None) -> dict[str, tuple[int, int]]:
+    def solved(self, arms: Iterable[Arm], seeds: list[int] | None = None) -> dict[str, tuple[int, int]]:
         """For each arm, runs solved and runs that count: of these seeds, or of all that had their full budget."""
         counts = {}
-        for task in self.tasks:
-            for model in models:
-                runs = self.runs(task, model)
-                times = runs["time"] if seeds is None else runs["time"].loc[seeds]
-                counts[f"{task}/{model}"] = (int(np.isfinite(times).sum()), len(times))
+        for task, model in arms:
+            runs = self.runs(task, model)
+            times = runs["time"] if seeds is None else runs["time"].loc[seeds]
+            counts[f"{task}/{model}"] = (int(np.isfinite(times).sum()), len(times))
         return counts
 
     @property

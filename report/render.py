@@ -78,7 +78,7 @@ def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Tra
         "pictures": pictures,
         "tables": {table.name: table if len(table.frame) else None for table in shown},
         "unfinished": unfinished(frames),
-        "commits": sorted({commit[:10] for commit in frames.runs["commit"] if commit}),
+        "commits": sorted({commit for several in frames.runs["commit"] for commit in several.split(", ") if commit}),
         "devices": sorted({device for device in frames.runs["device"] if device}),
         "colours": style.variables(),
         "dark": style.COLOURS,
@@ -139,9 +139,9 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
         add(
             "claims",
             "Claims that are ratios of time",
-            """Ours with its 95 % interval under each reading; hollow, and at the right as a number, the paper's. An
-            arrow: the interval goes on, because too many runs of one side were not solved within their budget.
-            Vertical line: no difference.""",
+            """Ours with its 95 % interval, from five seeds on, under each reading; hollow diamond, and at the right as
+            a number, the paper's. A hollow mark of ours is only a bound, and an arrow says that the interval goes on,
+            because too many runs of one side were not solved within their budget. Vertical line: no difference.""",
             lambda: forest(verdicts),
         )
         for task in tasks:
@@ -151,8 +151,9 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 f"convergence-{task}",
                 f"Learning {task}",
                 f"""Wrong bits a sequence on the evaluation set, a panel an arm. Thick: median over the seeds that had
-                their full budget; band: their middle half; thin: every seed, unfinished ones too; grey: the medians of
-                the other arms. Dotted: the bar, {bar}; the scale is logarithmic above it and linear below. {n}""",
+                their full budget, a diverged one counting as untrained; band: their middle half; thin: every seed,
+                unfinished ones too; grey: the medians of the other arms. Dotted: the bar, {bar}; the scale is
+                logarithmic above it and linear below. {n}""",
                 lambda task=task: figures.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             add(
@@ -166,13 +167,14 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
         for task in tasks:
             points = frames.generalisation[frames.generalisation["task"] == task]
             n, on = seeds_said(points), "" if points["trained"].any() else ", by the evaluation set"
+            whole = "" if points["trained"].any() else " (its lowest error, on that set, for best weights)"
             trained = f" ({facts.trained[task].sizes})" if task in facts.trained else ""
             add(
                 f"lengths-{task}",
                 f"Longer sequences: {task}",
                 f"""Wrong bits a sequence for sizes in the order of their length; shaded: what it was trained
-                on{trained}{on}. Points: median over the seeds; whiskers: their middle half. Best weights are those of
-                the lowest evaluation error, final ones those after the last step. {n}""",
+                on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half. Best weights are
+                those of the lowest evaluation error, final ones those after the last step. {n}""",
                 lambda task=task: figures.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(

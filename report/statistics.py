@@ -6,7 +6,7 @@ Every bootstrap takes its seed, so the same records give the same interval.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 HOLD = 3
 """Evaluations after the first one below the bar that must be below it too, for a run to count as solved."""
+ENOUGH = 5
+"""Seeds below which nothing is decided and no interval is given: resampling two or three covers far less than 95 %."""
 RELAPSE = 1.0
 """Wrong bits a sequence above which a solved run has relapsed."""
 RESAMPLES = 5000
@@ -36,7 +38,8 @@ OUTCOME = {
     "budget": "int64",
     "time": "float64",  # to solve; inf where unsolved
     "first": "float64",  # evaluation below the bar, held or not: the authors' flag; inf where there is none
-    "relapses": "float64",  # NaN where unsolved
+    "relapses": "float64",  # a divergence is one; NaN where unsolved
+    "after": "float64",  # steps trained after it was solved; NaN where unsolved
     "area": "float64",  # mean wrong bits a sequence over the budget
     "last": "float64",  # wrong bits a sequence at the last evaluation
     "seconds": "float64",
@@ -55,7 +58,7 @@ class Estimate(NamedTuple):
 
     low: float
     high: float
-    interval: Interval | None  # None with fewer than two seeds
+    interval: Interval | None  # None with fewer than ``ENOUGH`` seeds
 
 
 def solved_at(steps: Array, errors: Array, bar: float, hold: int = HOLD) -> float:
@@ -95,6 +98,7 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
             continue
         steps, errors = curve
         time = solved_at(steps, errors, bar)
+        relapses = count_relapses(steps, errors, time) + (run["status"] == "diverged")
         rows.append(
             {
                 **{name: run[name] for name in ("task", "model", "reading", "seed", "status", "step")},
@@ -102,7 +106,8 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
                 "budget": run["steps"],
                 "time": max(time, 1.0),  # a ratio needs it above zero
                 "first": float(min(steps[errors < bar], default=np.inf)),
-                "relapses": count_relapses(steps, errors, time) if np.isfinite(time) else np.nan,
+                "relapses": relapses if np.isfinite(time) else np.nan,
+                "after": run["step"] - time if np.isfinite(time) else np.nan,
                 "area": mean_height(steps, errors, float(run["steps"])),
                 "last": float(errors[-1]),
                 "seconds": run["seconds"],
@@ -111,9 +116,15 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(OUTCOME)).astype(OUTCOME)
 
 
-def median_curve(evaluations: pd.DataFrame) -> pd.DataFrame:
-    """Median and quartiles of the wrong bits over seeds, at each step that every seed has: step, low, median, high."""
-    wide = evaluations.pivot_table(index="step", columns="seed", values="errors").dropna()
+def median_curve(evaluations: pd.DataFrame, diverged: Iterable[int] = ()) -> pd.DataFrame:
+    """Median and quartiles of the wrong bits over seeds, at each step that every seed has: step, low, median, high.
+
+    Seeds that diverged count from there on with what they had at first, untrained.
+    """
+    wide = evaluations.pivot_table(index="step", columns="seed", values="errors")
+    for seed in set(diverged) & set(wide.columns):
+        wide[seed] = wide[seed].fillna(wide[seed].iloc[0])
+    wide = wide.dropna()
     if wide.empty:
         return pd.DataFrame({"step": [], "low": [], "median": [], "high": []}, dtype=float)
     low, median, high = np.quantile(wide.to_numpy(), [0.25, 0.5, 0.75], axis=1)
@@ -170,7 +181,7 @@ def speed_ratio(
 
     low, high = ratio(bases, rivals)
     count = bases.shape[-1]
-    if count < 2:
+    if count < ENOUGH:
         return Estimate(float(low), float(high), None)
     drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
     lows, highs = ratio(bases[..., drawn], rivals[..., drawn])
@@ -185,27 +196,37 @@ def percentiles(lows: Array, highs: Array, level: float = LEVEL) -> Interval:
     )
 
 
-def relapse_difference(base: Array, rivals: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
-    """Mean relapses of a solved run: those of the steadiest rival less those of the base.
+PER = 10_000
+"""Steps after solving that relapses are counted by."""
+
+
+def relapse_rate(relapses: Array, after: Array) -> Array:
+    """Relapses per ``PER`` steps after solving, over the last axis; NaN where no run was solved."""
+    solved = np.isfinite(relapses)
+    steps = np.where(solved, after, 0.0).sum(axis=-1)
+    return np.asarray(
+        np.where(steps > 0, PER * np.where(solved, relapses, 0.0).sum(axis=-1) / np.fmax(steps, 1), np.nan)
+    )
+
+
+def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """The rival's rate of relapses less the base's.
 
     Args:
-        base: (seeds,), relapses, NaN where unsolved.
-        rivals: (arms, seeds).
+        base: (2, seeds), relapses and steps after solving, NaN where unsolved.
+        rival: (2, seeds).
         seed: Of the bootstrap over paired seeds; a resample in which an arm has no solved run is left out.
     """
 
-    def mean(relapses: Array) -> Array:
-        solved = np.isfinite(relapses)
-        count = solved.sum(axis=-1)
-        total = np.where(solved, relapses, 0.0).sum(axis=-1)
-        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    def difference(base: Array, rival: Array) -> Array:
+        return relapse_rate(*rival) - relapse_rate(*base)
 
-    value = float(mean(rivals).min() - mean(base))
+    value = float(difference(base, rival))
     count = base.shape[-1]
-    if count < 2 or np.isnan(value):
+    if count < ENOUGH or np.isnan(value):
         return Estimate(value, value, None)
     drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
-    values = mean(rivals[..., drawn]).min(axis=0) - mean(base[drawn])
+    values = difference(base[:, drawn], rival[:, drawn])
     values = values[np.isfinite(values)]
     return Estimate(value, value, percentiles(values, values) if len(values) else None)
 
@@ -283,7 +304,7 @@ def iqm_estimate(strata: Sequence[Array], seed: int, resamples: int = RESAMPLES)
         seed: Of the bootstrap.
     """
     value = iqm(np.concatenate(strata))
-    if min(len(scores) for scores in strata) < 2:
+    if min(len(scores) for scores in strata) < ENOUGH:
         return Estimate(value, value, None)
     generator = np.random.default_rng(seed)
     drawn = [scores[generator.integers(len(scores), size=(resamples, len(scores)))] for scores in strata]

@@ -67,6 +67,8 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     for asked, kind in ((primary, "Claims named in advance as decisive"), (others, "Other claims")):
         if asked:
             sentences.append(f"{kind if primary else 'All claims'}: {under(asked, tally)}.")
+    if interim := sum(v.interim for v in verdicts):
+        sentences.append(f"Interim, since not all planned seeds are there yet: {_some(interim, 'verdict')}.")
     sentences.append(
         f"Behind this: {_some(complete, 'run')} with the full budget, of {_some(len(facts.models), 'model')} on "
         f"{_some(len(facts.tasks), 'task')} with {_some(len(facts.seeds), 'seed')} planned; "

@@ -27,6 +27,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "paper": said(v.claim.paper) if v.claim.paper is not None else "",
                 "reading": v.reading,
                 "estimate": v.estimate,
+                "bound": v.bound,
                 "low": low,
                 "high": high,
                 "ours": v.ours,
@@ -34,9 +35,12 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "planned": v.planned,
                 "solved": v.counts,
                 "verdict": v.verdict,
+                "interim": v.interim,
+                "verdict_text": f"{v.verdict}, interim" if v.interim else v.verdict,
             }
         )
-    names = "id claim source primary paper reading estimate low high ours seeds planned solved verdict"
+    names = """id claim source primary paper reading estimate bound low high ours seeds planned solved verdict interim
+    verdict_text"""
     columns = {
         "id": Column("Claim"),
         "claim": Column("What is said"),
@@ -45,9 +49,9 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
         "ours": Column("Ours (95 % interval)"),
         "seeds": Column("Seeds", says=as_count),
         "solved": Column("Runs solved"),
-        "verdict": Column("Verdict"),
+        "verdict_text": Column("Verdict", "interim: not all planned seeds are there yet"),
     }
-    frame = pd.DataFrame(rows, columns=names.split(" ")).astype({"estimate": float})
+    frame = pd.DataFrame(rows, columns=names.split()).astype({"estimate": float})
     return Table("claims", "Claims", "", frame, columns)
 
 
@@ -60,7 +64,8 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         low, high = statistics.clopper_pearson(solved, count)
         early, late = np.quantile(times, [0.25, 0.75], method="inverted_cdf")
         own = frames.evaluations[(frames.evaluations["task"] == task) & (frames.evaluations["model"] == model)]
-        curve = statistics.median_curve(own[own["seed"].isin(runs["seed"])])
+        diverged = runs.loc[runs["status"] == "diverged", "seed"]
+        curve = statistics.median_curve(own[own["seed"].isin(runs["seed"])], diverged)
         rows.append(
             {
                 "task": task,
@@ -93,7 +98,9 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
         "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", as_count),
         "area": Column("Mean wrong bits", "a sequence, averaged over training", as_bits),
-        "relapses": Column("Relapses", "mean number of times a solved run rose above one wrong bit again", as_bits),
+        "relapses": Column(
+            "Relapses", "mean number of times a solved run rose above one wrong bit again, or diverged", as_bits
+        ),
     }
     note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
     return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
@@ -134,7 +141,11 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
         "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", as_percent),
         "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", as_percent),
     }
-    return Table("lengths", "Longer sequences", "", pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+    note = "Runs that are cut here, at this suite's budget, are left out: their weights come from later steps."
+    cut = frames.runs["cut"].any()
+    return Table(
+        "lengths", "Longer sequences", note if cut else "", pd.DataFrame(rows, columns=_names(rows, columns)), columns
+    )
 
 
 def beyond(frames: Frames, facts: SuiteFacts) -> Table:
@@ -222,11 +233,12 @@ def runs(frames: Frames, outcomes: pd.DataFrame) -> Table:
         "step": Column("Step", "last reached", as_count),
         "steps": Column("Budget", "steps", as_count),
         "time": Column("Solved at", "step", as_steps),
-        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved", as_count),
+        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved, or diverged", as_count),
         "last": Column("Wrong bits", "a sequence, at the last evaluation", as_bits),
         "seconds": Column("Time", says=as_duration),
         "device": Column("Device"),
         "implementation": Column("Implementation"),
+        "commit": Column("Code", "commits it was trained at; +: changed since"),
         "message": Column("Message"),
     }
     return Table("runs", "Runs", "", frame, columns)

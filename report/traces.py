@@ -99,7 +99,7 @@ def table(traces: Sequence[Trace]) -> Table:
         }
     names = [*dict.fromkeys([name for row in rows[:1] for name in row] + list(columns))]
     frame = pd.DataFrame(rows, columns=names)
-    note = "One sequence for every model; the median run of each arm, with its best weights."
+    note = "One sequence for every model; the median run of each arm (of two the better), with its best weights."
     return Table("traces", "Inside the memory", note, frame, columns)
 
 

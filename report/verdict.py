@@ -1,35 +1,34 @@
 """From an estimate to a verdict: the rules, in the order in which they are asked.
 
 1. **not run**: no seed has its full budget in every arm.
-2. **undecided**: fewer than five such seeds, or an interval that spans no effect, or one wider than fourfold.
-3. **not estimable**: the base itself is mostly unsolved, so its median time is unknown.
-4. **agrees**: the interval excludes no effect and holds the paper's number; for "about equal" it lies inside
-   0.8 to 1.25; for "never" and "always" the exact interval of the fraction lies on the claimed side of one half.
-5. **same direction**: the interval excludes no effect on the paper's side, without the paper's number.
-6. **contradicts**: the interval excludes no effect on the other side.
+2. **undecided**: fewer than five such seeds, or an interval that spans no effect.
+3. **not estimable**: the interval spans no effect because the base itself is mostly unsolved.
+4. **contradicts**: the interval excludes no effect on the side that is not the paper's.
+5. **agrees**: it excludes no effect on the paper's side and holds the paper's number, if there is one, within an
+   interval that is no wider than fourfold; for "about equal" it lies inside 0.8 to 1.25; for "never" and "always" no
+   run is an exception, and one half is excluded with 95 % confidence.
+6. **same direction**: it excludes no effect on the paper's side, but not so much can be said of the size.
+
+A side is decided alike whichever side it is, and whether an interval is wide or open: only an agreement on the size
+needs a narrow one.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite, isinf, isnan
+from math import isfinite, isnan
 from typing import Any, Literal
 
 from .claim import Claim
-from .statistics import Estimate, Interval, clopper_pearson
+from .statistics import ENOUGH, Estimate, Interval, clopper_pearson
 
 AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
 UNDECIDED, NOT_ESTIMABLE, NOT_RUN = "undecided", "not estimable", "not run"
 VERDICTS = (AGREES, SAME, CONTRADICTS, UNDECIDED, NOT_ESTIMABLE, NOT_RUN)
 
-ENOUGH = 5
-"""Seeds below which nothing is decided."""
 WIDEST = 4.0
-"""Ratio of an interval's ends above which it says too little."""
+"""Ratio of an interval's ends above which it says too little of the size."""
 EQUAL = Interval(0.8, 1.25)
 """What counts as about equal."""
-
-WIDE = "The interval is wider than fourfold."
-OPEN = "The interval is open above, so wider than fourfold: too many seeds are unsolved."
 
 Paper = float | tuple[float, float] | None
 Reasoned = tuple[str, str]
@@ -37,7 +36,7 @@ Reasoned = tuple[str, str]
 MEANS = {
     "ratio": "Times as fast (95 % interval)",
     "fraction": "Share of runs (95 % interval)",
-    "difference": "Difference in relapses (95 % interval)",
+    "difference": "Difference in relapses, per 10,000 steps after solving (95 % interval)",
 }
 
 
@@ -55,6 +54,8 @@ class Verdict:
         planned: Seeds planned.
         unit: What the estimate is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses.
         estimate: The number; None where there is none.
+        bound: Of which side the estimate is only a bound, because medians lie beyond the budget: ``at least`` where the
+            rival's does, ``at most`` where the base's does; else empty.
         interval: 95 %; None where there is none.
         solved: For each arm (``copy/lstm``), runs solved and runs that count.
         beside: Further numbers: geometric mean, log-rank p-value, median wrong bits.
@@ -70,7 +71,7 @@ class Verdict:
     unit: Literal["ratio", "fraction", "difference"] = "ratio"
     estimate: float | None = None
     interval: Interval | None = None
-    bound: bool = False  # the estimate is a lower bound: the rival's median lies beyond the budget
+    bound: Literal["", "at least", "at most"] = ""
     solved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     beside: Mapping[str, float] = field(default_factory=dict)
 
@@ -80,8 +81,11 @@ class Verdict:
         if self.estimate is None or isnan(self.estimate):
             return ""
         say = SAY[self.unit]
-        least = "\N{GREATER-THAN OR EQUAL TO}" if self.bound else ""
-        number = least + say(self.estimate) + {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
+        number = (
+            BOUNDS[self.bound]
+            + say(self.estimate)
+            + {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
+        )
         if self.interval is None:
             return number
         low, high = self.interval
@@ -90,10 +94,16 @@ class Verdict:
         return f"{number} (from {say(low)})" if low > 0 else f"{number} (unbounded)"
 
     @property
+    def interim(self) -> bool:
+        """Whether it was reached before all planned seeds were there, which may move it."""
+        return self.verdict in (AGREES, SAME, CONTRADICTS) and self.seeds < self.planned
+
+    @property
     def sentence(self) -> str:
         """All of it in plain words."""
         number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
-        return " ".join(part for part in (self.found, number, self.reason) if part)
+        so_far = f"Interim: {self.seeds} of {self.planned} planned seeds." if self.interim else ""
+        return " ".join(part for part in (self.found, number, self.reason, so_far) if part)
 
     @property
     def counts(self) -> str:
@@ -124,10 +134,11 @@ class Verdict:
             "sentence": self.sentence,
             "unit": self.unit,
             "estimate": number(self.estimate),
-            "bound": self.bound,
+            "bound": self.bound or None,
             "interval": [number(end) for end in self.interval] if self.interval else None,
             "seeds": self.seeds,
             "planned": self.planned,
+            "interim": self.interim,
             "solved": {arm: list(counts) for arm, counts in self.solved.items()},
             "beside": {name: number(value) for name, value in self.beside.items()},
         }
@@ -150,49 +161,68 @@ def said(paper: Paper) -> str:
     return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
 
 
+BOUNDS = {"": "", "at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
+
+
 def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool) -> Reasoned:
     """The verdict on a ratio of times, above 1 where the base is faster.
 
     Args:
-        estimate: Of the ratio; infinite at its upper end where the rival is mostly unsolved.
+        estimate: Of the ratio; its ends differ where a median lies beyond the budget.
         seeds: Paired seeds with their full budget.
         paper: The paper's ratio; 1 for "about equal"; None where it only says that the base is faster.
         base_solved: Whether the base's median run is solved.
     """
     if seeds == 0:
         return NOT_RUN, ""
-    if seeds < ENOUGH or estimate.interval is None:
+    if estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
-    if not base_solved:
-        return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
     low, high = estimate.interval
     lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
-    bound = isinf(estimate.high)
-    if not bound and high > WIDEST * low:
-        return UNDECIDED, (WIDE if isfinite(high) else OPEN) + (" It excludes 1, all the same." if low > 1 else "")
-    if lowest == highest == 1:
-        if EQUAL.low <= low and high <= EQUAL.high:
-            return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
-        if low > EQUAL.high or high < EQUAL.low:
-            return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
-        return UNDECIDED, "The interval reaches beyond 0.8 to 1.25, which would be about equal."
-    if low <= 1 <= high:
-        return UNDECIDED, "The interval includes 1 (no difference)."
+    equal = lowest == highest == 1
+    nothing = EQUAL if equal else Interval(1, 1)
+    unknown = "The arm said to be faster is itself mostly unsolved: its median time is unknown."
+    if equal and EQUAL.low <= low and high <= EQUAL.high:
+        return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
+    if low <= nothing.high and nothing.low <= high:
+        if not base_solved:
+            return NOT_ESTIMABLE, unknown
+        spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1 (no difference)"
+        return UNDECIDED, f"The interval {spans}."
+    if equal:
+        return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):
-        return CONTRADICTS, "The order is the reverse of the paper's."
+        return CONTRADICTS, "The order is the reverse of the paper's." + ("" if base_solved else f" {unknown}")
     if lowest is None or highest is None:
         return AGREES, "The interval excludes 1 (no difference)."
-    if bound:
-        return SAME, f"The paper says {said(paper)}; ours is a bound, since the other arm is mostly unsolved."
+    if estimate.low < estimate.high:
+        return SAME, f"The paper says {said(paper)}; ours is a bound, since one arm is mostly unsolved."
     if low <= highest and lowest <= high:
+        if high > WIDEST * low:
+            return SAME, f"The interval excludes 1, but is too wide to tell whether it is the paper's {said(paper)}."
         return AGREES, f"The interval excludes 1 and holds the paper's {said(paper)}."
     return SAME, f"The direction is the paper's, the size is not: it says {said(paper)}."
 
 
-def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
-    """The verdict on "never" (or "always"): the exact interval of the fraction against one half.
+def decide_differs(estimate: Estimate, seeds: int) -> Reasoned:
+    """The verdict on "it matters": a ratio of times that is not 1, whichever arm is faster."""
+    if seeds == 0:
+        return NOT_RUN, ""
+    if estimate.interval is None:
+        return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
+    low, high = estimate.interval
+    if low > 1 or high < 1:
+        return AGREES, "The interval excludes 1 (no difference)."
+    if EQUAL.low <= low and high <= EQUAL.high:
+        return CONTRADICTS, "The interval lies inside 0.8 to 1.25: about equal."
+    return UNDECIDED, "The interval includes 1 (no difference) and reaches beyond 0.8 to 1.25."
 
-    The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do.
+
+def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
+    """The verdict on "never" (or "always"): whether fewer (more) than half of all seeds would do it.
+
+    The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do. Each side
+    is tested alone, with an exact bound at 95 %.
 
     Args:
         count: Runs of which it is true.
@@ -203,17 +233,18 @@ def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
         return NOT_RUN, ""
     if runs < ENOUGH:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
-    low, high = clopper_pearson(count, runs)
+    low, high = clopper_pearson(count, runs, level=0.9)  # 5 % beyond either end
     if low <= 0.5 <= high:
-        return UNDECIDED, "The interval of the fraction includes one half."
+        return UNDECIDED, "One half is not excluded with 95 % confidence."
+    side = f"With 95 % confidence {'more' if low > 0.5 else 'fewer'} than half of all seeds do"
     if (low > 0.5) != always:
-        return CONTRADICTS, f"The paper says {'all' if always else 'none'} of them."
+        return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
     if count == (runs if always else 0):
-        return AGREES, "The interval of the fraction excludes one half."
-    return SAME, f"Most, not all: the paper says {'all' if always else 'none'} of them."
+        return AGREES, f"{side}, and no run is an exception."
+    return SAME, f"{side}, but not {'all' if always else 'none'}, as the paper says."
 
 
-def decide_difference(estimate: Estimate, seeds: int) -> Reasoned:
+def decide_relapses(estimate: Estimate, seeds: int) -> Reasoned:
     """The verdict on a difference that the paper says is above zero."""
     if seeds == 0:
         return NOT_RUN, ""

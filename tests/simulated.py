@@ -94,7 +94,8 @@ def simulate(
                         "message": "loss is not finite at step 12,345" if status == "diverged" else "",
                         "device": "" if status == "new" else "cpu",
                         "implementation": "" if status == "new" else "reference",
-                        "commit": "" if status == "new" else "0123456789abcdef",
+                        "commit": "" if status == "new" else "0123456789",
+                        "cut": False,
                     }
                 )
                 if status in ("new", "stale"):

@@ -14,6 +14,7 @@ from membench.report.frames import SuiteFacts, frames
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
 BUDGET = 10_000
+SEEDS = (1, 2, 3, 4, 5, 6)
 
 FACTORS = {
     f"ntm-{memory}-{weighting}": {"memory": memory, "first weighting": weighting}
@@ -23,15 +24,15 @@ FACTORS = {
 
 def facts(**others: Any) -> SuiteFacts:
     values: dict[str, Any] = {"name": "grid", "title": "A grid", "paper": "", "solved": 0.1, "claims": ()}
-    values |= {"tasks": ("copy",), "models": tuple(FACTORS), "seeds": (1, 2, 3, 4), "factors": FACTORS}
+    values |= {"tasks": ("copy",), "models": tuple(FACTORS), "seeds": SEEDS, "factors": FACTORS}
     return SuiteFacts(**values | others)
 
 
 def outcomes(time: Callable[[str, str, int], float], **others: Any) -> pd.DataFrame:
-    """Of every cell and four seeds, all with their full budget, solved at the time that is given; inf: never."""
+    """Of every cell and six seeds, all with their full budget, solved at the time that is given; inf: never."""
     rows = []
     for model, levels in FACTORS.items():
-        for seed in (1, 2, 3, 4):
+        for seed in SEEDS:
             row: dict[str, Any] = dict.fromkeys(statistics.OUTCOME, 0)
             row |= {"task": "copy", "model": model, "reading": "", "seed": seed, "status": "done", "complete": True}
             row |= {"budget": BUDGET, "time": time(levels["memory"], levels["first weighting"], seed)} | others
@@ -47,7 +48,7 @@ def test_a_factor_that_decides_and_one_that_does_not() -> None:
     rows = found(outcomes(lambda memory, weighting, seed: 1000.0 if weighting == "one-hot" else np.inf))
     decides = rows["first weighting", "one-hot"]
     assert (decides["solved"], decides["solved_base"], decides["difference"]) == (1, 0, 1)
-    assert (decides["low"], decides["high"], decides["matches"]) == (1, 1, 12)
+    assert (decides["low"], decides["high"], decides["matches"]) == (1, 1, 18)
     assert decides["ratio"] == pytest.approx(10)  # 10,000 steps against 1,000
     assert rows["memory", "learned"]["difference"] == 0 and rows["memory", "learned"]["ratio"] == pytest.approx(1)
     assert rows["memory and first weighting", "random, one-hot"]["difference"] == 0
@@ -64,22 +65,26 @@ def test_two_factors_that_need_each_other() -> None:
 def test_an_interval_is_as_wide_as_seeds_disagree() -> None:
     rows = found(outcomes(lambda m, w, seed: 1000.0 if w == "one-hot" and seed % 2 else np.inf))
     row = rows["first weighting", "one-hot"]
-    assert (row["difference"], row["seeds"]) == (0.5, 4)
-    assert (row["low"], row["high"]) == (0, 1), "two of four seeds: matches of one seed are not independent"
+    assert (row["difference"], row["seeds"]) == (0.5, 6)
+    assert row["low"] < 0.2 and row["high"] > 0.8, "three of six seeds: matches of one seed are not independent"
 
 
-def test_of_one_seed_there_is_no_interval() -> None:
+def test_of_four_seeds_there_is_no_interval() -> None:
     table = outcomes(lambda m, w, seed: 1000.0 if w == "one-hot" else np.inf)
-    row = found(table[table["seed"] == 3])["first weighting", "one-hot"]
-    assert (row["difference_text"], row["ratio_text"], row["seeds"], row["matches"]) == ("+100", "10.00×", 1, 3)  # noqa: RUF001
+    row = found(table[table["seed"] < 5])["first weighting", "one-hot"]
+    assert (row["difference_text"], row["ratio_text"], row["seeds"], row["matches"]) == ("+100", "10.00×", 4, 12)  # noqa: RUF001
     assert np.isnan(row["low"]) and np.isnan(row["ratio_high"])
+
+
+def test_where_nothing_is_solved_there_is_no_ratio() -> None:
+    assert found(outcomes(lambda m, w, seed: np.inf))["first weighting", "one-hot"]["ratio_text"] is None
 
 
 def test_only_runs_with_a_match_and_their_full_budget_count() -> None:
     table = outcomes(lambda m, w, seed: 1000.0)
     table.loc[(table["model"] == "ntm-random-one-hot"), "complete"] = False
     rows = found(table[table["model"] != "ntm-learned-learned"])
-    assert rows["first weighting", "one-hot"]["matches"] == 4  # of constant memory alone
+    assert rows["first weighting", "one-hot"]["matches"] == 6  # of constant memory alone
     assert ("memory and first weighting", "random, one-hot") not in rows
     assert found(outcomes(lambda m, w, seed: 1.0, complete=False)) == {}
 

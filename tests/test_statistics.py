@@ -57,7 +57,7 @@ def test_mean_height_carries_the_last_value_to_the_budget() -> None:
 
 def run(seed: int, status: str = "done", task: str = "copy", model: str = "m") -> dict[str, Any]:
     text = dict.fromkeys(("digest", "message", "device", "implementation", "commit", "reading"), "")
-    numbers = {"step": 1800, "steps": 1800, "seconds": 1.0, "parameters": 1.0, "state_size": 1.0}
+    numbers = {"step": 1800, "steps": 1800, "seconds": 1.0, "parameters": 1.0, "state_size": 1.0, "cut": False}
     return (
         {"key": f"{task}/{model}/{seed}", "task": task, "model": model, "seed": seed, "status": status} | text | numbers
     )
@@ -75,12 +75,15 @@ def test_outcomes_keep_the_unsolved_and_drop_the_stale() -> None:
         [run(1), run(2), run(3, "diverged"), run(4, "stale"), run(5, "new"), run(6, "interrupted")],
         [*evaluations(1, solved), *evaluations(2, never), *evaluations(3, solved[:4]), *evaluations(6, solved)],
     )
+    assert list(statistics.outcomes(tables, 0.1)["after"].fillna(-1)) == [1600, -1, -1, 1600]
     table = statistics.outcomes(tables, 0.1).set_index("seed")
     assert list(table.index) == [1, 2, 3, 6]
     assert list(table["time"]) == [200, INF, INF, 200]  # seed 3 diverged before its solution had held
     assert list(table["first"]) == [200, INF, 200, 200]
     assert list(table["complete"]) == [True, True, True, False]
     assert np.isnan(table["relapses"][2])
+    later = statistics.outcomes(frames([run(1, "diverged")], evaluations(1, solved)), 0.1)
+    assert list(later["relapses"]) == [1], "a solved run that diverges has relapsed"
 
 
 def test_the_median_curve_crosses_where_half_the_seeds_have() -> None:
@@ -89,6 +92,12 @@ def test_the_median_curve_crosses_where_half_the_seeds_have() -> None:
     assert list(curve["step"]) == [0, 200, 400, 600]  # only steps that every seed has
     assert list(curve["median"]) == [9, 9, 0, 0]
     assert statistics.crossing(curve, 0.1) == 400
+
+
+def test_a_diverged_seed_counts_as_untrained_in_the_median_curve() -> None:
+    rows = [*evaluations(1, [9, 0, 0, 0]), *evaluations(2, [9, 9, 0, 0]), *evaluations(3, [8, 5])]
+    curve = statistics.median_curve(frames([], rows).evaluations, diverged=[3, 7])
+    assert list(curve["step"]) == [0, 200, 400, 600] and list(curve["median"]) == [9, 5, 0, 0]
 
 
 def test_clopper_pearson() -> None:
@@ -133,13 +142,13 @@ def test_an_unsolved_rival_gives_a_lower_bound_and_an_unsolved_base_an_upper() -
     assert ratio(never, never)[:2] == (0, INF)
 
 
-def test_the_interval_is_seeded_and_needs_two_seeds() -> None:
+def test_the_interval_is_seeded_and_needs_five_seeds() -> None:
     generator = np.random.default_rng(0)
     base, rival = generator.uniform(10, 50, 10), generator.uniform(10, 50, 10)
     assert ratio(base, rival) == ratio(base, rival)
     other = statistics.speed_ratio(base[None, None], rival[None, None], array(100), seed=2)
     assert other.interval != ratio(base, rival).interval
-    assert ratio(base[:1], rival[:1]).interval is None
+    assert ratio(base[:4], rival[:4]).interval is None and ratio(base[:5], rival[:5]).interval is not None
 
 
 def test_mean_of_ratios_takes_the_fastest_rival_of_each_task() -> None:
@@ -152,7 +161,7 @@ def test_mean_of_ratios_takes_the_fastest_rival_of_each_task() -> None:
     assert geometric.low == pytest.approx(1.758, abs=1e-3)
 
 
-@given(st.lists(st.floats(1, 99) | st.just(INF), min_size=2, max_size=8), st.integers(0, 3))
+@given(st.lists(st.floats(1, 99) | st.just(INF), min_size=5, max_size=8), st.integers(0, 3))
 def test_ends_are_ordered_and_the_interval_holds_a_certain_estimate(times: list[float], seed: int) -> None:
     base = array(*times)
     rival = np.roll(base, 1)
@@ -163,9 +172,12 @@ def test_ends_are_ordered_and_the_interval_holds_a_certain_estimate(times: list[
 
 def test_relapses_are_compared_over_solved_runs() -> None:
     nan = np.nan
-    estimate = statistics.relapse_difference(array(0, 1, 0, nan), np.array([[2, 2, nan, 5], [1, nan, 1, 1]]), seed=1)
-    assert estimate.low == pytest.approx(1 - 1 / 3)
-    nothing = statistics.relapse_difference(array(nan, nan), array(1, 1)[None], seed=1)
+    base = np.array([[0, 1, 0, nan, 0], [20_000, 10_000, 5_000, nan, 5_000]])
+    rival = np.array([[2, 2, nan, 5, nan], [10_000, 10_000, nan, 10_000, nan]])
+    estimate = statistics.relapse_difference(base, rival, seed=1)
+    assert estimate.low == pytest.approx(10_000 * (9 / 30_000 - 1 / 40_000))
+    assert estimate.interval is not None and 0 < estimate.interval.low < estimate.low < estimate.interval.high
+    nothing = statistics.relapse_difference(np.full((2, 5), nan), rival, seed=1)
     assert np.isnan(nothing.low) and nothing.interval is None
 
 

@@ -112,7 +112,7 @@ def claims() -> tuple[Claim, ...]:
                 f"code-D1-{task}",
                 f"On {task}, it matters whether the constant memory is trainable.",
                 ours,
-                "speed-ratio",
+                "differs",
                 {"task": task, "base": "ntm-constant", "rival": "ntm-constant-fixed-learned"},
             ),
             Claim(

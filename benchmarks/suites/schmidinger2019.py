@@ -78,25 +78,23 @@ def experiments() -> tuple[Experiment, ...]:
     return tuple(Experiment("copy", TASKS["copy"], name, *change) for name, change in arms.items())
 
 
-def helps(id: str, trick: str, text: str) -> tuple[Claim, ...]:
-    """Solves sooner with it: added to the basic cell, and against the full cell without it."""
+def helps(id: str, trick: str, text: str, steadier: bool = False) -> tuple[Claim, ...]:
+    """Solves sooner with it, and relapses less: added to the basic cell, and against the full cell without it."""
     post = "Schmidinger 2019 [s], which reports no run"
-    return (
-        Claim(
-            f"schmid2019-{id}-added",
-            f"{text} Added to the basic cell.",
-            post,
-            "speed-ratio",
-            {"task": "copy", "base": f"basic-with-{trick}", "rival": "basic"},
-        ),
-        Claim(
-            f"schmid2019-{id}-removed",
-            f"{text} Against the full cell without it.",
-            post,
-            "speed-ratio",
-            {"task": "copy", "base": "full", "rival": f"full-without-{trick}"},
-        ),
-    )
+    pairs = {
+        ("added", "Added to the basic cell"): (f"basic-with-{trick}", "basic"),
+        ("removed", "Against the full cell without it"): ("full", f"full-without-{trick}"),
+    }
+    asked = []
+    for (how, said), (base, rival) in pairs.items():
+        sooner, less = (
+            {"task": "copy", "base": base, of: which} for of, which in (("rival", rival), ("rivals", (rival,)))
+        )
+        name = f"schmid2019-{id}-{how}"
+        asked.append(Claim(name, f"{text} {said}, copy is solved sooner.", post, "speed-ratio", sooner))
+        if steadier:
+            asked.append(Claim(f"{name}-relapses", f"{text} {said}, it relapses less.", post, "fewer-relapses", less))
+    return tuple(asked)
 
 
 suite = Suite(
@@ -107,10 +105,10 @@ suite = Suite(
     seeds=tuple(range(1, 6)),
     solved=0.1,
     claims=(
-        *helps("C1a", "state", "Learned first controller states stabilise training."),
-        *helps("C1b", "read", "A learned first read vector stabilises training."),
-        *helps("C1c", "weighting", "Learned first weightings stabilise training."),
-        *helps("C1d", "memory", "A small constant memory stabilises training."),
+        *helps("C1a", "state", "Learned first controller states stabilise training.", steadier=True),
+        *helps("C1b", "read", "A learned first read vector stabilises training.", steadier=True),
+        *helps("C1c", "weighting", "Learned first weightings stabilise training.", steadier=True),
+        *helps("C1d", "memory", "A small constant memory stabilises training.", steadier=True),
         *helps("C2", "forget-bias", "A forget gate's bias of at least one helps."),
         Claim(
             "schmid2019-C3",

@@ -1,0 +1,63 @@
+"""From records to the report's tables: what a run says within a suite's budget, and where it was trained."""
+
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membench.benchmarks import tables
+from membench.benchmarks.core import Run, Suite
+from membench.benchmarks.events import Ended, Evaluated, Generalised, Resumed, Started
+from membench.benchmarks.records import Recorder, path_of
+
+HERE = {"device": "a processor", "implementation": "fused"}
+
+
+@pytest.fixture
+def suite() -> Suite:
+    loaded = runpy.run_path(str(Path(__file__).parent / "tiny.py"))["suite"]
+    assert isinstance(loaded, Suite)
+    return loaded
+
+
+def trained(suite: Suite, results: Path, *sessions: dict[str, Any]) -> Run:
+    """The record of the suite's first run, to its end: an evaluation every ten steps and seconds, every size tested."""
+    run = next(iter(suite.runs()))
+    first, *others = sessions
+    with Recorder(path_of(results, suite.name, run), run.key) as recorder:
+        recorder.write(Started(run.key, run.digest, run.params, 10, 5, first))
+        for step in (0, 10, 20, 30, 40, 45):
+            recorder.write(Evaluated(run.key, step, 4 * step, 2.0, 1.0, None, None, float(step)))
+            if step == 20:
+                for session in others:
+                    recorder.write(Resumed(run.key, 20, session))
+        for size in run.experiment.task.test:
+            recorder.write(Generalised(run.key, "best", 20, list(size), 8, 0.5, 4, 0.25))
+        recorder.write(Ended(run.key, "done", 45, 50.0))
+    return run
+
+
+def test_a_run_within_its_budget_says_all(suite: Suite, tmp_path: Path) -> None:
+    trained(suite, tmp_path, HERE)
+    found = tables.load(tmp_path, suite)
+    row = found.runs.iloc[0]
+    assert (row["status"], row["step"], row["seconds"], row["cut"]) == ("done", 45, 50, False)
+    assert len(found.evaluations) == 6 and len(found.generalisation) == 2
+
+
+def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suite, tmp_path: Path) -> None:
+    """Its time and curve too; points of its best weights would be there only if they happened to be early ones."""
+    trained(suite, tmp_path, HERE)
+    found = tables.load(tmp_path, replace(suite, budget=30))
+    row = found.runs.iloc[0]
+    assert (row["status"], row["step"], row["steps"], row["seconds"], row["cut"]) == ("done", 30, 30, 30, True)
+    assert found.evaluations["step"].max() == 30 and found.generalisation.empty
+
+
+def test_every_session_says_where_it_trained(suite: Suite, tmp_path: Path) -> None:
+    first = HERE | {"commit": "0123456789abcdef", "dirty": False}
+    trained(suite, tmp_path, first, first, first | {"commit": "fedcba9876543210", "dirty": True})
+    row = tables.load(tmp_path, suite).runs.iloc[0]
+    assert (row["commit"], row["device"], row["implementation"]) == ("0123456789, fedcba9876+", "a processor", "fused")
