@@ -18,8 +18,10 @@ def plan_lines(
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
         left = pace.left({e.run.key: (e.run, e.step) for e in due if e.run.experiment.key == arm}, 1)
         yield f"  {arm:{width}}  {counts}" + (f"; about {duration(left)} on one worker" if left else "")
+    stale = sum(each.status == "stale" for each in planned)
     if not due:
-        yield f"{suite.name}: all {len(planned)} runs are done."
+        rest = f"{stale} of {len(planned)} runs are stale, made under other settings; the rest are done"
+        yield f"{suite.name}: {rest if stale else f'all {len(planned)} runs are done'}."
         return
     guessed = {each.run.experiment.key for each in due} - pace.known.keys()
     basis = (
@@ -51,7 +53,7 @@ def aligned(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Rows in columns under their names, numbers to the right."""
     if not rows:
         return
-    cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    cells = [list(rows[0]), *(["?" if value is None else str(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [isinstance(value, int) for value in rows[0].values()]
     for line in cells:

@@ -71,8 +71,9 @@ def lines(suite: Suite) -> Iterator[str]:
             first = next(iter(of_kind.values()))
             shared = {k: v for k, v in first.items() if all(values.get(k) == v for values in of_kind.values())}
             yield ""
-            yield f"{part.capitalize()}: {', '.join(of_kind)}"
-            yield from _rows(suite, shared)
+            yield f"{part.capitalize()}: {', '.join(of_kind) if len(of_kind) <= 12 else f'{len(of_kind)} arms'}"
+            varied = dict.fromkeys(k for values in of_kind.values() for k in values if k not in shared)
+            yield from _rows(suite, shared | dict.fromkeys((k for k in varied if source(suite.sources, k)), "varies"))
             for name, values in of_kind.items():
                 own = [f"{k.partition('.')[2]} {v}" for k, v in values.items() if k not in shared]
                 if own:

@@ -22,7 +22,7 @@ from ..ntm import stream
 from .cohort import Cohort
 from .core import Batch, Experiment, Run, Size, Suite
 from .learner import Alone
-from .provenance import processor
+from .provenance import commit, processor
 
 MEMBERS = 4
 """Seeds in the cohort that is timed."""
@@ -190,6 +190,7 @@ def _memory(name: str) -> float:
     raise OSError(f"/proc/self/status has no {name}")
 
 
-def document(rows: Sequence[dict[str, Any]]) -> str:
+def document(rows: Sequence[dict[str, Any]], rounds: int) -> str:
     """What ``results/speed.json`` holds."""
-    return json.dumps({"device": processor(), "torch": str(torch.__version__), "rows": list(rows)}, indent=1) + "\n"
+    where = {"device": processor(), "torch": str(torch.__version__), **commit(), "rounds": rounds}
+    return json.dumps({**where, "rows": list(rows)}, indent=1) + "\n"

@@ -176,6 +176,8 @@ def never_solves(question: Question) -> Verdict:
     table = question.runs(task, model)
     budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
     found = f"{count} of {runs} runs solve it within {budget:,} steps, {half} within half of them."
+    if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.solved)).sum()):
+        found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
     return question.answer(verdict, found, reason, solved=counts, **_fraction(count, runs))
 
 
@@ -191,6 +193,8 @@ def never_diverges(question: Question) -> Verdict:
     models = question.models("models")
     runs = pd.concat([question.runs(task, model) for task in question.tasks for model in models])
     count, seeds = int((runs["status"] == "diverged").sum()), len(question.seeds(question.arms(models)))
+    if not count and not seeds:
+        return question.answer(NOT_RUN, seeds=0)
     found = f"{count} of {len(runs)} runs diverged."
     verdict, reason = (CONTRADICTS, "The paper says none.") if count else decide_fraction(0, seeds, always=False)
     return question.answer(verdict, found, reason, **_fraction(count, len(runs)) | {"seeds": seeds})

@@ -1,8 +1,8 @@
 """Where the arms form a grid: what each factor does by itself, and what two do together.
 
 An effect is measured on matched runs, which differ in that factor alone: same task, same seed, same levels of all
-other factors. Matches of one seed share data and the controller's first weights, so an interval resamples seeds, each
-with all its matches; of a single seed there is none.
+other factors. Every combination of the other factors weighs the same, however many seeds of it are there yet. Matches
+of one seed share data and the controller's first weights, so an interval resamples seeds, each with all its matches.
 """
 
 import zlib
@@ -32,33 +32,34 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         solved: Values = {place: float(np.isfinite(time)) for place, (time, _) in runs.items()}
         steps: Values = {place: min(time, budget) for place, (time, budget) in runs.items()}
         for changes in contrasts(facts):
-            now, seeds = matched(solved, changes)
+            now = matched(solved, changes)
             if not now.size:
                 continue
             chance = zlib.crc32(f"{task} {changes}".encode())
-            difference = signs(len(changes)) @ now
-            low, high = resampled(difference[:, None], seeds, chance)
+            each = average(now)
+            difference = float(signs(len(changes)) @ each)
+            low, high = resampled(np.tensordot(signs(len(changes)), now, 1)[None], chance)
             row = {
                 "task": task,
                 "factor": " and ".join(name_of(facts, at) for at, _, _ in changes),
                 "level": ", ".join(level for _, _, level in changes),
                 "base": ", ".join(base for _, base, _ in changes),
-                "matches": now.shape[1],
-                "seeds": len(np.unique(seeds)),
-                "solved": now[-1].mean() if len(changes) == 1 else np.nan,
-                "solved_base": now[0].mean() if len(changes) == 1 else np.nan,
-                "difference": float(difference.mean()),
+                "matches": int(np.isfinite(now[0]).sum()),
+                "seeds": now.shape[2],
+                "solved": each[-1] if len(changes) == 1 else np.nan,
+                "solved_base": each[0] if len(changes) == 1 else np.nan,
+                "difference": difference,
                 "low": low,
                 "high": high,
-                "difference_text": f"{100 * difference.mean():+.0f}" + bracket(100 * low, 100 * high, "{:+.0f}"),
+                "difference_text": f"{100 * difference:+.0f}" + bracket(100 * low, 100 * high, "{:+.0f}"),
                 **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), np.nan),
                 "ratio_text": None,
             }
             if len(changes) == 1:
-                taken = matched(steps, changes)[0].T
-                low, high = resampled(taken, seeds, chance)
-                row |= {"ratio": float(np.divide(*taken.mean(axis=0))), "ratio_low": low, "ratio_high": high}
-                if now.any():  # else nothing is known of either
+                taken = matched(steps, changes)
+                low, high = resampled(taken, chance)
+                row |= {"ratio": float(np.divide(*average(taken))), "ratio_low": low, "ratio_high": high}
+                if each.any():  # else nothing is known of either
                     row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN}" + bracket(low, high, "{:.2f}")
             rows.append(row)
     columns = {
@@ -71,7 +72,7 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "solved": Column("Solved", "share of the matched runs at this level", as_percent),
         "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
         "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
-        "seeds": Column("Seeds", "with matches; of one there is no interval", as_count),
+        "seeds": Column("Seeds", "with matches; an interval needs five", as_count),
     }
     note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
     interaction, by how much one choice changes the difference that the other makes. Mean steps are capped: an unsolved
@@ -104,9 +105,12 @@ def contrasts(facts: SuiteFacts) -> Iterator[tuple[tuple[int, str, str], ...]]:
                 yield tuple((at, levels[at][0], level) for at, level in zip(factors, chosen, strict=True))
 
 
-def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> tuple[Array, Array]:
-    """Values at the bases, then with the last, first and all factors changed, (2 or 4, matches); their seeds."""
-    found, seeds = [], []
+def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> Array:
+    """Values at the bases, then with the last, first and all factors changed: (2 or 4, other factors, seeds).
+
+    NaN where a seed does not have all of them; other factors and seeds of which there is no match are left out.
+    """
+    found: dict[tuple[Cell, int], list[float]] = {}
     for seed, cell in sorted(values):
         if all(cell[at] == base for at, base, _ in changes):
             places = []
@@ -116,9 +120,19 @@ def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> tuple[
                     other[at] = level if change else other[at]
                 places.append((seed, tuple(other)))
             if all(place in values for place in places):
-                found.append([values[place] for place in places])
-                seeds.append(float(seed))
-    return np.array(found, dtype=float).reshape(len(found), 2 ** len(changes)).T, np.array(seeds)
+                found[cell, seed] = [values[place] for place in places]
+    cells, seeds = sorted({cell for cell, _ in found}), sorted({seed for _, seed in found})
+    missing = [np.nan] * 2 ** len(changes)
+    rows = [[found.get((cell, seed), missing) for seed in seeds] for cell in cells]
+    return np.array(rows, dtype=float).reshape(len(cells), len(seeds), 2 ** len(changes)).transpose(2, 0, 1)
+
+
+def average(matches: Array) -> Array:
+    """The mean over seeds, then over the other factors: (values, other factors, seeds, ...) to (values, ...)."""
+    known = np.isfinite(matches)
+    count = known.sum(axis=2)
+    each = np.where(known, matches, 0.0).sum(axis=2) / np.maximum(count, 1)
+    return np.asarray(each.sum(axis=1) / np.maximum((count > 0).sum(axis=1), 1))  # those without a seed are 0
 
 
 def signs(factors: int) -> Array:
@@ -126,22 +140,19 @@ def signs(factors: int) -> Array:
     return np.array([-1.0, 1.0] if factors == 1 else [1.0, -1.0, -1.0, 1.0])
 
 
-def resampled(matches: Array, seeds: Array, seed: int) -> Interval:
-    """The bootstrap's interval over seeds: of a mean over matches (n, 1), or of the ratio of two means (n, 2).
+def resampled(matches: Array, seed: int) -> Interval:
+    """The bootstrap's interval over seeds: of a mean, or of the ratio of two.
 
     Args:
-        matches: Values.
-        seeds: The seed of each match.
+        matches: (1 or 2, other factors, seeds).
         seed: Of the bootstrap.
     """
-    different = np.unique(seeds)
-    if len(different) < statistics.ENOUGH:
+    seeds = matches.shape[2]
+    if seeds < statistics.ENOUGH:
         return Interval(np.nan, np.nan)
-    sums = np.stack([matches[seeds == each].sum(axis=0) for each in different])
-    counts = np.array([(seeds == each).sum() for each in different])
-    drawn = np.random.default_rng(seed).integers(len(different), size=(statistics.RESAMPLES, len(different)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)[:, None]
-    values = means[:, 0] if matches.shape[1] == 1 else means[:, 0] / means[:, 1]
+    drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, statistics.RESAMPLES))
+    means = average(matches[:, :, drawn])
+    values = means[0] if len(means) == 1 else means[0] / means[1]
     return statistics.percentiles(values, values)
 
 

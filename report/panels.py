@@ -93,4 +93,6 @@ def legend(figure: Figure, axes: Any) -> None:
     if entries:
         widest = 0.55 + 0.075 * max(map(len, entries))  # inches of an entry: handle, gap and letters
         columns = max(1, int(figure.get_figwidth() // widest))
+        rows = -(-len(entries) // columns)
+        figure.set_figheight(figure.get_figheight() + 0.19 * max(0, rows - 2))  # so that panels keep their height
         figure.legend(entries.values(), entries, loc="outside lower left", ncols=min(columns, len(entries)))

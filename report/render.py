@@ -164,6 +164,7 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 {seeds_said(tested)}""",
                 lambda task=task: figures.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )
+        cut = tables.CUT if frames.runs["cut"].any() else ""
         for task in tasks:
             points = frames.generalisation[frames.generalisation["task"] == task]
             n, on = seeds_said(points), "" if points["trained"].any() else ", by the evaluation set"
@@ -174,14 +175,14 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 f"Longer sequences: {task}",
                 f"""Wrong bits a sequence for sizes in the order of their length; shaded: what it was trained
                 on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half. Best weights are
-                those of the lowest evaluation error, final ones those after the last step. {n}""",
+                those of the lowest evaluation error, final ones those after the last step. {n}{cut}""",
                 lambda task=task: figures.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(
             "heat",
-            "Every model at every size",
-            """Wrong bits a sequence of the best weights, median over the seeds; darker: a larger share of all bits
-            (50 % is guessing).""",
+            "Every tested model at every size",
+            f"""Wrong bits a sequence of the best weights, median over the seeds; darker: a larger share of all bits
+            (50 % is guessing).{cut}""",
             lambda: figures.heat(frames, facts),
         )
         for task in tasks:

@@ -40,6 +40,7 @@ OUTCOME = {
     "first": "float64",  # evaluation below the bar, held or not: the authors' flag; inf where there is none
     "relapses": "float64",  # a divergence is one; NaN where unsolved
     "after": "float64",  # steps trained after it was solved; NaN where unsolved
+    "relapsed": "float64",  # share of the evaluations after solving above ``RELAPSE``; NaN where unsolved
     "area": "float64",  # mean wrong bits a sequence over the budget
     "last": "float64",  # wrong bits a sequence at the last evaluation
     "seconds": "float64",
@@ -108,6 +109,7 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
                 "first": float(min(steps[errors < bar], default=np.inf)),
                 "relapses": relapses if np.isfinite(time) else np.nan,
                 "after": run["step"] - time if np.isfinite(time) else np.nan,
+                "relapsed": (errors[steps >= time] > RELAPSE).mean() if np.isfinite(time) else np.nan,
                 "area": mean_height(steps, errors, float(run["steps"])),
                 "last": float(errors[-1]),
                 "seconds": run["seconds"],

@@ -46,7 +46,8 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
     """One paragraph: the first claim under each reading, the verdicts counted, and the runs behind them."""
     counts = Counter(frames.runs["status"])
-    complete = sum(counts[status] for status in COMPLETE)
+    finished = frames.runs[frames.runs["status"].isin(COMPLETE)]
+    complete = len(finished)
     readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading)) or [""]
 
     def under(asked: Sequence[Verdict], say: Callable[[Sequence[Verdict]], str]) -> str:
@@ -70,8 +71,9 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     if interim := sum(v.interim for v in verdicts):
         sentences.append(f"Interim, since not all planned seeds are there yet: {_some(interim, 'verdict')}.")
     sentences.append(
-        f"Behind this: {_some(complete, 'run')} with the full budget, of {_some(len(facts.models), 'model')} on "
-        f"{_some(len(facts.tasks), 'task')} with {_some(len(facts.seeds), 'seed')} planned; "
+        f"Behind this: {_some(complete, 'run')} with the full budget, of {finished['model'].nunique()} of "
+        f"{_some(len(facts.models), 'model')} on {finished['task'].nunique()} of {_some(len(facts.tasks), 'task')}, "
+        f"with {_some(len(facts.seeds), 'seed')} planned; "
         f"{counts['diverged'] or 'none'} of them diverged. Training so far took "
         f"{as_duration(float(frames.runs['seconds'].sum()))} of one worker's time."
     )

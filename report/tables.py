@@ -12,6 +12,8 @@ from .statistics import Estimate
 from .table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
 from .verdict import Verdict, said
 
+CUT = " Arms that another suite trains beyond this one's budget are left out: their weights come from later steps."
+
 
 def claims(verdicts: Sequence[Verdict]) -> Table:
     """Every claim under every reading."""
@@ -84,6 +86,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
                 "restricted_mean": statistics.restricted_mean(times, reached, float(runs["budget"].max())),
                 "area": runs["area"].mean(),
                 "relapses": runs["relapses"].mean(),
+                "relapsed": runs["relapsed"].mean(),
             }
         )
     columns = {
@@ -101,6 +104,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "relapses": Column(
             "Relapses", "mean number of times a solved run rose above one wrong bit again, or diverged", as_bits
         ),
+        "relapsed": Column("Time relapsed", "share of the evaluations after solving above one wrong bit", as_percent),
     }
     note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
     return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
@@ -141,31 +145,24 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
         "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", as_percent),
         "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", as_percent),
     }
-    note = "Runs that are cut here, at this suite's budget, are left out: their weights come from later steps."
-    cut = frames.runs["cut"].any()
-    return Table(
-        "lengths", "Longer sequences", note if cut else "", pd.DataFrame(rows, columns=_names(rows, columns)), columns
-    )
+    note = CUT.strip() if frames.runs["cut"].any() else ""
+    return Table("lengths", "Longer sequences", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
 
 
 def beyond(frames: Frames, facts: SuiteFacts) -> Table:
-    """One number a model: the share of wrong bits on sizes longer than trained, over all its tasks and seeds."""
+    """One number an arm: the share of wrong bits on sizes longer than trained, over all its seeds."""
     table = frames.generalisation[~frames.generalisation["trained"]]
     rows = []
-    for model in facts.models:
-        for weights in ("best", "final"):
-            mine = table[(table["model"] == model) & (table["weights"] == weights)]
-            if mine.empty:
-                continue
-            shares = (mine["errors"] / mine["bits"]).groupby([mine["task"], mine["seed"]]).mean()
-            strata = [part.to_numpy(float) for _, part in shares.groupby(level=0)]
-            estimate: Estimate = statistics.iqm_estimate(strata, seed=facts.models.index(model))
+    for task, model, points in _cells(facts, table):
+        for weights, mine in points.groupby("weights", sort=True):
+            shares = (mine["errors"] / mine["bits"]).groupby(mine["seed"]).mean().to_numpy(float)
+            estimate: Estimate = statistics.iqm_estimate([shares], seed=facts.models.index(model))
             low, high = estimate.interval or (np.nan, np.nan)
             rows.append(
                 {
+                    "task": task,
                     "model": model,
                     "weights": weights,
-                    "tasks": len(strata),
                     "runs": len(shares),
                     "iqm": estimate.low,
                     "low": low,
@@ -174,14 +171,15 @@ def beyond(frames: Frames, facts: SuiteFacts) -> Table:
                 }
             )
     columns = {
+        "task": Column("Task"),
         "model": Column("Model"),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
-        "tasks": Column("Tasks", says=as_count),
         "runs": Column("Runs", says=as_count),
-        "iqm": Column("Share wrong", "mean of the middle half of all runs (interquartile mean)", as_percent),
-        "interval_text": Column("95 % interval", "bootstrap over seeds, within each task"),
+        "iqm": Column("Share wrong", "mean of the middle half of these runs (interquartile mean)", as_percent),
+        "interval_text": Column("95 % interval", "bootstrap over seeds, from five on"),
     }
-    note = "Sizes longer than any trained on, averaged for each run; 50 % is guessing."
+    note = "Sizes longer than any trained on, averaged for each run that was tested; 50 % is guessing."
+    note += CUT if frames.runs["cut"].any() else ""
     return Table(
         "beyond", "Beyond the training range", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns
     )

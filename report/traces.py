@@ -24,8 +24,9 @@ def sentence(trace: Trace) -> str:
     for side in SIDES:
         focus = of(numbers, side)
         if focus is not None:
+            often = "mostly" if focus.steady is not None and focus.steady > 0.5 else "most often"
             parts.append(
-                f"{side.title()} heads mostly move by {moves(focus)}, with {as_percent(focus.largest)} of their "
+                f"{side.title()} heads {often} move by {moves(focus)}, with {as_percent(focus.largest)} of their "
                 f"attention on one row; entropy in bits: {entropies(trace, side)}."
             )
     return " ".join(parts)

@@ -89,6 +89,15 @@ def test_only_runs_with_a_match_and_their_full_budget_count() -> None:
     assert found(outcomes(lambda m, w, seed: 1.0, complete=False)) == {}
 
 
+def test_every_combination_weighs_the_same_however_many_seeds_it_has() -> None:
+    """One-hot helps with random memory alone, of which all six seeds are there; of the others there is one."""
+    table = outcomes(lambda m, w, seed: 1000.0 if m != "random" or w == "one-hot" else np.inf)
+    rows = found(table[(table["model"].str.startswith("ntm-random")) | (table["seed"] == 1)])
+    row = rows["first weighting", "one-hot"]
+    assert (row["matches"], row["seeds"]) == (8, 6)
+    assert row["difference"] == pytest.approx(1 / 3) and row["ratio"] == pytest.approx((1 + 1 + 10) / 3)
+
+
 def test_the_same_records_give_the_same_interval() -> None:
     table = outcomes(lambda m, w, seed: 1000.0 * seed if w == "one-hot" else np.inf)
     first, second = effects(table, facts()), effects(table.sample(frac=1, random_state=1), facts())

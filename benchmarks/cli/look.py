@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import UsageError
 from .shared import answer, find, json_option, results_option
 
 
@@ -21,14 +22,19 @@ def list_suites(results: Path, as_json: bool) -> None:
     from ..runner import plan
     from ..suites import names
 
-    rows = []
+    rows, damaged = [], []
     for suite in map(find, names()):
-        statuses = [each.status for each in plan(suite, results)]
+        runs = list(suite.runs())
+        try:
+            statuses = [each.status for each in plan(suite, results)]
+        except UsageError as error:
+            damaged.append(error)
+            statuses = []
         rows.append(
             {
                 "name": suite.name,
-                "runs": len(statuses),
-                "done": statuses.count("done") + statuses.count("diverged"),
+                "runs": len(runs),
+                "done": statuses.count("done") + statuses.count("diverged") if statuses else None,
                 "tasks": len({e.task_name for e in suite.experiments}),
                 "models": len({e.model_name for e in suite.experiments}),
                 "seeds": len(suite.seeds),
@@ -36,6 +42,8 @@ def list_suites(results: Path, as_json: bool) -> None:
             }
         )
     answer(rows, {"suites": rows}, as_json)
+    if damaged:
+        raise damaged[0]
 
 
 @click.command()

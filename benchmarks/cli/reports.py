@@ -37,15 +37,22 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
     if not suites:
         raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
     writable(results)
-    pages = {}
+    pages, damaged = {}, []
     for suite in suites:
-        frames, folder = tables.load(results, suite), results / suite.name
+        folder = results / suite.name
+        try:
+            frames = tables.load(results, suite)
+        except UsageError as error:
+            damaged.append(error)
+            continue
         shown = traces.shown(suite, results, frames)
         pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, shown))
         if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)
     pages["all"] = str(render.front(results))
     answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
+    if damaged:
+        raise damaged[0]
 
 
 @click.command()

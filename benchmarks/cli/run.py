@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from .shared import answer, arms_options, find, json_option, results_option, tracking_options
+from .shared import answer, arms_options, find, json_option, new_results_option, tracking_options
 
 
 @click.command()
@@ -25,7 +25,7 @@ from .shared import answer, arms_options, find, json_option, results_option, tra
 @click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
-@results_option
+@new_results_option
 @tracking_options
 @json_option
 def run(

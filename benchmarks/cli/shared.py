@@ -19,14 +19,27 @@ def arms_options(command: Command) -> Command:
     return click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")(command)
 
 
-def results_option(command: Command) -> Command:
-    """Where everything is kept."""
+def results_option(command: Command, exists: bool = True) -> Command:
+    """Where everything is kept; a folder that is named must be there, unless the command makes records."""
+
+    def checked(context: click.Context, parameter: click.Parameter, folder: Path) -> Path:
+        named = context.get_parameter_source("results") is not click.core.ParameterSource.DEFAULT
+        if exists and named and not folder.is_dir():
+            raise click.BadParameter(f"{str(folder)!r} is no folder; accepted: one that bench run has written")
+        return folder
+
     return click.option(
         "--results",
         type=click.Path(path_type=Path, file_okay=False),
         default=Path("results"),
+        callback=checked,
         help="Folder of records, reports and the MLflow store.",
     )(command)
+
+
+def new_results_option(command: Command) -> Command:
+    """Likewise, made where it is missing."""
+    return results_option(command, exists=False)
 
 
 def tracking_options(command: Command) -> Command:

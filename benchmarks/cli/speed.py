@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from .shared import answer, arms_options, find, json_option, results_option
+from .shared import answer, arms_options, find, json_option, new_results_option
 
 
 @click.command()
 @click.option("--suite", default="collier2018", help="The suite's name or file.")
 @arms_options
 @click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
-@results_option
+@new_results_option
 @json_option
 def speed(
     suite: str, tasks: tuple[str, ...], models: tuple[str, ...], rounds: int, results: Path, as_json: bool
@@ -36,5 +36,5 @@ def speed(
     for row in measure(found, tasks, models, rounds, suite):
         rows.append(row)
         click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
-    (results / "speed.json").write_text(document(rows))
+    (results / "speed.json").write_text(document(rows, rounds))
     answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)

@@ -100,6 +100,8 @@ suite = Suite(
     experiments=experiments(),
     seeds=tuple(range(1, 11)),  # ten runs [a]; the authors' seeds were 1000 to 10000 [c]
     solved=0.1,  # wrong bits a sequence: the released code's flag [c]; the paper's definition is not known
+    notes="Two readings: cosine, heads compare their key with a row by cosine similarity, as printed and in the "
+    "released code; dot, by the inner product, as in the thesis code of the months in which the experiments were run.",
     claims=CLAIMS,
     sources={
         "task": "[c] thesis code of 27 March 2018, tasks/*",

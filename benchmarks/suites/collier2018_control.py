@@ -17,7 +17,7 @@ from ..optimizers import RMSProp
 from .collier2018 import MEMORIES, TASKS, ntm, training
 from .collier2018 import suite as collier2018
 
-RMSPROP = RMSProp(learning_rate=1e-4, decay=0.9, momentum=0.9, epsilon=1e-10)  # [c], TensorFlow's defaults but the rate
+RMSPROP = RMSProp(learning_rate=1e-4, decay=0.9, momentum=0.9, epsilon=1e-10)  # [c]; epsilon is TensorFlow's default
 
 
 def experiments() -> tuple[Experiment, ...]:
@@ -74,6 +74,11 @@ suite = Suite(
             "ntm-learned-rmsprop",
             "ntm-random-rmsprop",
             "Recall, RMSProp: learned memory solves it sooner than random.",
+        ),
+        *(
+            dataclasses.replace(claim, id=f"{claim.id}-rmsprop", arms={**claim.arms, "model": "ntm-learned-rmsprop"})
+            for claim in collier2018.claims
+            if claim.id in ("collier2018-C13a", "collier2018-C13b")  # the README that says so trains like this
         ),
     ),
     sources={**collier2018.sources, "training.optimizer": "[c] released run_tasks.py of 1 March 2018: RMSProp 1e-4"},
