@@ -92,7 +92,9 @@ def panels(name: str, values: Array, numbers: NDArray[np.int64], rows: int) -> l
 def attended(trace: Trace) -> tuple[NDArray[np.int64], int]:
     """The rows that are worth drawing, round the end of the memory if need be, and how many rows there are."""
     weightings = [part for name, part in trace.seen.items() if name.endswith("weighting")]
-    most = np.max([part.max(axis=(0, 1)) for part in weightings], axis=0) if weightings else np.zeros(0)
+    size = max((part.shape[2] for part in weightings), default=0)  # of several memories, the largest
+    mine = [part.max(axis=(0, 1)) for part in weightings if part.shape[2] == size]
+    most = np.max(mine, axis=0) if mine else np.zeros(0)
     rows, there = len(most), np.flatnonzero(most >= ATTENDED)
     if not len(there):
         return np.arange(rows), rows

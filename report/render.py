@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
 
 from . import figures, inside, statistics, style, tables
 from . import traces as traced
@@ -25,6 +28,34 @@ from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDE
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
 """A sign beside each verdict, so that colour is never alone."""
+
+
+class Counted(TypedDict):
+    """How many runs a suite plans, and how many had their full budget."""
+
+    planned: int
+    complete: int
+
+
+class Judged(TypedDict):
+    """One of the verdicts."""
+
+    verdict: str
+
+
+class Document(TypedDict):
+    """What the front page takes from a suite's ``claims.json``."""
+
+    suite: str
+    title: str
+    paper: str
+    progress: str
+    summary: str
+    runs: Counted
+    verdicts: list[Judged]
+
+
+DOCUMENT = TypeAdapter(Document)
 
 
 @dataclass(frozen=True)
@@ -113,14 +144,17 @@ def front(results: Path) -> Path:
     Returns:
         The page.
     """
-    suites = []
+    suites, unreadable = [], []
     for path in sorted(results.glob("*/claims.json")):
-        suite = json.loads(path.read_text(encoding="utf-8"))
-        found = [verdict["verdict"] for verdict in suite["verdicts"]]
-        suite["folder"] = path.parent.name
-        suite["counts"] = [(verdict, found.count(verdict)) for verdict in VERDICTS if verdict in found]
-        suites.append(suite)
-    values = {"suites": suites, "colours": style.variables(), "dark": style.COLOURS}
+        try:
+            document = DOCUMENT.validate_json(path.read_bytes())
+        except ValidationError:
+            unreadable.append(path.parent.name)
+            continue
+        found = [verdict["verdict"] for verdict in document["verdicts"]]
+        counts = [(verdict, found.count(verdict)) for verdict in VERDICTS if verdict in found]
+        suites.append({**document, "folder": path.parent.name, "counts": counts})
+    values = {"suites": suites, "unreadable": unreadable, "colours": style.variables(), "dark": style.COLOURS}
     return _write(results / "index.html", _template("index.html.jinja", values))
 
 
@@ -262,6 +296,12 @@ def _template(name: str, values: dict[str, Any]) -> str:
 
 
 def _write(path: Path, content: str | bytes) -> Path:
+    """All of it or nothing: a kill, or a full disk, leaves the page that was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     return path

@@ -5,6 +5,7 @@ checked, never executed.
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -233,6 +234,8 @@ def _check(trace: Trace) -> None:
     if [part.ndim for part in own] != [2, 2, 2, 1] or trace.targets.shape != trace.outputs.shape:
         raise ValueError(f"inputs, targets, outputs and scored are {[part.shape for part in own]}")
     for name, part in trace.seen.items():
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,59}", name) is None:
+            raise ValueError(f"{name[:60]!r}: accepted are names of letters, digits, spaces and ._-")
         if part.ndim != 3 or not 1 <= part.shape[1] <= MOST_HEADS or part.size == 0:
             raise ValueError(f"{name} is {part.shape}: accepted is (time, heads, size) with up to {MOST_HEADS} heads")
     if not all(np.isfinite(part).all() for part in (*own, *trace.seen.values())):

@@ -177,6 +177,32 @@ def test_the_front_page_lists_every_suite(hostile: Path) -> None:
     assert "No suite has a report yet" in render.front(hostile / "figures").read_text()
 
 
+@pytest.mark.parametrize("content", ["", '{"suite": "x", "title"', '{"suite": "x", "verdicts": []}', "[]"])
+def test_the_front_page_leaves_out_what_is_damaged_and_says_so(tmp_path: Path, content: str) -> None:
+    render.report(
+        simulate(2, tasks=["copy"], models=["lstm"]), facts(2, tasks=("copy",), models=("lstm",)), tmp_path / "good"
+    )
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "claims.json").write_text(content)
+    page = render.front(tmp_path).read_text()
+    assert "bench report --suite bad" in page and "good/report.html" in page
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = render.front(tmp_path)
+    before = page.read_bytes()
+
+    def full(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        render.front(tmp_path)
+    assert page.read_bytes() == before and list(tmp_path.iterdir()) == [page]
+
+
 def test_figures_leave_matplotlib_as_it_was() -> None:
     import matplotlib as mpl
 

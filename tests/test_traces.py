@@ -270,6 +270,10 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "nameless": (lambda e: e.pop("about.npy"), "about"),
     "another name": (lambda e: e.update({"more.npy": array(np.ones(9, HALF))}), "unexpected keyword"),
     "many": (lambda e: e.update({f"seen {n}.npy": b"" for n in range(99)}), "too large when unpacked"),
+    "mathematics": (
+        lambda e: e.update({r"seen write $\oops$.npy": array(np.ones((9, 1, 2), HALF))}),
+        "accepted are names",
+    ),
     "no array": (lambda e: e.update({"inputs.npy": b"<html>"}), "magic"),
     "a bomb": (lambda e: e.update({"inputs.npy": bytes((1 << 26) + 1)}), "too large when unpacked"),
 }
@@ -280,6 +284,15 @@ def test_what_is_no_trace_is_refused(name: str) -> None:
     change, message = HOSTILE[name]
     with pytest.raises(ValueError, match=f"not a trace: .*{message}"):
         unpack(rezipped(change))
+
+
+def test_heads_of_two_memories_are_drawn() -> None:
+    drawn = np.random.default_rng(0)
+    trace = made(seen={"write weighting": drawn.random((9, 1, 5)), "read weighting": drawn.random((9, 1, 7))})
+    rows, size = inside.attended(trace)
+    assert size == 7 and len(rows) <= 7
+    with style.drawing():
+        assert inside.picture(trace).axes
 
 
 def test_what_is_said_of_a_trace_is_checked() -> None:
