@@ -224,6 +224,9 @@ class Suite:
         keys = [experiment.key for experiment in self.experiments]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"Suite({self.name!r}): named twice: {', '.join(twice)}")
+        counts = {seed for seed in self.seeds if isinstance(seed, int) and seed >= 0}
+        if len(counts) < len(self.seeds):
+            raise ValueError(f"Suite({self.name!r}): seeds {self.seeds}: accepted are different integers from 0 on")
         if not keys or not self.seeds:
             raise ValueError(f"Suite({self.name!r}): needs at least one experiment and one seed")
 

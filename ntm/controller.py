@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .memory import Contents, Start, Zeros, start
+from .memory import Contents, Zeros, start
 from .streams import stream
 
 ControllerState = tuple[tuple[Tensor, Tensor], ...]
@@ -122,6 +122,9 @@ class LSTMController:
         forget_bias: Where the forget gate's bias starts (Gers et al. 1999: large enough to remember at first).
         state: How hidden and cell state begin, each layer's drawn on its own.
         inlet: Units of a linear layer between the input and the stack (the Schmidinger post), or None.
+
+    Raises:
+        ValueError: A size below one.
     """
 
     units: int = 100
@@ -129,6 +132,11 @@ class LSTMController:
     forget_bias: float = 1.0
     state: Contents = field(default_factory=Zeros)
     inlet: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers", *(["inlet"] if self.inlet is not None else [])):
+            if getattr(self, name) < 1:
+                raise ValueError(f"LSTMController({name}={getattr(self, name)}): at least 1 is needed")
 
     def build(self, inputs: int, seed: int) -> Controller:
         """The module, for inputs of this size."""
@@ -142,10 +150,19 @@ class LSTMController:
 
 @dataclass(frozen=True)
 class FeedforwardController:
-    """Layers of tanh units (Graves et al. 2014's feedforward controller; the non-linearity is our choice)."""
+    """Layers of tanh units (Graves et al. 2014's feedforward controller; the non-linearity is our choice).
+
+    Raises:
+        ValueError: A size below one.
+    """
 
     units: int = 100
     layers: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"FeedforwardController({name}={getattr(self, name)}): at least 1 is needed")
 
     def build(self, inputs: int, seed: int) -> Controller:
         """The module, for inputs of this size."""
@@ -155,6 +172,3 @@ class FeedforwardController:
     def state_size(self) -> int:
         """Floats carried from step to step: none."""
         return 0
-
-
-__all__ = ["Controller", "ControllerState", "FeedforwardController", "LSTMController", "Start", "linear"]

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from .controller import FeedforwardController, LSTMController
 from .memory import Constant, Contents, Learned, Weighting
 
 logger = logging.getLogger(__name__)
+
+WEIGHTINGS = ("read_weighting", "write_weighting")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class NTM:
         read_first: Read the memory before it is written (released code), or after.
 
     Raises:
-        ValueError: A size below one, a reach the memory has no room for, or a row outside the memory.
+        ValueError: A size below one, a reach the memory has no room for, a row outside the memory, a scheme that is
+            none of the place's, or a bound that is not above zero.
     """
 
     rows: int = 128
@@ -66,6 +69,13 @@ class NTM:
             raise ValueError(f"NTM(reach={self.reach}): {self.rows} rows allow 0 to {(self.rows - 1) // 2}")
         if self.similarity not in ("cosine", "dot"):
             raise ValueError(f"NTM(similarity={self.similarity!r}): 'cosine' or 'dot'")
+        for name in ("clip_heads", "clip_output"):
+            if (limit := getattr(self, name)) is not None and not limit > 0:
+                raise ValueError(f"NTM({name}={limit}): a bound above 0 is needed, or None")
+        for name, kinds in {"memory": Contents, "read": Contents, **dict.fromkeys(WEIGHTINGS, Weighting)}.items():
+            if not isinstance(scheme := getattr(self, name), kinds):
+                accepted = ", ".join(kind.__name__ for kind in get_args(kinds))
+                raise ValueError(f"NTM({name}={scheme}): accepted are {accepted}")
         for scheme in (self.read_weighting, self.write_weighting):
             row = getattr(scheme, "row", 0)
             if not 0 <= row < self.rows:

@@ -152,11 +152,22 @@ def test_clips_bound_what_heads_are_asked_and_the_logits() -> None:
         ({"reach": -1}, r"NTM\(reach=-1\)"),
         ({"rows": 6, "reach": 3}, r"NTM\(reach=3\): 6 rows allow 0 to 2"),
         ({"similarity": "cosin"}, r"NTM\(similarity='cosin'\): 'cosine' or 'dot'"),
+        ({"clip_heads": -1.0}, r"NTM\(clip_heads=-1.0\): a bound above 0"),
+        ({"clip_output": float("nan")}, r"NTM\(clip_output=nan\)"),
+        ({"memory": OneHot(5)}, r"NTM\(memory=OneHot.*: accepted are Zeros, Constant, Learned, Random, Scaled"),
+        ({"read_weighting": Constant()}, r"NTM\(read_weighting=Constant.*: accepted are Learned, OneHot, Uniform"),
     ],
 )
 def test_what_cannot_be_built_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NTM(**fields)
+
+
+@pytest.mark.parametrize("kind", [LSTMController, FeedforwardController])
+@pytest.mark.parametrize("size", ["units", "layers"])
+def test_a_controller_needs_a_unit_and_a_layer(kind: Any, size: str) -> None:
+    with pytest.raises(ValueError, match=rf"{kind.__name__}\({size}=0\): at least 1 is needed"):
+        kind(**{size: 0})
 
 
 def test_a_shift_may_reach_as_far_as_the_memory_has_room() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Generator, nn
 from membench.baselines.lstm import LSTM
 from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, Training, pad, plain
 from membench.benchmarks.optimizers import Adam, ElementWise, GlobalNorm, RMSProp
+from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
 from membench.ntm import NTM, Constant, Learned, OneHot, stream
 
@@ -158,6 +160,12 @@ def test_a_suite_refuses_what_could_not_be_told_apart_or_run() -> None:
             Suite("s", "S", experiments, seeds, solved=0.1)
 
 
+@pytest.mark.parametrize("seeds", [(1, 1), (1, -1), (1, 2.5)])
+def test_a_suite_refuses_seeds_that_are_not_different_integers(seeds: Any) -> None:
+    with pytest.raises(ValueError, match="accepted are different integers from 0 on"):
+        Suite("s", "A suite", (EXPERIMENT,), seeds=seeds, solved=0.1)
+
+
 @pytest.mark.parametrize("name", ["steps", "batch", "eval_every", "eval_batch", "test_sequences"])
 def test_training_refuses_zero(name: str) -> None:
     with pytest.raises(ValueError, match=rf"Training\({name}=0\): at least 1"):
@@ -185,3 +193,12 @@ def test_padding_sets_batches_side_by_side_and_ends_the_short_ones_in_silence() 
 def test_padding_one_batch_changes_nothing() -> None:
     batch = Copy().sample((3,), 2, stream("pad"))
     assert all(a.equal(b) for a, b in zip(pad([batch]), batch, strict=True))
+
+
+def test_a_suite_s_file_may_define_a_model_of_its_own(tmp_path: Path) -> None:
+    """As a dataclass whose annotations are texts, which look their meaning up in the module."""
+    text = (Path(__file__).parent / "tiny.py").read_text().replace('"""A suite', '"""A new suite', 1)
+    head, _, rest = text.partition("from membench")
+    mine = "from dataclasses import dataclass\n\n\n@dataclass(frozen=True)\nclass Mine:\n    units: int = 3\n\n\n"
+    (tmp_path / "mine.py").write_text(f"{head}from __future__ import annotations\n\n{mine}from membench{rest}")
+    assert find(str(tmp_path / "mine.py")).name == "tiny"

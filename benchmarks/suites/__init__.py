@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import pkgutil
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def _load(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"membench_suite_{path.stem}", path)
     assert spec is not None and spec.loader is not None  # it is a .py file
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for what their annotations mean
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
