@@ -7,7 +7,8 @@ TIME ?= 15m  # how long `make run` trains before it stops; the next call goes on
 JOBS ?= 2    # processes that share the tests
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-SOURCES := pyproject.toml $(shell find ntm baselines benchmarks report -name '*.py' -o -path '*/templates/*')
+SOURCES := pyproject.toml $(shell find ntm baselines benchmarks report -name '*.py' -o -path '*/templates/*' \
+	-o -type d -not -name __pycache__)  # a folder is newer once a file is gone
 
 # A run that crashed (exit 1) still leaves a report to draw; bad usage or Ctrl-C does not.
 define run_and_report

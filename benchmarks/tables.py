@@ -23,7 +23,7 @@ def load(results: Path, suite: Suite) -> Frames:
         stale = record is not None and record.started is not None and record.started.digest != run.digest
         budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
         cut = budget < run.experiment.training.steps
-        runs.append(_run(run, record, stale, budget) | {"cut": cut})
+        runs.append(_run(run, None if stale else record, stale, budget) | {"cut": cut})
         if record is None or stale:
             continue
         arm = _arm(run)
@@ -131,10 +131,10 @@ def _said(values: Iterable[str]) -> str:
 
 
 def _status(record: Record | None, stale: bool, budget: int) -> str:
-    if record is None or record.started is None:
-        return "new"
     if stale:
         return "stale"
+    if record is None or record.started is None:
+        return "new"
     if max(record.evaluated, default=0) >= budget:
         return "done"
     if record.ended is not None:

@@ -269,7 +269,8 @@ def _at_size(question: Question, always: bool) -> Verdict:
     )
     found += f"; the median is {errors.median():.2f}."
     beside = {"median wrong bits": float(errors.median())}
-    return question.answer(verdict, found, reason, solved=counts, beside=beside, **_fraction(count, len(solved)))
+    numbers = _fraction(count, len(solved)) | {"seeds": len(runs)}
+    return question.answer(verdict, found, reason, solved=counts, beside=beside, **numbers)
 
 
 def generalises(question: Question) -> Verdict:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from membench.benchmarks import speed
@@ -18,7 +19,7 @@ def test_every_implementation_has_a_row(tiny: str, tmp_path: Path) -> None:
     answer = CliRunner().invoke(main, asked)
     assert answer.exit_code == 0, answer.stderr
     rows = json.loads(answer.stdout)["rows"]
-    assert rows == json.loads((tmp_path / "speed.json").read_text())["rows"]
+    assert not list(tmp_path.iterdir()), "printed instead of kept"
     assert all(row.keys() >= ROW for row in rows)
     assert [(row["model"], row["implementation"]) for row in rows] == [
         ("ntm", "reference"),
@@ -36,6 +37,15 @@ def test_every_implementation_has_a_row(tiny: str, tmp_path: Path) -> None:
             assert row[other] == 1
     grown = {row["model"]: set(row["growth"]) for row in rows if row["growth"]}
     assert grown == {"ntm": {"length x 4", "rows x 4", "batch x 4"}, "lstm": {"length x 4", "batch x 4"}}
+
+
+def test_what_is_kept_says_where_it_was_measured(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dict.fromkeys((*ROW, "growth"), 1)
+    monkeypatch.setattr(speed, "measure", lambda *asked: iter([row]))
+    asked = ["speed", "--suite", tiny, "--rounds", "3", "--results", str(tmp_path)]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    kept = json.loads((tmp_path / "speed.json").read_text())
+    assert kept["rows"] == [row] and kept["rounds"] == 3 and {"device", "torch", "commit", "dirty"} <= kept.keys()
 
 
 def test_contestants_take_turns() -> None:

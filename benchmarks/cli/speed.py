@@ -19,7 +19,7 @@ def speed(
     """Time training steps: each model's reference and fused implementation beside a plain LSTM.
 
     All take turns in one process on one thread of the CPU, at the largest size trained on; compare ratios within one
-    call, not milliseconds between calls. Writes RESULTS/speed.json.
+    call, not milliseconds between calls. Writes RESULTS/speed.json; with --json prints it instead.
 
     \b
     Examples:
@@ -36,5 +36,6 @@ def speed(
     for row in measure(found, tasks, models, rounds, suite):
         rows.append(row)
         click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
-    (results / "speed.json").write_text(document(rows, rounds))
+    if not as_json:
+        (results / "speed.json").write_text(document(rows, rounds))
     answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)
