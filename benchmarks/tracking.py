@@ -60,6 +60,7 @@ class Logged:
     record: str  # which record it shows
     results: str  # the folder of that record when it was first logged
     status: str = "running"
+    bare: bool = False  # its parameters are still to be logged
     held: int = 0  # points, when it ended
     points: set[tuple[str, int]] | None = None  # those it holds; None: not asked yet
 
@@ -87,6 +88,7 @@ class Store:
                 logged = Logged(found.info.run_id, said.get("record", ""), said.get("results", ""))
                 logged.status, held = said.get("status", "running"), said.get("points", "")
                 logged.held = int(held) if held.isdigit() else 0
+                logged.bare = not found.data.params
                 self.runs.setdefault((name, said.get("key", "")), []).append(logged)
 
     def _experiment(self, name: str) -> str:
@@ -116,22 +118,28 @@ class Store:
         return self.runs.setdefault((run.experiment.home or self.suite.name, run.key), [])
 
     def join(self, run: Run, record: Record, fresh: bool = False) -> Logged:
-        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case."""
+        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case.
+
+        One that was left before it had its parameters, by a kill or a store that failed, is given them.
+        """
         started = record.started
         assert started is not None  # the caller looked
         there, here = self.of(run), str(self.results)
         if not fresh and (found := [logged for logged in there if logged.record == identity(started)]):
-            return found[0]
-        for older in [logged for logged in there if logged.results == here]:
-            self.client.set_tag(older.id, "status", "superseded")
-            self.client.delete_run(older.id)  # out of every average; MLflow keeps what it deletes
-            there.remove(older)
-        name = run.experiment.home or self.suite.name
-        said = tags(run, started, name, record.path, self.results)
-        made = self.client.create_run(self.experiments[name], _began(record), said, run_name=run.key)
-        logged = Logged(made.info.run_id, identity(started), here, points=set())
-        self.client.log_batch(logged.id, params=[Param(*item) for item in chosen(started).items()])
-        there.append(logged)
+            logged = found[0]
+        else:
+            for older in [logged for logged in there if logged.results == here]:
+                self.client.set_tag(older.id, "status", "superseded")
+                self.client.delete_run(older.id)  # out of every average; MLflow keeps what it deletes
+                there.remove(older)
+            name = run.experiment.home or self.suite.name
+            said = tags(run, started, name, record.path, self.results)
+            made = self.client.create_run(self.experiments[name], _began(record), said, run_name=run.key)
+            logged = Logged(made.info.run_id, identity(started), here, bare=True, points=set())
+            there.append(logged)
+        if logged.bare:
+            self.client.log_batch(logged.id, params=[Param(*item) for item in chosen(started).items()])
+            logged.bare = False
         return logged
 
     def catch_up(self, run: Run, record: Record, fresh: bool = False) -> Logged:

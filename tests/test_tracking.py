@@ -255,13 +255,13 @@ def test_two_folders_may_share_a_store(suite: Suite, results: Path, tmp_path: Pa
 
 
 class Failing:
-    """A store's client that fails while told to."""
+    """A store's client that fails while told to, at every call or at one."""
 
-    def __init__(self, client: Any) -> None:
-        self.client, self.fails = client, False
+    def __init__(self, client: Any, only: str = "") -> None:
+        self.client, self.only, self.fails = client, only, False
 
     def __getattr__(self, name: str) -> Any:
-        if self.fails:
+        if self.fails and self.only in ("", name):
             raise sqlite3.OperationalError("database is locked\n[SQL: ...]")
         return getattr(self.client, name)
 
@@ -294,6 +294,26 @@ def test_a_store_that_fails_for_a_while_is_caught_up(suite: Suite, results: Path
         "copy/lstm/1": (said(second), "FINISHED"),
         "copy/ntm/2": (said(third), "KILLED"),
     }
+
+
+def test_a_run_that_was_left_without_parameters_is_given_them(suite: Suite, results: Path) -> None:
+    """A store that fails, or a kill, between making the run and telling what was chosen."""
+    lines: list[str] = []
+    tracker = Tracker(default_uri(results), results, suite, lines.append)
+    assert tracker.store is not None
+    tracker.store.client = Failing(tracker.store.client, only="log_batch")
+    tracker.store.client.fails = True
+    story = Story(suite, results, next(suite.runs()), tracker).start(0)
+    assert len(lines) == 1 and only(results)["params"] == {}
+    tracker.until = 0.0
+    story.end()
+    params = only(results)["params"]
+    assert params["training.batch"] == "4" and len(lines) == 1
+    with sqlite3.connect(results / "mlflow.db") as store:
+        store.execute("delete from params")
+    store.close()
+    replay(default_uri(results), results, suite)
+    assert only(results)["params"] == params and only(results)["status"] == "FINISHED"
 
 
 def broken_schema(path: Path) -> None:
