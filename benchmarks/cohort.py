@@ -7,14 +7,13 @@ captured once as a CUDA graph and replayed, and many steps' data are handed over
 """
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from .core import Batch, Run, Task, pad
+from .core import Batch, Run, Task, longest, pad
 from .evaluate import Score, evaluate_each
 from .learner import Learner, built, flat, objective, views
 
@@ -115,7 +114,6 @@ class Graph:
 
 def silence(task: Task, members: int, batch: int, device: torch.device) -> Batch:
     """Batches of zeros, (members, time, batch, ...), as long as the task's longest training size."""
-    steps = max(task.steps(size) for size in product(*({r[0], r[-1]} for r in task.train)))
-    shape = (members, steps, batch)
+    shape = (members, longest(task), batch)
     shapes = ((*shape, task.inputs), (*shape, task.outputs), shape)
     return Batch(*(torch.zeros(shape, device=device) for shape in shapes))

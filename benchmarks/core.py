@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -62,6 +63,21 @@ class Task(Protocol):
     def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
         """Draw sequences of one size."""
         ...
+
+
+def smallest(task: Task) -> Size:
+    """The smallest size trained on."""
+    return tuple(min(sizes) for sizes in task.train)
+
+
+def largest(task: Task) -> Size:
+    """The largest size trained on."""
+    return tuple(max(sizes) for sizes in task.train)
+
+
+def longest(task: Task) -> int:
+    """Time steps of the longest sequence trained on, which has one of the sizes at the ends of their ranges."""
+    return max(task.steps(size) for size in product(*zip(smallest(task), largest(task), strict=True)))
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from .checkpoints import Best, Snapshot
-from .core import Run, Size
+from .core import Run, Size, longest
 from .evaluate import Score
 from .events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status
 from .learner import Learner
@@ -45,9 +45,8 @@ class Member:
         if snapshot is not None:
             return Resumed(run.key, snapshot.step, where)
         task, model = run.experiment.task, run.experiment.model
-        longest = max(task.steps(size) for size in (tuple(r[0] for r in task.train), tuple(r[-1] for r in task.train)))
         parameters = self.learner.weights.shape[1]
-        return Started(run.key, run.digest, run.params, parameters, model.state_size(longest), where)
+        return Started(run.key, run.digest, run.params, parameters, model.state_size(longest(task)), where)
 
     def trained(self, first: int, losses: Sequence[float], norms: Sequence[float]) -> Iterator[Event]:
         """Remember some steps; ends at the first that is not finite."""

@@ -22,7 +22,7 @@ def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
-        "implementation": getattr(module, "implementation_for", lambda _: "torch")(device),
+        "implementation": implementation(module, device),
     }
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..ntm import stream
 from .cohort import Cohort
-from .core import Batch, Experiment, Run, Size, Suite
+from .core import Batch, Experiment, Run, Size, Suite, largest, smallest
 from .learner import Alone
 from .provenance import commit, processor
 
@@ -58,11 +58,6 @@ class YardstickModule(nn.Module):
         return logits
 
 
-def largest(experiment: Experiment) -> Size:
-    """The largest size trained on."""
-    return tuple(max(sizes) for sizes in experiment.task.train)
-
-
 def alone(experiment: Experiment, implementation: str, batch: Batch) -> Callable[[], object]:
     """One training step of one run: forward, loss, backward, clip, optimiser."""
     learner = Alone(Run(experiment, 1), torch.device("cpu"))
@@ -89,7 +84,7 @@ def implementations(experiment: Experiment) -> list[str]:
 def drawn(experiment: Experiment, size: Size | None = None, batch: int | None = None) -> Batch:
     """Sequences to train on, the same in every call."""
     count = batch or experiment.training.batch
-    return experiment.task.sample(size or largest(experiment), count, stream("speed"))
+    return experiment.task.sample(size or largest(experiment.task), count, stream("speed"))
 
 
 def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -147,7 +142,7 @@ def measure(
 
 def growth(experiment: Experiment, implementation: str, rounds: int) -> dict[str, float]:
     """How many times longer a step takes with a size, the rows or the batch four times as large."""
-    size = largest(experiment)
+    size = largest(experiment.task)
     cases = {"one": (experiment, size, None), "batch x 4": (experiment, size, 4 * experiment.training.batch)}
     cases["length x 4"] = (experiment, (4 * size[0], *size[1:]), None)
     if (rows := getattr(experiment.model, "rows", None)) is not None:
@@ -172,8 +167,9 @@ def above() -> None:
     suite, key, implementation = sys.argv[1:]
     torch.set_num_threads(1)
     experiment = next(e for e in find(suite).experiments if e.key == key)
-    least = tuple(min(sizes) for sizes in experiment.task.train)
-    alone(experiment, implementation, drawn(experiment, least, 1))()  # imports, and loads what is compiled
+    alone(
+        experiment, implementation, drawn(experiment, smallest(experiment.task), 1)
+    )()  # imports, and loads what is compiled
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = _memory("VmRSS")
     step = alone(experiment, implementation, drawn(experiment))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..report.frames import Frames, SuiteFacts, TrainedOn, frames
-from .core import Experiment, Run, Size, Suite
+from .core import Experiment, Run, Size, Suite, largest, smallest
 from .events import Resumed, Started
 from .records import Record, locked, of_suite
 
@@ -69,7 +69,7 @@ def facts(suite: Suite) -> SuiteFacts:
     tasks = {e.task_name: e.task for e in suite.experiments}
     trained = {}
     for name, task in tasks.items():
-        least, most = tuple(min(r) for r in task.train), tuple(max(r) for r in task.train)
+        least, most = smallest(task), largest(task)
         sizes = " x ".join(f"{low}-{high}" for low, high in zip(least, most, strict=True))
         trained[name] = TrainedOn(sizes, (task.steps(least), task.steps(most)))
     return SuiteFacts(

@@ -18,7 +18,7 @@ from ..report.frames import Frames
 from ..report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
 from . import checkpoints, records, runner, tables
 from .checkpoints import Snapshot
-from .core import Batch, Run, Size, Suite, Task
+from .core import Batch, Run, Size, Suite, Task, largest
 from .errors import UsageError
 from .evaluate import identity
 
@@ -166,11 +166,6 @@ def kept(suite: Suite, results: Path, run: Run) -> Snapshot:
             f"make them again with: {again} --force"
         )
     return snapshot
-
-
-def largest(task: Task) -> Size:
-    """The largest size that training draws."""
-    return tuple(max(sizes) for sizes in task.train)
 
 
 def said(size: Size) -> str:
