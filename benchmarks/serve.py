@@ -42,7 +42,7 @@ def serve(uri: str, port: int, ready: Callable[[str], None]) -> int:
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with tempfile.TemporaryFile() as said, Interrupting(signal.SIGTERM):
+    with tempfile.TemporaryFile() as said, Interrupting():
         server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
         try:
             address = f"http://127.0.0.1:{port}"
@@ -88,16 +88,21 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
 
 
 class Interrupting:
-    """While entered, a signal interrupts as Ctrl-C does."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        self.number = number
+    """While entered, a kill or a closed terminal interrupts as Ctrl-C does; once, so that ending is not interrupted."""
 
     def __enter__(self) -> None:
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            raise KeyboardInterrupt
+        asked = False
 
-        self.before = signal.signal(self.number, interrupt)
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            if not asked:
+                asked = True
+                raise KeyboardInterrupt
+
+        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        told = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+        self.before = {number: signal.signal(number, interrupt) for number in told}
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(self.number, self.before)
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
