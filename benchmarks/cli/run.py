@@ -24,7 +24,12 @@ from .shared import answer, arms_options, find, json_option, new_results_option,
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster's.  [default: RAY_ADDRESS, or start one here]")
 @click.option("--time-limit", metavar="DURATION", help="Stop after 90s, 20m, 1h30m; the next call goes on from there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
-@click.option("--force", is_flag=True, help="Run again even what is done or stale; old records are kept as .old.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Run again even what is done or stale; old records are kept as .old. Begins anew at every call: once stopped, "
+    "the same command without --force goes on.",
+)
 @new_results_option
 @tracking_options
 @json_option
@@ -110,7 +115,8 @@ def run(
         click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
     else:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
-        again = "; the same command goes on" if outcome.left or outcome.failed else ""
+        command = "the same command without --force" if force else "the same command"
+        again = f"; {command} goes on" if outcome.left or outcome.failed else ""
         if outcome.elsewhere:
             said += f", {outcome.elsewhere} of them in the hands of another process,"
         click.echo(f"{found.name}: {said} of {len(planned)} runs{again}")
