@@ -215,23 +215,37 @@ def _identity(event: Event) -> tuple[Any, ...] | None:
 
 
 def aside(path: Path) -> Path | None:
-    """Move a record and its checkpoint out of the way, losing nothing; gives the record's new name.
+    """Move a record and its checkpoints out of the way, losing nothing; gives the record's new name.
+
+    The record goes last: a kill in between leaves no checkpoint behind for another record to overwrite.
 
     Raises:
         Busy: A process is writing it.
     """
     if not path.exists():
         return None
-    if locked(path):
-        raise Busy(f"{path} is being written by another process")
-    number = 1
-    while (kept := path.with_name(f"{path.name}.old{number}")).exists():
+    free(path)
+    files, number = (previous_of(checkpoint_of(path)), checkpoint_of(path), path), 1
+    while any(_old(file, number).exists() for file in files):
         number += 1
-    path.rename(kept)
-    for checkpoint in (checkpoint_of(path), previous_of(checkpoint_of(path))):
-        if checkpoint.exists():
-            checkpoint.rename(checkpoint.with_name(f"{checkpoint.name}.old{number}"))
-    return kept
+    for file in files:
+        if file.exists():
+            file.rename(_old(file, number))
+    return _old(path, number)
+
+
+def _old(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.name}.old{number}")
+
+
+def free(path: Path) -> None:
+    """See that nobody writes a record, if there is one.
+
+    Raises:
+        Busy: A process is writing it.
+    """
+    if path.exists() and locked(path):
+        raise Busy(f"{path} is being written by another process")
 
 
 def locked(path: Path) -> bool:

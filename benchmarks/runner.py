@@ -163,11 +163,14 @@ def execute(
     writable(results)
     slots = engines.slots(engine, device, workers, ray_address)
     if force:
-        for each in planned:
-            try:
-                records.aside(records.path_of(results, found.name, each.run))
-            except records.Busy as error:
-                raise UsageError(f"{error}; let it finish, or stop it") from None
+        paths = [records.path_of(results, found.name, each.run) for each in planned]
+        try:
+            for path in paths:  # all are moved, or none
+                records.free(path)
+            for path in paths:
+                records.aside(path)
+        except records.Busy as error:
+            raise UsageError(f"{error}; let it finish, or stop it") from None
         planned = [Planned(each.run, "new") for each in planned]
     due = engines.cohorts([each.run for each in planned if each.due], slots)
     schedule = Schedule(due, found.name, results, list(listeners), time_limit)

@@ -204,6 +204,36 @@ def test_a_record_another_process_writes_is_left_to_it(
     assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
 
 
+def test_forced_runs_are_all_moved_aside_or_none(tiny: str, tmp_path: Path) -> None:
+    runs = list(find(tiny).runs())
+    paths = [records.path_of(tmp_path, "tiny", run) for run in runs]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with records.Recorder(paths[-1], runs[-1].key):
+        with pytest.raises(UsageError, match=r"lstm/2\.jsonl is being written by another process"):
+            go(tiny, tmp_path, force=True)
+        assert sorted(tmp_path.rglob("*.jsonl*")) == sorted(paths)
+
+
+def test_what_was_moved_aside_before_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record's old name may be free where a checkpoint's is not: somebody removed it, or a kill came in between."""
+    path = tmp_path / "1.jsonl"
+    there = {"1.pt.old1": "orphan", "1.previous.pt.old2": "another", "1.jsonl": "record", "1.pt": "checkpoint"}
+    for name, text in there.items():
+        (tmp_path / name).write_text(text)
+    rename, moved = Path.rename, []
+    monkeypatch.setattr(Path, "rename", lambda file, to: (moved.append(file.name), rename(file, to))[1])
+    assert records.aside(path) == tmp_path / "1.jsonl.old3"
+    assert moved == ["1.pt", "1.jsonl"]  # a kill in between must leave no checkpoint without its record
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        "1.pt.old1": "orphan",
+        "1.previous.pt.old2": "another",
+        "1.jsonl.old3": "record",
+        "1.pt.old3": "checkpoint",
+    }
+
+
 def test_results_that_cannot_be_written_are_refused(tiny: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be made"):
