@@ -24,6 +24,7 @@ stands, `status` how a run ended, `digest` which settings it had.
 | `generalisation/best/errors`, `.../perfect` | weights of the lowest evaluation error, tested on longer sequences: \
 wrong bits a sequence, share of sequences without any | **time steps of the test sequences** |
 | `generalisation/final/...` | the same for the last weights | **time steps** |
+| `.../errors-2x9`, `.../perfect-2x9` | test size (2, 9), where one before it is as long | **time steps** |
 
 Claims, intervals and figures are drawn from the records by `bench report --suite {suite}`: `{report}`
 """
@@ -50,20 +51,16 @@ def points(run: Run, event: Event) -> list[Point]:
         }
         return [Point(name, event.step, value, event.seconds) for name, value in values.items() if value is not None]
     if isinstance(event, Generalised):
-        steps = run.experiment.task.steps(tuple(event.size))
+        task, size = run.experiment.task, tuple(event.size)
+        steps = task.steps(size)
+        first = next((other for other in task.test if task.steps(other) == steps), size)
+        twin = "" if size == first else f"-{'x'.join(map(str, size))}"  # MLflow tells points apart by name and step
         stem = f"generalisation/{event.weights}"
         return [
-            Point(f"{stem}/errors", steps, event.errors, None),
-            Point(f"{stem}/perfect", steps, event.perfect, None),
+            Point(f"{stem}/errors{twin}", steps, event.errors, None),
+            Point(f"{stem}/perfect{twin}", steps, event.perfect, None),
         ]
     return []
-
-
-NAMES = (
-    *("eval/errors", "eval/loss", "train/loss", "train/gradient"),
-    *(f"generalisation/{weights}/{what}" for weights in ("best", "final") for what in ("errors", "perfect")),
-)
-"""Every name ``points`` gives."""
 
 
 def identity(started: Started) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import records
 from .core import Run, Suite
-from .points import NAMES, NOTE, Point, chosen, identity, points, tags
+from .points import NOTE, Point, chosen, identity, points, tags
 from .records import Record
 from .store_file import alone, local, write_ahead
 
@@ -156,8 +156,8 @@ class Store:
     def log(self, logged: Logged, said: Iterable[Point], began: int | None = None) -> None:
         """Log points, but for those it holds; ``began``: when the run did (milliseconds), if this is not live."""
         if logged.points is None:
-            history = self.client.get_metric_history
-            logged.points = {(name, point.step) for name in NAMES for point in history(logged.id, name)}
+            names, history = self.client.get_run(logged.id).data.metrics, self.client.get_metric_history
+            logged.points = {(name, point.step) for name in names for point in history(logged.id, name)}
         lacking = [point for point in said if (point.name, point.step) not in logged.points]
         at, metrics = began or _now(), []
         for point in lacking:

@@ -12,12 +12,17 @@ import pytest
 from membench.benchmarks import records, tracking
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
-from membench.benchmarks.points import NAMES, chosen, points
+from membench.benchmarks.points import chosen, points
 from membench.benchmarks.records import Recorder, path_of
 from membench.benchmarks.store_file import default_uri, write_ahead
 from membench.benchmarks.suites import find
+from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tracker import Tracker, attach, replay
 
+NAMES = {
+    *("eval/errors", "eval/loss", "train/loss", "train/gradient"),
+    *(f"generalisation/{weights}/{what}" for weights in ("best", "final") for what in ("errors", "perfect")),
+}
 ORIGIN = {"commit": "c0ffee", "dirty": True, "device": "a processor", "implementation": "fused"}
 
 
@@ -135,7 +140,7 @@ def test_a_run_is_logged_as_it_goes(suite: Suite, results: Path, capfd: pytest.C
     done = only(results)
     assert done["name"] == "copy/ntm/1" and done["status"] == "FINISHED"
     assert done["points"] == said(story)
-    assert {name for name, _, _ in done["points"]} == set(NAMES)
+    assert {name for name, _, _ in done["points"]} == NAMES
     assert ("generalisation/best/errors", 9, 0.5) in done["points"]  # four vectors are nine time steps
     assert ("train/loss", 0) not in {point[:2] for point in done["points"]}
     tags = done["tags"]
@@ -173,6 +178,28 @@ def test_a_second_session_goes_on_in_the_same_run(suite: Suite, results: Path) -
     story.evaluate(20, 30, 40).test().end()
     assert only(results)["status"] == "FINISHED"
     assert only(results)["points"] == said(story)
+
+
+def test_test_sizes_of_equal_length_are_told_apart(suite: Suite, results: Path) -> None:
+    """The first has the length as its step; so has the other, under a name of its own."""
+    task = Copies(bits=2, train=(range(1, 3), range(1, 3)), test=((4, 5), (2, 9), (2, 2)))
+    changed = replace(suite, experiments=(replace(suite.experiments[0], task=task),), seeds=(1,))
+    story = Story(changed, results, next(changed.runs())).start(0).test().end()
+    replay(default_uri(results), results, changed)
+    found = only(results)["points"]
+    assert found == said(story)
+    assert [(name, step) for name, step, _ in found if name.startswith("generalisation/best/errors")] == [
+        ("generalisation/best/errors", 10),
+        ("generalisation/best/errors", 45),
+        ("generalisation/best/errors-2x9", 45),
+    ]
+    with sqlite3.connect(results / "mlflow.db") as store:
+        for table in ("metrics", "latest_metrics"):
+            store.execute(f"delete from {table} where key like '%-2x9'")
+        store.execute("update tags set value = '10' where key = 'points'")
+    store.close()
+    replay(default_uri(results), results, changed)
+    assert only(results)["points"] == found  # what was lacking, and nothing twice
 
 
 def test_records_are_replayed_once(suite: Suite, results: Path) -> None:
