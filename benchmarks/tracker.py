@@ -1,18 +1,22 @@
 """What the records say, logged to MLflow live by the parent process, or replayed later.
 
 The store holds nothing that the records do not, so whatever is wrong with it (locked, deleted, unreachable, of another
-schema) stops no run and costs no result: one warning, and the records catch it up, here or by ``bench ui``.
+schema) stops no run and costs no result: one warning, and the records catch it up, here or by ``bench ui``. MLflow is
+imported where a store is opened, so that a package that is missing or broken counts as such a store.
 """
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import records
 from .core import Suite
 from .events import Ended, Event, Resumed, Started
 from .points import identity, points
-from .tracking import Logged, Store, quiet
+
+if TYPE_CHECKING:
+    from .tracking import Logged, Store
 
 PAUSE = 300.0
 """Seconds a store that failed is left alone."""
@@ -49,8 +53,10 @@ class Tracker:
         if self.behind:
             self._try(lambda store: None)
 
-    def _try(self, do: Callable[[Store], None]) -> bool:
+    def _try(self, do: Callable[["Store"], None]) -> bool:
         try:
+            from .tracking import Store, quiet
+
             with quiet():
                 if self.store is None:
                     self.store = Store(self.uri, self.results, self.suite)
@@ -71,7 +77,7 @@ class Tracker:
                 )
             return False
 
-    def _catch_up(self, store: Store, key: str, fresh: bool = False) -> None:
+    def _catch_up(self, store: "Store", key: str, fresh: bool = False) -> None:
         run = self.runs[key]
         record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
         if record is not None and record.started is not None:
@@ -79,7 +85,7 @@ class Tracker:
             if record.ended is not None:
                 del self.live[key]
 
-    def _log(self, store: Store, event: Event) -> None:
+    def _log(self, store: "Store", event: Event) -> None:
         logged = self.live.get(event.key)
         if logged is None or isinstance(event, Started | Resumed | Ended):
             # a worker that died may have written lines that it told nobody
@@ -98,6 +104,8 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
     Raises:
         UsageError: A record is damaged.
     """
+    from .tracking import Store, quiet
+
     store, count = Store(uri, results, suite), 0
     with quiet():
         for run, record in records.of_suite(results, suite):
@@ -115,6 +123,8 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
 
 def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
     """Put a suite's report and figures into its experiment, as artifacts of a run called ``report``."""
+    from .tracking import Store, quiet
+
     store = Store(uri, results, suite)
     with quiet():
         here = str(store.results)

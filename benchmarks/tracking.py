@@ -40,9 +40,13 @@ def quiet() -> Iterator[None]:
 
 
 with quiet():
-    import mlflow
-    from mlflow.entities import Metric, Param, RunTag
-    from mlflow.store.db import utils as database
+    try:
+        import mlflow
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.store.db import utils as database
+    except Exception as error:  # a broken package may raise anything
+        why = f"reinstall the package mlflow, which does not import: {type(error).__name__}: {error}"
+        raise ImportError(why) from error
 
 database.MAX_RETRY_COUNT = 2  # it would block for minutes where a database cannot be opened; we come back ourselves
 for _logger in ("mlflow", "alembic"):

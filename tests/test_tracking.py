@@ -2,18 +2,22 @@
 
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from membench.benchmarks import records, tracking
+from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
 from membench.benchmarks.points import chosen, points
 from membench.benchmarks.records import Recorder, path_of
+from membench.benchmarks.runner import Outcome
 from membench.benchmarks.store_file import default_uri, write_ahead
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
@@ -371,6 +375,40 @@ def test_a_store_that_cannot_be_used_stops_nothing(
     assert len(said(story)) == 6
     with pytest.raises(Exception, match=why):
         replay(default_uri(results), results, suite)
+
+
+@pytest.mark.parametrize("code", [None, "raise AttributeError('no such attribute')"], ids=["missing", "broken"])
+def test_a_package_that_cannot_be_imported_stops_nothing(
+    tiny: str, suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None
+) -> None:
+    """MLflow's, with whatever its import raises: the runs are recorded all the same."""
+    stories: list[Story] = []
+
+    def execute(planned: Any, suite_name: str, results: Path, listeners: list[Any], **_: Any) -> Outcome:
+        def tell(event: Event) -> None:
+            for listener in listeners:
+                listener(event)
+
+        stories.append(Story(suite, results, planned[0].run, tell).start(0, 10).end())
+        return Outcome(1, 0, 0, 0, False)
+
+    monkeypatch.setattr("membench.benchmarks.runner.execute", execute)
+    for name in ("tracker", "tracking"):
+        monkeypatch.delitem(sys.modules, f"membench.benchmarks.{name}")
+    if code is None:
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+    else:
+        monkeypatch.delitem(sys.modules, "mlflow")
+        (tmp_path / "mlflow.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path)
+    asked = ["--suite", tiny, "--results", str(tmp_path / "results")]
+    result = CliRunner().invoke(main, ["run", *asked, "--model", "lstm", "--seed", "1", "--device", "cpu"])
+    assert result.exit_code == 0, result.output + str(result.exc_info)
+    assert result.stdout == "tiny: 1 done of 1 runs\n" and len(said(stories[0])) == 6
+    assert result.stderr.count("cannot be used (reinstall the package mlflow") == 1, result.stderr
+    result = CliRunner().invoke(main, ["ui", *asked])
+    assert result.exit_code == 2
+    assert "reinstall the package mlflow" in result.stderr and "--tracking-uri" not in result.stderr
 
 
 def test_a_server_that_is_not_there_stops_nothing(suite: Suite, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
                 click.echo(f"{suite.name}: {replay(uri, results, suite)} runs", err=True)
             except (UsageError, KeyboardInterrupt):
                 raise
+            except ImportError as error:
+                raise UsageError(f"MLflow cannot be used ({reason(error)})") from None
             except Exception as error:  # whatever MLflow or the store's driver raises
                 raise UsageError(
                     f"MLflow at {uri} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving "
