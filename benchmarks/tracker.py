@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import records
 from .core import Suite
+from .errors import UsageError
 from .events import Ended, Event, Resumed, Started
 from .points import identity, points
 
@@ -29,7 +30,7 @@ class Tracker:
         uri: MLflow's tracking URI.
         results: The results folder.
         suite: The suite that runs.
-        warn: Told once, in a sentence, that the store failed.
+        warn: Told in a sentence that the store failed, once, and which record cannot be read, once each.
     """
 
     def __init__(self, uri: str, results: Path, suite: Suite, warn: Callable[[str], None]) -> None:
@@ -38,6 +39,7 @@ class Tracker:
         self.store: Store | None = None
         self.live: dict[str, Logged] = {}
         self.behind: set[str] = set()  # runs of which the store lacks something
+        self.unread: set[str] = set()  # runs whose record could not be read
         self.failures, self.until = 0, 0.0
         self._try(lambda store: None)
 
@@ -79,7 +81,13 @@ class Tracker:
 
     def _catch_up(self, store: "Store", key: str, fresh: bool = False) -> None:
         run = self.runs[key]
-        record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
+        try:
+            record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
+        except UsageError as error:  # the fault of this record, not of the store
+            if key not in self.unread:
+                self.unread.add(key)
+                self.warn(f"{key} is not logged to MLflow: {error}")
+            return
         if record is not None and record.started is not None:
             self.live[key] = store.catch_up(run, record, fresh)
             if record.ended is not None:

@@ -411,6 +411,29 @@ def test_a_package_that_cannot_be_imported_stops_nothing(
     assert "reinstall the package mlflow" in result.stderr and "--tracking-uri" not in result.stderr
 
 
+def test_a_record_that_cannot_be_read_keeps_no_other_from_being_logged(suite: Suite, results: Path) -> None:
+    lines: list[str] = []
+    runs = list(suite.runs())
+    tracker = Tracker(default_uri(results), results, suite, lines.append)
+    assert tracker.store is not None
+    failing = Failing(tracker.store.client)
+    tracker.store.client = failing
+    bad = Story(suite, results, runs[1], tracker).start(0)  # the first to be caught up
+    good = Story(suite, results, runs[0], tracker).start(0)
+    failing.fails = True
+    bad.evaluate(10)
+    good.evaluate(10)
+    bad.path.write_bytes(bad.path.read_bytes().replace(b"2.5", b"9.5"))
+    tracker.until = 0.0  # the pause is over
+    bad.evaluate(20)
+    good.evaluate(20).end()
+    bad.evaluate(30).end()
+    tracker.close()
+    assert len(lines) == 2 and "database is locked" in lines[0]
+    assert lines[1].startswith("copy/lstm/1 is not logged") and "damaged" in lines[1] and "MLflow at" not in lines[1]
+    assert only(results, "name = 'copy/ntm/1'")["points"] == said(good)
+
+
 def test_a_server_that_is_not_there_stops_nothing(suite: Suite, tmp_path: Path) -> None:
     lines: list[str] = []
     tracker = Tracker("http://127.0.0.1:9", tmp_path, suite, lines.append)
