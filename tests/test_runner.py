@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,25 @@ def test_on_a_gpu_an_experiments_seeds_are_a_cohort_and_no_gpu_is_idle() -> None
         [f"copy/{name}/{seed}" for seed in (1, 2)] for name in ("ntm-constant", "ntm-learned", "lstm")
     ]
     assert keys([f"cuda:{n}" for n in range(6)]) == [[run.key] for run in due]
+
+
+def test_a_worker_a_core_where_the_system_does_not_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local.devices("cpu", None) == ["cpu"] * len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    assert local.devices("cpu", None) == ["cpu"] * (os.cpu_count() or 1)
+    assert local.devices("cpu", 3) == ["cpu"] * 3
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_workers_make_no_threads_of_their_own(
+    tmp_path: Path, variant: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Whether they are forked, as on Linux, or started one by one, as on macOS."""
+    monkeypatch.setattr(local, "get_context", lambda _: get_context(method))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    suite = variant("(HERE / 'threads').write_text(os.environ['OMP_NUM_THREADS'])")
+    assert go(suite, tmp_path, models=["lstm"], seeds=[1]).done == 1
+    assert (tmp_path / "threads").read_text() == "1" and os.environ["OMP_NUM_THREADS"] == "7"
 
 
 def test_the_number_of_workers_changes_nothing(tiny: str, undisturbed: Path, tmp_path: Path, said: Any) -> None:

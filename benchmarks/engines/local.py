@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver, get_context
+from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -41,7 +41,12 @@ def devices(device: str, workers: int | None) -> list[str]:
             return [names[n % len(names)] for n in range(workers or len(names))]
         if device == "cuda":
             raise UsageError("device cuda: there is none here, or this torch was built without it; accepted: auto, cpu")
-    return ["cpu"] * (workers or len(os.sched_getaffinity(0)))
+    return ["cpu"] * (workers or cores())
+
+
+def cores() -> int:
+    """The cores this process may use; all there are where the system does not say, as macOS does not."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass
@@ -87,10 +92,7 @@ class Engine:
         """Hand out runs and pass on events until nothing is left."""
         schedule = self.schedule
         try:
-            with one_thread():
-                self.context.set_forkserver_preload(["membench.benchmarks.perform", "numba"])
-                if sys.platform == "linux":
-                    forkserver.ensure_running()
+            self.context.set_forkserver_preload(["membench.benchmarks.perform", "numba"])
             self.workers = [self.hire(device) for device in devices]
             for worker in self.workers:
                 self.give(worker)
@@ -121,7 +123,8 @@ class Engine:
         for tries in range(TRIES):
             process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True)
             try:
-                process.start()
+                with one_thread():  # the server, which the first one starts, or the worker itself inherits it
+                    process.start()
                 break
             except (EOFError, OSError):  # the server was killed; once it is seen to be gone, it is started again
                 if tries + 1 == TRIES:
@@ -195,6 +198,6 @@ def one_thread() -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
