@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from membench.benchmarks import checkpoints, records
+from membench.benchmarks import checkpoints, engines, records
 from membench.benchmarks.core import Run
-from membench.benchmarks.engines import schedule
+from membench.benchmarks.engines import cohorts, schedule
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
 from membench.benchmarks.perform import perform
@@ -353,6 +353,41 @@ def test_a_cohort_goes_on_from_wherever_its_members_are(tiny: str, tmp_path: Pat
     assert perform(places, CPU, told.append) == {"copy/lstm/1": "done", "copy/lstm/2": "done"}
     assert len({(event.key, event.step) for event in told if isinstance(event, Evaluated)}) == 10
     assert len([event for event in told if isinstance(event, Evaluated)]) == 10
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment's seeds are a cohort, as on a GPU."""
+    monkeypatch.setattr(engines, "cohorts", lambda due, slots: cohorts(due, ["cuda:0"]))
+
+
+@pytest.mark.parametrize("end", ["raise MemoryError", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["raised", "died"])
+def test_a_cohort_that_fails_is_tried_again_by_all_workers(
+    tmp_path: Path, variant: Any, said: Any, alone: Any, together: None, end: str
+) -> None:
+    """Seed by seed, also by a worker that had nothing left to do; here each seed waits for the other to be at it."""
+    suite = variant(
+        "def wait(pattern, count):\n"
+        "    until = time.monotonic() + 20\n"
+        "    while len(list(HERE.glob(pattern))) < count and time.monotonic() < until:\n"
+        "        time.sleep(0.05)\n"
+        "    return len(list(HERE.glob(pattern)))\n"
+        "if not (HERE / 'once').exists():\n"
+        "    wait('idle', 1)\n"
+        "    time.sleep(1.0)\n"
+        "    (HERE / 'once').touch()\n"
+        f"    {end}\n"
+        "(HERE / f'at-{seed}').touch()\n"
+        "(HERE / f'seen-by-{seed}').write_text(str(wait('at-*', 2)))"
+    )
+
+    def idle(event: Event) -> None:
+        if isinstance(event, Ended) and event.key == "copy/ntm/2":
+            (tmp_path / "idle").touch()
+
+    assert go(suite, tmp_path, idle) == Outcome(4, 0, 0, 0, False)
+    assert [(tmp_path / f"seen-by-{seed}").read_text() for seed in (1, 2)] == ["2", "2"]
+    assert said(tmp_path)["tiny/copy/lstm/1.jsonl"] == alone
 
 
 def test_a_member_that_is_not_a_number_stops_alone(tmp_path: Path, variant: Any) -> None:

@@ -1,6 +1,6 @@
 """The engine of one machine: worker processes of one thread each, one run at a time.
 
-A worker that dies or hangs takes only its run with it; a new one tries that run again, from its checkpoint. The parent
+A worker that dies or hangs takes only its run with it; another tries that run again, from its checkpoint. The parent
 alone talks to listeners. Signals reach the parent; workers are asked to stop, and leave a checkpoint.
 """
 
@@ -94,8 +94,7 @@ class Engine:
         try:
             self.context.set_forkserver_preload(["membench.benchmarks.perform", "numba"])
             self.workers = [self.hire(device) for device in devices]
-            for worker in self.workers:
-                self.give(worker)
+            self.give()
             before = time.monotonic()
             while busy := [worker for worker in self.workers if worker.cohort]:
                 for pipe in connection.wait([worker.pipe for worker in busy], timeout=0.5):
@@ -112,6 +111,7 @@ class Engine:
                         worker.ask_to_stop()
                     if now > schedule.stopped + GRACE:
                         break
+                self.give()
         finally:
             for worker in self.workers:
                 self.dismiss(worker)
@@ -133,15 +133,22 @@ class Engine:
         theirs.close()
         return Worker(process, ours, device)
 
-    def give(self, worker: Worker) -> None:
-        """Hand the next runs to a worker."""
-        worker.cohort, worker.silence = self.schedule.next() or (), Silence()
-        if worker.cohort:
-            digests = {run.key: run.digest for run in worker.cohort}
+    def give(self) -> None:
+        """Hand runs to every worker that has none, while there are any; a new one takes the place of one that died."""
+        while (idle := self.idle()) is not None and (cohort := self.schedule.next()):
+            worker = self.workers[idle]
+            if worker.pipe.closed or not worker.process.is_alive():
+                worker = self.workers[idle] = self.hire(worker.device)
+            worker.cohort, worker.silence = cohort, Silence()
+            digests = {run.key: run.digest for run in cohort}
             try:
-                worker.pipe.send((digests, LINGER if self.schedule.patient(worker.cohort) else 0.0))
+                worker.pipe.send((digests, LINGER if self.schedule.patient(cohort) else 0.0))
             except OSError:
                 self.bury(worker)
+
+    def idle(self) -> int | None:
+        """The place of a worker that has no runs."""
+        return next((place for place, worker in enumerate(self.workers) if not worker.cohort), None)
 
     def hear(self, worker: Worker) -> None:
         """Take one message: an event, or that the runs are over; or find that the worker died."""
@@ -154,22 +161,18 @@ class Engine:
             worker.silence.broken(message)
             self.schedule.tell(message)
             return
+        cohort, worker.cohort = worker.cohort, ()
         if message.hopeless:
-            self.schedule.hopeless(worker.cohort, message.hopeless)
+            self.schedule.hopeless(cohort, message.hopeless)
         else:
-            self.schedule.finished(worker.cohort, message.statuses)
-        self.give(worker)
+            self.schedule.finished(cohort, message.statuses)
 
     def bury(self, worker: Worker) -> None:
-        """A worker died: its runs are tried again, and a new one takes its place."""
+        """A worker died: its runs are tried again."""
         worker.process.join(5)
         cohort, worker.cohort = worker.cohort, ()
         self.schedule.died(cohort, ending(worker.process.exitcode))
         worker.pipe.close()
-        if self.schedule.queue:
-            fresh = self.hire(worker.device)
-            self.workers[self.workers.index(worker)] = fresh
-            self.give(fresh)
 
     def dismiss(self, worker: Worker) -> None:
         """End a worker: idle ones at once, others after the time they were given."""
