@@ -138,7 +138,8 @@ def execute(
         planned: From ``plan``.
         suite: Name or path, as ``suites.find`` takes it: workers find their runs in it.
         results: The results folder.
-        listeners: Called with every event that a record did not hold before, in this process.
+        listeners: Called with every event that a record did not hold before, in this process; but of a run that
+            failed in a cohort only once it has failed alone as well.
         workers: Processes; None for one a core, or one a GPU. More than there are GPUs share them.
         device: ``auto``, ``cpu`` or ``cuda``.
         time_limit: Seconds after which running trainings are stopped, resumable.

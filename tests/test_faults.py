@@ -1,6 +1,7 @@
 """What can go wrong while a suite runs: each ends in a right record, one sentence, and a next call that finishes."""
 
 import errno
+import io
 import os
 import shutil
 import subprocess
@@ -19,7 +20,9 @@ from membench.benchmarks.core import Run
 from membench.benchmarks.engines import cohorts, schedule
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
+from membench.benchmarks.pace import Pace
 from membench.benchmarks.perform import perform
+from membench.benchmarks.progress import Progress
 from membench.benchmarks.runner import Outcome, execute, plan
 from membench.benchmarks.suites import find
 
@@ -388,6 +391,43 @@ def test_a_cohort_that_fails_is_tried_again_by_all_workers(
     assert go(suite, tmp_path, idle) == Outcome(4, 0, 0, 0, False)
     assert [(tmp_path / f"seen-by-{seed}").read_text() for seed in (1, 2)] == ["2", "2"]
     assert said(tmp_path)["tiny/copy/lstm/1.jsonl"] == alone
+
+
+def test_a_cohort_that_fails_is_shown_to_go_on_until_its_runs_fail_alone(
+    tmp_path: Path, variant: Any, together: None
+) -> None:
+    suite = variant(
+        "if not (HERE / 'once').exists():\n"
+        "    (HERE / 'once').touch()\n"
+        "    raise MemoryError\n"
+        "if (HERE / 'broken').exists():\n"
+        "    raise KeyError('rows')"
+    )
+    told: list[Event] = []
+    stream = io.StringIO()
+    planned = plan(find(suite), tmp_path, models=["lstm"])
+    with Progress(planned, 1, Pace(find(suite), tmp_path, "cpu"), stream) as shows:
+        assert execute(planned, suite, tmp_path, [told.append, shows], workers=1, device="cpu").done == 2
+    said = [line.split(", ")[0] for line in stream.getvalue().splitlines()]
+    assert said == [f"copy/lstm/{seed}: {what}" for seed in (1, 2) for what in ("starts", "done")]
+    assert sentences(told) == []
+    (tmp_path / "once").unlink()
+    (tmp_path / "broken").touch()
+    assert go(suite, tmp_path / "again", told.append, models=["lstm"], workers=1) == Outcome(0, 0, 2, 0, False)
+    assert ["KeyError: 'rows'" in sentence for sentence in sentences(told)] == [True, True]
+
+
+def test_a_member_that_had_ended_is_not_counted_as_failed(tiny: str, tmp_path: Path) -> None:
+    """The disk is full, say, when the second of three is done."""
+    cohort = tuple(find(tiny).runs())[:3]
+    told: list[Event] = []
+    kept = schedule.Schedule([], "tiny", tmp_path, [told.append], None)
+    for run, status in zip(cohort, ("diverged", "done"), strict=False):
+        kept.tell(Ended(run.key, status, 45, 1.0))
+    kept.hopeless(cohort, "the disk is full")
+    assert list(kept.ended.values()) == ["diverged", "done", "failed"]
+    assert [(event.key, event.status) for event in told if isinstance(event, Ended)] == list(kept.ended.items())
+    assert sentences(told) == ["the disk is full"]
 
 
 def test_a_member_that_is_not_a_number_stops_alone(tmp_path: Path, variant: Any) -> None:

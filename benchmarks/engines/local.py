@@ -159,7 +159,7 @@ class Engine:
             return
         if isinstance(message, Event):
             worker.silence.broken(message)
-            self.schedule.tell(message)
+            self.schedule.tell(message, worker.cohort)
             return
         cohort, worker.cohort = worker.cohort, ()
         if message.hopeless:

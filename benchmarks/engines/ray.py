@@ -188,7 +188,7 @@ class Driver:
             job.silence.broken(event)
         try:
             if job.sessions[event.key].take(event) and isinstance(event, Event):
-                self.schedule.tell(event)
+                self.schedule.tell(event, job.cohort)
         except OSError as error:
             self.close(job)
             self.schedule.hopeless(job.cohort, why(error))

@@ -45,7 +45,7 @@ class Schedule:
         time_limit: Seconds after which to stop.
 
     Attributes:
-        ended: How the runs that were begun ended, by key.
+        ended: How the runs that were begun ended, by key, as listeners were told.
         elsewhere: How many runs were left to another process, which has them.
         interrupted: Whether a signal put an end to it.
         stopped: When stopping was asked for, as ``time.monotonic`` counts; None while it was not.
@@ -90,10 +90,14 @@ class Schedule:
         if self.stopped is None:
             self.stopped = time.monotonic()
 
-    def tell(self, event: Event) -> None:
-        """Pass an event on."""
+    def tell(self, event: Event, cohort: Sequence[Run] = ()) -> None:
+        """Pass an event on; but not yet that a run failed in a cohort of several: ``finished`` has it tried alone."""
         if isinstance(event, Evaluated | Generalised):
             self._tries.pop(event.key, None)  # it got on
+        if isinstance(event, Ended):
+            if event.status == "failed" and len(cohort) > 1 and self.stopped is None:
+                return
+            self.ended[event.key] = event.status
         for listener in self.listeners:
             listener(event)
 
@@ -106,12 +110,10 @@ class Schedule:
                 self.queue.append((run,))
             elif status is None:
                 self.elsewhere += 1
-            elif status == "failed" and len(cohort) > 1 and self.stopped is None:
+            elif status == "failed" and run.key not in self.ended and self.stopped is None:
                 self.queue.append((run,))  # perhaps through another's fault, or for want of memory for them all
             elif status == "interrupted" and self.stopped is None:  # somebody stopped that one process
                 self.died((run,), "asked to stop")
-            else:
-                self.ended[run.key] = status
 
     def died(self, cohort: Sequence[Run], how: str) -> None:
         """A process ended before its runs did: they are tried again, one by one, or given up."""
@@ -122,7 +124,6 @@ class Schedule:
             if tries < TRIES:
                 self.queue.appendleft((run,))
                 continue
-            self.ended[run.key] = "failed"
             message = f"its process ended {TRIES} times without getting on, the last time: {how}"
             self.tell(give_up(run, self.path_of(run), message))
 
@@ -131,6 +132,8 @@ class Schedule:
         first = self.stopped is None
         self.stop()
         for run in cohort:
+            if self.ended.get(run.key) in ("done", "diverged"):
+                continue
             self.ended[run.key] = "failed"
             if first:
                 self.tell(Ended(run.key, "failed", 0, 0.0, message))
