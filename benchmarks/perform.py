@@ -100,25 +100,37 @@ def perform(
         UsageError: A record is damaged or stale.
         OSError: A record cannot be written.
     """
-    statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
-    sessions: dict[str, Session] = {}
     with ExitStack() as files:
-        for run, record in places:
-            try:
-                session = files.enter_context(Session(run, record, wait))
-            except records.Busy:
-                continue
-            if session.over is None:
-                sessions[run.key] = session
-            else:
-                tell(session.over)  # whoever wrote it may have died before telling anyone
-                statuses[run.key] = session.over.status
+        sessions, statuses = opened(places, files, tell, wait)
         for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
             if sessions[event.key].take(event) and isinstance(event, Event):
                 tell(event)
             if isinstance(event, Ended):
                 statuses[event.key] = event.status
     return statuses
+
+
+def opened(
+    places: Sequence[tuple[Run, Path]], files: ExitStack, tell: Callable[[Event], None], wait: float
+) -> tuple[dict[str, Session], dict[str, Status | None]]:
+    """Open the sessions of a cohort, as ``perform`` is asked to; ``files`` closes them.
+
+    Returns:
+        The sessions of the runs to train, by key; and how the others ended, None where another process is at it.
+    """
+    sessions: dict[str, Session] = {}
+    statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
+    for run, record in places:
+        try:
+            session = files.enter_context(Session(run, record, wait))
+        except records.Busy:
+            continue
+        if session.over is None:
+            sessions[run.key] = session
+        else:
+            tell(session.over)  # whoever wrote it may have died before telling anyone
+            statuses[run.key] = session.over.status
+    return sessions, statuses
 
 
 def training(

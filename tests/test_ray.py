@@ -5,13 +5,16 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from membench.benchmarks.engines import ray as engine
+from membench.benchmarks.engines.schedule import Schedule
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event
+from membench.benchmarks.records import Recorder
 from membench.benchmarks.runner import Outcome, execute, plan
 from membench.benchmarks.suites import find
 
@@ -40,6 +43,23 @@ def test_without_ray_it_says_what_to_install(tiny: str, tmp_path: Path, monkeypa
     monkeypatch.setattr(engine, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'membench\[ray\]'"):
         execute(plan(find(tiny), tmp_path), tiny, tmp_path, engine="ray")
+
+
+def test_a_member_that_another_process_has_is_passed_over_alone(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a cohort, as GPUs get them, the others are trained together; this needs no cluster."""
+    given: list[list[str]] = []
+    task = SimpleNamespace(remote=lambda suite, members, gpu: given.append(list(members)))
+    task.options = lambda **_: task
+    monkeypatch.setattr(engine, "ray", SimpleNamespace(remote=lambda _: task, cancel=lambda *_, **__: None))
+    busy, *others = find(tiny).runs()
+    schedule = Schedule([], "tiny", tmp_path, [], None)
+    driver = engine.Driver(schedule, tiny, engine.Crew(0, 1))
+    with Recorder(schedule.path_of(busy), busy.key):
+        driver.begin((busy, *others))
+        assert given == [[run.key for run in others]]
+        driver.close(driver.jobs[0])
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import records
 from ..checkpoints import Snapshot
 from ..errors import UsageError
 from ..events import Ended, Event, Status
-from ..perform import Session, why
+from ..perform import Session, opened, why
 from .schedule import Cohort, Schedule, Silence
 from .task import train_far
 
@@ -148,20 +147,11 @@ class Driver:
 
     def begin(self, cohort: Cohort) -> None:
         """Submit the runs of a cohort that no other process has or has finished."""
-        statuses: dict[str, Status | None] = {run.key: None for run in cohort}
+        wait = 5.0 if self.schedule.patient(cohort) else 0.0
         with ExitStack() as files:
-            sessions = {}
             try:
-                for run in cohort:
-                    session = Session(run, self.schedule.path_of(run), 5.0 if self.schedule.patient(cohort) else 0.0)
-                    files.enter_context(session)
-                    if session.over is not None:
-                        self.schedule.tell(session.over)
-                        statuses[run.key] = session.over.status
-                    else:
-                        sessions[run.key] = session
-            except records.Busy:
-                pass
+                places = [(run, self.schedule.path_of(run)) for run in cohort]
+                sessions, statuses = opened(places, files, self.schedule.tell, wait)
             except (OSError, UsageError) as error:
                 self.schedule.hopeless(cohort, why(error))
                 return
