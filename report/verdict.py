@@ -188,7 +188,9 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
         if not base_solved:
             return NOT_ESTIMABLE, unknown
         spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1 (no difference)"
-        return UNDECIDED, f"The interval {spans}."
+        without = lowest is not None and highest is not None and not equal and (high < lowest or highest < low)
+        size = f", but not the paper's {said(paper)}" if without else ""
+        return UNDECIDED, f"The interval {spans}{size}."
     if equal:
         return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):

@@ -125,6 +125,11 @@ def test_a_ratio_says_its_number_interval_and_solved_fractions() -> None:
     assert 0 < found.beside["log-rank p"] < 0.05
 
 
+def test_an_interval_that_leaves_the_order_open_may_exclude_the_size() -> None:
+    assert "not the paper's 3.5" in speed(FAST, FAST, 3.5).sentence
+    assert "not the paper's" not in speed(FAST, WILD, 3.5).sentence + speed(FAST, FAST, None).sentence
+
+
 def test_a_bound_is_said_as_a_bound() -> None:
     found = speed(FAST, UNSOLVED, 3.5)
     assert (
