@@ -45,7 +45,7 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
                 "level": ", ".join(level for _, _, level in changes),
                 "base": ", ".join(base for _, base, _ in changes),
                 "matches": int(np.isfinite(now[0]).sum()),
-                "seeds": now.shape[2],
+                "seeds": fewest(now),
                 "solved": each[-1] if len(changes) == 1 else np.nan,
                 "solved_base": each[0] if len(changes) == 1 else np.nan,
                 "difference": difference,
@@ -72,7 +72,7 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "solved": Column("Solved", "share of the matched runs at this level", as_percent),
         "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
         "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
-        "seeds": Column("Seeds", "with matches; an interval needs five", as_count),
+        "seeds": Column("Seeds", "of the combination that has fewest; an interval needs five", as_count),
     }
     note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
     interaction, by how much one choice changes the difference that the other makes. Mean steps are capped: an unsolved
@@ -140,6 +140,11 @@ def signs(factors: int) -> Array:
     return np.array([-1.0, 1.0] if factors == 1 else [1.0, -1.0, -1.0, 1.0])
 
 
+def fewest(matches: Array) -> int:
+    """Seeds of the combination of other factors that has fewest of them."""
+    return int(np.isfinite(matches[0]).sum(axis=1).min())
+
+
 def resampled(matches: Array, seed: int) -> Interval:
     """The bootstrap's interval over seeds: of a mean, or of the ratio of two.
 
@@ -147,9 +152,9 @@ def resampled(matches: Array, seed: int) -> Interval:
         matches: (1 or 2, other factors, seeds).
         seed: Of the bootstrap.
     """
-    seeds = matches.shape[2]
-    if seeds < statistics.ENOUGH:
+    if fewest(matches) < statistics.ENOUGH:
         return Interval(np.nan, np.nan)
+    seeds = matches.shape[2]
     drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, statistics.RESAMPLES))
     means = average(matches[:, :, drawn])
     values = means[0] if len(means) == 1 else means[0] / means[1]
