@@ -110,13 +110,18 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
     Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked.
 
     Raises:
-        UsageError: A record is damaged.
+        UsageError: A record is damaged; all others are logged.
     """
     from .tracking import Store, quiet
 
-    store, count = Store(uri, results, suite), 0
+    store, count, damaged = Store(uri, results, suite), 0, []
     with quiet():
-        for run, record in records.of_suite(results, suite):
+        for run in suite.runs():
+            try:
+                record = records.read(records.path_of(results, suite.name, run), run.key)
+            except UsageError as error:
+                damaged.append(error)
+                continue
             if record is None or record.started is None or records.locked(record.path):
                 continue
             if record.started.digest == run.digest:
@@ -126,6 +131,8 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
             for logged in store.of(run):
                 if logged.record == identity(record.started) and logged.status != "stale":
                     store.client.set_tag(logged.id, "status", "stale")
+    if damaged:
+        raise damaged[0]
     return count
 
 

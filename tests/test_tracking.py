@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from membench.benchmarks import records, tracking
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
+from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
 from membench.benchmarks.points import chosen, points
 from membench.benchmarks.records import Recorder, path_of
@@ -231,6 +232,18 @@ def test_replay_fills_in_what_a_live_session_lost(suite: Suite, results: Path) -
     assert replay(default_uri(results), results, suite) == 1
     assert only(results)["points"] == said(story)
     assert only(results)["status"] == "KILLED" and only(results)["tags"]["status"] == "interrupted"
+
+
+def test_a_damaged_record_keeps_no_other_from_being_replayed(suite: Suite, results: Path) -> None:
+    first, *others = suite.runs()
+    for run in others:
+        Story(suite, results, run).start(0, 10).end()
+    path = records.path_of(results, suite.name, first)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("damaged\n")
+    with pytest.raises(UsageError, match="1.jsonl, line 1: damaged"):
+        replay(default_uri(results), results, suite)
+    assert {run.key for run in others} == {run["name"] for run in stored(results).values()}
 
 
 def test_replay_leaves_a_run_alone_that_is_being_trained(suite: Suite, results: Path) -> None:
