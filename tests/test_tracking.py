@@ -241,7 +241,7 @@ def test_a_damaged_record_keeps_no_other_from_being_replayed(suite: Suite, resul
     path = records.path_of(results, suite.name, first)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("damaged\n")
-    with pytest.raises(UsageError, match="1.jsonl, line 1: damaged"):
+    with pytest.raises(UsageError, match=r"1\.jsonl, line 1: damaged"):
         replay(default_uri(results), results, suite)
     assert {run.key for run in others} == {run["name"] for run in stored(results).values()}
 
