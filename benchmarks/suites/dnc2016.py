@@ -43,7 +43,7 @@ EVALUATED: dict[str, tuple[Size, ...]] = {
 RELEASED = DNC.deepmind(rows=16, width=16, reads=4, units=64)  # [c]
 FEEDFORWARD = DNC(rows=32, width=16, units=64, recurrent=False)  # [p] a feedforward controller; sizes [o]
 TEN_ROWS = DNC.deepmind(rows=10, width=16, units=64)  # [p] 10 rows; others [o]
-CSORDAS = DNC.deepmind(rows=16, width=16, reads=4, units=32, strength="oneplus")  # [cs]
+CSORDAS = DNC.deepmind(rows=16, width=16, units=32, strength="oneplus", cosine="plain")  # [cs]; the clip [c]
 
 
 def training(task: str) -> Training:
@@ -163,7 +163,7 @@ suite = Suite(
     claims=CLAIMS,
     sources={
         "task": "[c] repeat-copy; [p] 6 bits, 10 rows, feedforward controller; [cs] repeat copy; lengths shortened [o]",
-        "model": "[c] train.py: 16 x 16, 4 read heads, LSTM of 64; [cs] LSTM of 32, oneplus",
+        "model": "[c] train.py: 16 x 16, 4 read heads, LSTM of 64; [cs] 1 read head, LSTM of 32, oneplus, plain cosine",
         "training.optimizer": "[c] RMSProp 1e-4, epsilon 1e-10, on repeat-copy; elsewhere Adam 1e-3 [o]",
         "training.clip": "[c] global norm 50",
         "training.batch": "[c] 16",

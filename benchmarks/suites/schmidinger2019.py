@@ -109,7 +109,16 @@ suite = Suite(
         *helps("C1b", "read", "A learned first read vector stabilises training.", steadier=True),
         *helps("C1c", "weighting", "Learned first weightings stabilise training.", steadier=True),
         *helps("C1d", "memory", "A small constant memory stabilises training.", steadier=True),
+        *helps("C1e", "clip", "Clipping gradients by their norm stabilises training.", steadier=True),
+        *helps("stack", "stack", "The post's controller, three LSTM layers behind a linear one, helps."),
         *helps("C2", "forget-bias", "A forget gate's bias of at least one helps."),
+        Claim(
+            "schmid2019-C2-one",
+            "A forget gate's bias of one, not two as printed on both of PyTorch's vectors, helps the basic cell.",
+            "Schmidinger 2019 [s], which reports no run",
+            "speed-ratio",
+            {"task": "copy", "base": "basic-with-forget-bias-1", "rival": "basic"},
+        ),
         Claim(
             "schmid2019-C3",
             "Scaling the learned states by alpha = 0.05 helps.",
