@@ -23,7 +23,7 @@ class NTM:
     """A Neural Turing Machine; ``build`` makes the module.
 
     The defaults are Collier & Beel 2018 as released: 128 rows of 20, one read and one write head, shifts of -1, 0, +1,
-    an LSTM controller of 100 units, clips at +/-20.
+    an LSTM controller of 100 units, clips at +/-20; memory, reads and weightings begin where training moves them to.
 
     Attributes:
         rows: Rows of memory (N).
@@ -52,7 +52,7 @@ class NTM:
     writes: int = 1
     reach: int = 1
     similarity: Similarity = "cosine"
-    memory: Contents = field(default_factory=Constant)
+    memory: Contents = field(default_factory=lambda: Constant(1e-6, trainable=True))
     read: Contents = field(default_factory=Learned)
     read_weighting: Weighting = field(default_factory=Learned)
     write_weighting: Weighting = field(default_factory=Learned)

@@ -91,7 +91,7 @@ def test_the_digest_depends_on_seed_revision_and_kind() -> None:
         digest(revision=2),
         digest(model=LSTM()),
         digest(task=Other()),
-        digest(model=NTM(memory=Constant(1e-6, trainable=True))),
+        digest(model=NTM(memory=Constant(1e-6))),
     ]
     assert len({RUN.digest, *changed}) == 6
 
@@ -133,7 +133,7 @@ def test_the_digest_of_a_written_record_is_not_lost() -> None:
 
 def test_params_are_plain_json() -> None:
     assert json.loads(json.dumps(RUN.params, allow_nan=False)) == RUN.params
-    assert RUN.params["model"]["memory"] == {"kind": "Constant", "value": 1e-6, "trainable": False}
+    assert RUN.params["model"]["memory"] == {"kind": "Constant", "value": 1e-6, "trainable": True}
     assert RUN.params["task"]["train"] == [[1, 21, 1]]
     assert (RUN.key, EXPERIMENT.key) == ("copy/ntm/7", "copy/ntm")
 

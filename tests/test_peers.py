@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from membench.baselines.dnc import DNC
 from membench.ntm import (
     NTM,
     Constant,
     FeedforwardController,
     Learned,
     LSTMController,
-    NTMModule,
     OneHot,
     Random,
     Uniform,
@@ -33,7 +33,7 @@ SMALL = NTM(rows=6, width=3, controller=LSTMController(units=4))
 SPECS = {"LSTM": SMALL, "feedforward": replace(SMALL, controller=FeedforwardController(units=4), read_first=False)}
 
 
-def module(spec: NTM = SMALL) -> NTMModule:
+def module(spec: NTM | DNC = SMALL) -> Any:
     made = spec.build(3, 2, seed=1)
     made.implementation = "reference"
     return made
@@ -131,7 +131,8 @@ class Operators(TorchDispatchMode):
         return result
 
 
-def test_no_loop_over_the_batch_and_no_work_of_its_square() -> None:
+@pytest.mark.parametrize("spec", [SMALL, DNC(rows=6, width=3, units=4)], ids=["NTM", "DNC"])
+def test_no_loop_over_the_batch_and_no_work_of_its_square(spec: NTM | DNC) -> None:
     """loudinthecloud/pytorch-ntm and clemkoa/ntm shift in a loop over the batch.
 
     The convolution of kuc2477/pytorch-ntm and of the 2019 post shifts every sequence by every other's kernel.
@@ -139,7 +140,7 @@ def test_no_loop_over_the_batch_and_no_work_of_its_square() -> None:
     seen = []
     for batch in (4, 32):
         with Operators() as operators:
-            module()(drawn(3, batch)).sum().backward()
+            module(spec)(drawn(3, batch)).sum().backward()
         seen.append(operators)
     small, large = seen
     assert large.count == small.count
@@ -178,6 +179,7 @@ def test_defaults_are_the_published_settings() -> None:
     """MarkPKCollier/NeuralTuringMachine's default scheme was not the paper's, nor its optimiser."""
     spec = NTM()
     assert (spec.rows, spec.width, spec.reads, spec.writes, spec.reach) == (128, 20, 1, 1, 1)
-    assert spec.memory == Constant(1e-6)
+    assert spec.memory == Constant(1e-6, trainable=True)
+    assert spec.read == spec.read_weighting == spec.write_weighting == Learned()
     assert spec.controller == LSTMController(units=100, layers=1, forget_bias=1.0)
     assert (spec.clip_heads, spec.clip_output, spec.read_first, spec.similarity) == (20.0, 20.0, True, "cosine")
