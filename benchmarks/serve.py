@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from .errors import UsageError
+from .store_file import SILENT
 
 PATIENCE = 180.0
 """Seconds the server is given to come up: it takes ten on a quiet machine."""
@@ -41,7 +42,7 @@ def serve(uri: str, port: int, ready: Callable[[str], None]) -> int:
     # -P: the folder it is called in is not searched for modules. One worker and no jobs: two processes, not sixteen.
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**SILENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with tempfile.TemporaryFile() as said, Interrupting():
         server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
         try:

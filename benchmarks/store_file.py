@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+"""MLflow's environment, unless the user says otherwise: nothing is reported home."""
+
 
 def default_uri(results: Path) -> str:
     """The store beside the records."""

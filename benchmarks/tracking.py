@@ -18,11 +18,10 @@ from . import records
 from .core import Run, Suite
 from .points import NOTE, Point, chosen, identity, points, tags
 from .records import Record
-from .store_file import alone, local, write_ahead
+from .store_file import SILENT, alone, local, write_ahead
 
 for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported home unless the user asks for it
-    "DO_NOT_TRACK": "true",
+    **SILENT,
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # an unreachable server is noticed in seconds, not minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

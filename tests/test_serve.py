@@ -96,3 +96,16 @@ def test_what_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
         assert served.process.poll() is None and served.runs()
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(30) == 0 and not served.runs()
+
+
+def test_nothing_is_reported_home_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the server too: it is another process, and may be started before anything else of MLflow."""
+    for set_by_user, seen in ((None, b"true"), ("false", b"false")):
+        monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+        if set_by_user is not None:
+            monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", set_by_user)
+        with Served(tmp_path) as served:
+            environment = Path(f"/proc/{served.server}/environ").read_bytes().split(b"\0")
+            assert b"MLFLOW_DISABLE_TELEMETRY=" + seen in environment
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.wait(30) == 0
