@@ -10,7 +10,7 @@
 - ``never-solves`` {task, model}
 - ``never-diverges`` {tasks, models}: no loss or gradient that is not finite.
 - ``fewer-relapses`` {task, base, rivals}: after solving, the base rises above one wrong bit less often than each rival.
-- ``generalises``, ``degrades`` {task, model, size}: the best weights of solved runs, at a size longer than trained.
+- ``generalises``, ``degrades`` {task, model, size}: the best weights of solved runs, at a size they were tested on.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -110,6 +110,7 @@ def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) 
         found = f"Task by task: {', '.join(each)} ({_seeds(len(seeds))})."
         more = " or more" if geometric.high > geometric.low else ""
         found += f" Geometric mean {short(geometric.low)}{more}." if solved else ""
+        # The arithmetic mean is never below the geometric one, so only a verdict for the base can hang on one task.
         if verdict in (AGREES, SAME) and _side(geometric) != _side(estimate):
             verdict, reason = UNDECIDED, "The mean excludes 1, but not the geometric mean: one task decides it."
     known = estimate.low if solved else estimate.high if np.isfinite(estimate.high) else None

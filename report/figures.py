@@ -5,6 +5,7 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from .style import MUTED, SHADE, canvas
 
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
+
+
+SMALL: dict[str, Any] = {"color": MUTED, "fontsize": 6.5}
 
 
 def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
@@ -56,6 +60,7 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
         gap = " " if len(model) + len(found) < TITLE else "\n"
         ax.set_title(f"{model}:{gap}{found}")
+        ax.text(0.98, 0.95, _size(frames, task, model), transform=ax.transAxes, ha="right", va="top", **SMALL)
         bar(ax, facts.solved)
     for place, column in enumerate(axes.T):
         shown = [ax for ax in column if ax in figure.axes]
@@ -66,6 +71,13 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
             ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
     figure.supylabel("wrong bits a sequence", fontsize=9)
     return figure
+
+
+def _size(frames: Frames, task: str, model: str) -> str:
+    """How large an arm is, as far as its records say."""
+    runs = frames.runs[(frames.runs["task"] == task) & (frames.runs["model"] == model)]
+    counts = [(runs[name].max(), said) for name, said in (("parameters", "parameters"), ("state_size", "of state"))]
+    return ", ".join(f"{count:,.0f} {said}" for count, said in counts if np.isfinite(count))
 
 
 def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:

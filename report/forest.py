@@ -10,6 +10,12 @@ from .style import INK, MUTED, canvas, pens
 from .verdict import Verdict, said
 
 
+def papers(verdict: Verdict) -> tuple[float, ...]:
+    """The paper's numbers: none, one, or the two ends of what it gives."""
+    paper = verdict.claim.paper
+    return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
+
+
 def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow."""
     drawn = [v for v in verdicts if v.unit == "ratio" and v.estimate is not None]
@@ -21,6 +27,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.36 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
     ends += [v.estimate for v in drawn if v.estimate] + [1.0]
+    ends += [number for v in drawn for number in papers(v)]
     left, right = min(ends) / 1.3, max(ends) * 1.5
     for v in drawn:
         among = [r for r in readings if any(w.reading == r and w.claim.id == v.claim.id for w in drawn)]
@@ -36,13 +43,12 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         face = "none" if v.bound else pen.colour
         ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
     for place, name in enumerate(ids):
-        paper = next(v.claim.paper for v in drawn if v.claim.id == name)
-        for number in paper if isinstance(paper, tuple) else () if paper is None else (paper,):
+        one = next(v for v in drawn if v.claim.id == name)
+        for number in papers(one):
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
-        if paper is not None:
-            ax.annotate(
-                said(paper), (1.03, place), xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5
-            )
+        if one.claim.paper is not None:
+            text, place_of_text = said(one.claim.paper), (1.03, place)
+            ax.annotate(text, place_of_text, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
     for reading in readings:
         pen = looks[reading]
         ax.plot(

@@ -15,8 +15,6 @@ from .claim import Claim
 COMPLETE = ("done", "diverged")
 """Statuses of a run that had its full budget: only these decide a claim."""
 
-STATUSES = (*COMPLETE, "failed", "interrupted", "running", "new", "stale")
-
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     # One row for every planned run; ``new`` where there is no record.
     "runs": {
@@ -25,7 +23,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "model": "str",
         "reading": "str",  # of the paper: "cosine", "dot", or "" for an arm that has none
         "seed": "int64",
-        "status": "str",  # one of STATUSES
+        "status": "str",  # one of COMPLETE, failed, interrupted, running, new, stale
         "step": "int64",  # last reached
         "steps": "int64",  # the budget
         "seconds": "float64",  # NaN where unknown

@@ -5,7 +5,6 @@ are therefore ``inf`` where unsolved, and medians and ratios are kept as a pair 
 Every bootstrap takes its seed, so the same records give the same interval.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,8 +40,8 @@ OUTCOME = {
     "relapses": "float64",  # a divergence is one; NaN where unsolved
     "after": "float64",  # steps trained after it was solved; NaN where unsolved
     "relapsed": "float64",  # share of the evaluations after solving above ``RELAPSE``; NaN where unsolved
-    "area": "float64",  # mean wrong bits a sequence over the budget
-    "last": "float64",  # wrong bits a sequence at the last evaluation
+    "area": "float64",  # mean wrong bits a sequence over the budget; NaN where never evaluated
+    "last": "float64",  # wrong bits a sequence at the last evaluation; NaN where there is none
     "seconds": "float64",
 }
 
@@ -77,15 +76,21 @@ def count_relapses(steps: Array, errors: Array, time: float) -> int:
     return int((above[1:] & ~above[:-1]).sum())
 
 
-def mean_height(steps: Array, errors: Array, budget: float) -> float:
-    """Area under a curve, divided by the budget: its mean height. The last value is carried to the budget."""
+def mean_height(steps: Array, errors: Array, budget: float, diverged: bool = False) -> float:
+    """Area under a curve, divided by the budget: its mean height.
+
+    The last value is carried to the budget; of a run that diverged, its first, untrained.
+    """
+    if len(steps) == 0:
+        return np.nan
     if steps[-1] < budget:
-        steps, errors = np.append(steps, budget), np.append(errors, errors[-1])
+        rest = errors[0] if diverged else errors[-1]
+        steps, errors = np.append(steps, [steps[-1], budget]), np.append(errors, [rest, rest])
     return float(np.trapezoid(errors, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float(errors[0])
 
 
 def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
-    """What became of every run that has evaluations: columns as in ``OUTCOME``, rows in the order of the runs."""
+    """What became of every run that was evaluated or diverged: columns as in ``OUTCOME``, in the order of the runs."""
     names = ["task", "model", "seed"]
     evaluations = frames.evaluations.sort_values([*names, "step"], kind="stable")
     curves = {
@@ -94,12 +99,13 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
     }
     rows: list[dict[str, Any]] = []
     for run in frames.runs.to_dict("records"):
+        diverged = run["status"] == "diverged"
         curve = curves.get((run["task"], run["model"], run["seed"]))
-        if curve is None or run["status"] == "stale":
+        if run["status"] == "stale" or (curve is None and not diverged):
             continue
-        steps, errors = curve
+        steps, errors = curve if curve is not None else (np.empty(0), np.empty(0))
         time = solved_at(steps, errors, bar)
-        relapses = count_relapses(steps, errors, time) + (run["status"] == "diverged")
+        relapses = count_relapses(steps, errors, time) + diverged
         rows.append(
             {
                 **{name: run[name] for name in ("task", "model", "reading", "seed", "status", "step")},
@@ -110,8 +116,8 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
                 "relapses": relapses if np.isfinite(time) else np.nan,
                 "after": run["step"] - time if np.isfinite(time) else np.nan,
                 "relapsed": (errors[steps >= time] > RELAPSE).mean() if np.isfinite(time) else np.nan,
-                "area": mean_height(steps, errors, float(run["steps"])),
-                "last": float(errors[-1]),
+                "area": mean_height(steps, errors, float(run["steps"]), diverged),
+                "last": float(errors[-1]) if len(errors) else np.nan,
                 "seconds": run["seconds"],
             }
         )
@@ -248,8 +254,6 @@ class SolvedBy(NamedTuple):
 
     steps: Array
     fraction: Array
-    low: Array
-    high: Array
 
 
 def censored(times: Array, reached: Array) -> Any:
@@ -258,22 +262,15 @@ def censored(times: Array, reached: Array) -> Any:
     return stats.CensoredData(uncensored=times[solved], right=reached[~solved])
 
 
-def solved_by(times: Array, reached: Array, level: float = LEVEL) -> SolvedBy:
-    """The solved-by curve with its point-wise interval (log-log, as lifelines draws it).
+def solved_by(times: Array, reached: Array) -> SolvedBy:
+    """The solved-by curve.
 
     Args:
         times: (runs,), inf where unsolved.
         reached: (runs,), steps trained; where unsolved, the step at which the run is censored.
     """
-    estimate = stats.ecdf(censored(times, reached))
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings(action="ignore"):
-        interval = estimate.sf.confidence_interval(confidence_level=level, method="log-log")
-    survival = np.asarray(estimate.sf.probabilities, dtype=float)
-    # At 0 and 1 the log-log interval is undefined (SciPy warns); it is drawn with no width.
-    low, high = (
-        np.where(np.isnan(end.probabilities), survival, end.probabilities) for end in (interval.low, interval.high)
-    )
-    return SolvedBy(np.asarray(estimate.sf.quantiles, dtype=float), 1 - survival, 1 - high, 1 - low)
+    survival = stats.ecdf(censored(times, reached)).sf
+    return SolvedBy(np.asarray(survival.quantiles, dtype=float), 1 - np.asarray(survival.probabilities, dtype=float))
 
 
 def restricted_mean(times: Array, reached: Array, budget: float) -> float:

@@ -1,4 +1,4 @@
-"""From an estimate to a verdict: the rules, in the order in which they are asked.
+"""From an estimate to a verdict: the rules.
 
 1. **not run**: no seed has its full budget in every arm.
 2. **undecided**: fewer than five such seeds, or an interval that spans no effect.
@@ -173,8 +173,6 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
         paper: The paper's ratio; 1 for "about equal"; None where it only says that the base is faster.
         base_solved: Whether the base's median run is solved.
     """
-    if seeds == 0:
-        return NOT_RUN, ""
     if estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
     low, high = estimate.interval
@@ -208,8 +206,6 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
 
 def decide_differs(estimate: Estimate, seeds: int) -> Reasoned:
     """The verdict on "it matters": a ratio of times that is not 1, whichever arm is faster."""
-    if seeds == 0:
-        return NOT_RUN, ""
     if estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
     low, high = estimate.interval
@@ -237,8 +233,8 @@ def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
     low, high = clopper_pearson(count, runs, level=0.9)  # 5 % beyond either end
     if low <= 0.5 <= high:
-        return UNDECIDED, "One half is not excluded with 95 % confidence."
-    side = f"With 95 % confidence {'more' if low > 0.5 else 'fewer'} than half of all seeds do"
+        return UNDECIDED, "One half is not excluded with 95 % confidence (one-sided)."
+    side = f"With 95 % confidence (one-sided) {'more' if low > 0.5 else 'fewer'} than half of all seeds do"
     if (low > 0.5) != always:
         return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
     if count == (runs if always else 0):
@@ -248,8 +244,6 @@ def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
 
 def decide_relapses(estimate: Estimate, seeds: int) -> Reasoned:
     """The verdict on a difference that the paper says is above zero."""
-    if seeds == 0:
-        return NOT_RUN, ""
     if seeds < ENOUGH or estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
     low, high = estimate.interval

@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 
 from membench.report import figures, render, statistics, style
+from membench.report.claim import Claim
 from membench.report.compare import compare_models, compare_results
+from membench.report.forest import forest
 from membench.report.frames import Frames, frames
+from membench.report.statistics import Interval
+from membench.report.verdict import Verdict
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
@@ -235,6 +239,18 @@ def test_every_point_lies_inside_its_panel(which: str) -> None:
             if line.get_transform() == ax.transData:
                 x, y = np.asarray(line.get_xydata(), dtype=float).T
                 assert left <= x.min() and x.max() <= right and bottom <= y.min() and y.max() <= top
+
+
+@pytest.mark.parametrize("paper", [3.5, (0.01, 0.02)])
+def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
+    arms = {"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}
+    said = Claim("suite-C2", "Something is said.", "somewhere [p]", "speed-ratio", arms, paper)
+    verdict = Verdict(said, "cosine", "undecided", "", "", 5, 10, estimate=0.45, interval=Interval(0.09, 1.55))
+    with style.drawing():
+        figure = forest([verdict])
+    assert figure is not None
+    left, right = figure.axes[0].get_xlim()
+    assert all(left < number < right for number in (paper if isinstance(paper, tuple) else (paper,)))
 
 
 def test_an_arm_keeps_its_pen_and_neighbours_differ_without_colour() -> None:
