@@ -23,7 +23,7 @@ def load(results: Path, suite: Suite) -> Frames:
         stale = record is not None and record.started is not None and record.started.digest != run.digest
         budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
         cut = budget < run.experiment.training.steps
-        runs.append(_run(run, None if stale else record, stale, budget) | {"cut": cut})
+        runs.append(_run(run, None if stale else record, stale, budget, cut) | {"cut": cut})
         if record is None or stale:
             continue
         arm = _arm(run)
@@ -102,7 +102,7 @@ def _arm(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, record: Record | None, stale: bool, budget: int) -> dict[str, Any]:
+def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -> dict[str, Any]:
     started = record.started if record is not None else None
     ended = record.ended if record is not None else None
     sessions = [event.provenance for event in record.events if isinstance(event, Started | Resumed)] if record else []
@@ -111,7 +111,7 @@ def _run(run: Run, record: Record | None, stale: bool, budget: int) -> dict[str,
     return {
         "key": run.key,
         **_arm(run),
-        "status": _status(record, stale, budget),
+        "status": _status(record, stale, budget if cut else None),
         "step": min(record.step, budget) if record is not None else 0,
         "steps": budget,
         "seconds": ended.seconds if ended is not None and whole else within[0].seconds if within else None,
@@ -130,12 +130,12 @@ def _said(values: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(value for value in values if value))
 
 
-def _status(record: Record | None, stale: bool, budget: int) -> str:
+def _status(record: Record | None, stale: bool, cut_at: int | None) -> str:
     if stale:
         return "stale"
     if record is None or record.started is None:
         return "new"
-    if max(record.evaluated, default=0) >= budget:
+    if cut_at is not None and max(record.evaluated, default=0) >= cut_at:
         return "done"
     if record.ended is not None:
         return record.ended.status

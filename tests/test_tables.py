@@ -56,6 +56,15 @@ def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suit
     assert found.evaluations["step"].max() == 30 and found.generalisation.empty
 
 
+def test_a_run_that_was_trained_to_its_end_and_not_tested_is_not_done(suite: Suite, tmp_path: Path) -> None:
+    run = next(iter(suite.runs()))
+    with Recorder(path_of(tmp_path, suite.name, run), run.key) as recorder:
+        recorder.write(Started(run.key, run.digest, run.params, 10, 5, HERE))
+        recorder.write(Evaluated(run.key, 45, 180, 2.0, 1.0, None, None, 45.0))
+        recorder.write(Ended(run.key, "failed", 45, 50.0, "no space left"))
+    assert tables.load(tmp_path, suite).runs["status"].iloc[0] == "failed"
+
+
 def test_every_session_says_where_it_trained(suite: Suite, tmp_path: Path) -> None:
     first = HERE | {"commit": "0123456789abcdef", "dirty": False}
     trained(suite, tmp_path, first, first, first | {"commit": "fedcba9876543210", "dirty": True})
