@@ -51,7 +51,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """Training went on from a checkpoint; evaluations after ``step`` before this line are superseded."""
+    """Training went on from a checkpoint, or without one from step 0; what the record says is not said again."""
 
     name = "resumed"
     step: Count

@@ -11,7 +11,7 @@ from . import checkpoints, records
 from .checkpoints import Snapshot
 from .core import Run
 from .errors import UsageError
-from .events import Ended, Evaluated, Event, Status
+from .events import Ended, Evaluated, Event, Resumed, Started, Status
 from .records import Recorder
 from .runner import state
 from .train import train_together
@@ -51,20 +51,24 @@ class Session:
         good = (one for one in checkpoints.kept(self.checkpoint) if usable(one, run, self.recorder))
         self.snapshot = None if self.over is not None else next(good, None)
 
-    def take(self, event: Event | Snapshot) -> bool:
-        """See an event or a snapshot to the disk; True for an event that the record did not hold.
+    def take(self, event: Event | Snapshot) -> Event | None:
+        """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
+
+        A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine.
 
         Raises:
             OSError: It cannot be written (the disk is full, say); what is there stays good.
         """
         if isinstance(event, Snapshot):
             checkpoints.save(event, self.checkpoint)
-            return False
+            return None
         if isinstance(event, Ended) and not self.recorder.begun:
-            return True  # the model could not even be built: there is no run to say it of
+            return event  # the model could not even be built: there is no run to say it of
+        if isinstance(event, Started) and self.recorder.begun:
+            event = Resumed(event.key, 0, event.provenance)
         if isinstance(event, Evaluated):
             self.reached = (event.step, event.seconds)
-        return self.recorder.write(event)
+        return event if self.recorder.write(event) else None
 
     def ended(self, status: Status, message: str = "") -> Ended:
         """That the run ended from outside, at the evaluation it last reached."""
@@ -103,8 +107,8 @@ def perform(
     with ExitStack() as files:
         sessions, statuses = opened(places, files, tell, wait)
         for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
-            if sessions[event.key].take(event) and isinstance(event, Event):
-                tell(event)
+            if (recorded := sessions[event.key].take(event)) is not None:
+                tell(recorded)
             if isinstance(event, Ended):
                 statuses[event.key] = event.status
     return statuses

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .core import Run
-from .events import Ended, Evaluated, Event, Generalised, Started
+from .events import Ended, Evaluated, Event, Generalised, Resumed, Started
 from .pace import Pace, duration
 from .runner import Planned
 
@@ -111,6 +111,9 @@ class Progress:
             return
         row = self.rows.get(event.key)
         if row is None:
+            if isinstance(event, Resumed):  # planned was another step where a checkpoint was lost, or is older
+                step = event.step
+                self.left = {**self.left, event.key: (run, step)}
             row = Row(run, step)
             self.say(f"{event.key}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
         if isinstance(event, Evaluated):
@@ -127,7 +130,7 @@ class Progress:
         self.rows = {key: other for key, other in self.rows.items() if key != event.key}
         how: str = event.status
         if event.status == "interrupted":
-            how = f"stopped at step {event.step:,}, resumable" if not event.message else "left alone"
+            how = f"stopped at step {event.step:,}, resumable"
         else:
             self.left = {key: left for key, left in self.left.items() if key != event.key}
             self.ended += 1

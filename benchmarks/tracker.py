@@ -46,7 +46,7 @@ class Tracker:
     def __call__(self, event: Event) -> None:
         """Log one event; never raises."""
         if isinstance(event, Ended) and event.key not in self.live and event.status in ("interrupted", "failed"):
-            return  # another process has this run, or it never began
+            return  # it never began
         if time.monotonic() < self.until or not self._try(lambda store: self._log(store, event)):
             self.behind.add(event.key)
 

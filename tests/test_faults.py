@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -11,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from membench.benchmarks import checkpoints, engines, records
 from membench.benchmarks.core import Run
-from membench.benchmarks.engines import cohorts, schedule
+from membench.benchmarks.engines import cohorts, local, schedule
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
 from membench.benchmarks.pace import Pace
@@ -231,6 +233,15 @@ def test_a_process_counts_as_hung_by_how_long_intervals_took() -> None:
     assert not schedule.Silence().hung(1e9)  # this machine slept, or this process did
 
 
+@pytest.mark.parametrize(("hung", "says"), [(True, "it hung"), (False, "out of memory")])
+def test_a_process_that_was_killed_for_hanging_did_not_run_out_of_memory(hung: bool, says: str) -> None:
+    process, plans = Mock(exitcode=-signal.SIGKILL), Mock()
+    worker = local.Worker(process, Mock(), "cpu", hung=hung)
+    local.Engine(plans, "tiny").bury(worker)
+    ((_, how), _) = plans.died.call_args
+    assert says in how
+
+
 @pytest.mark.slow
 def test_a_worker_that_hangs_is_killed_and_its_run_tried_again(
     tmp_path: Path, variant: Any, said: Any, alone: Any, monkeypatch: pytest.MonkeyPatch
@@ -311,7 +322,7 @@ def test_a_damaged_checkpoint_costs_an_interval(here: Here, said: Any, tmp_path:
     damage(checkpoint)
     damage(checkpoints.previous_of(checkpoint))
     assert here.go() == "done"
-    assert [event.step for event in here.told if isinstance(event, Resumed)] == []  # from the beginning
+    assert [event.step for event in here.told if isinstance(event, Resumed)] == [0]  # from the beginning
     assert said(tmp_path / "here")["tiny/copy/lstm/1.jsonl"] == alone
     assert not checkpoints.previous_of(checkpoint).exists()
 

@@ -65,7 +65,7 @@ def test_plain_lines_say_what_starts_and_ends(suite: Suite, tmp_path: Path) -> N
     )
     assert stream.getvalue().splitlines() == [
         "copy/ntm/1: starts",
-        "copy/lstm/1: goes on from step 0",
+        "copy/lstm/1: goes on from step 20",
         "copy/ntm/1: done, 1.25 wrong bits, 1m01s",
         "copy/lstm/1: diverged at step 31, 2s (the training loss is not finite)",
         "copy/ntm/2: failed, 2s (KeyError: 'x' (model.py, line 3))",

@@ -13,7 +13,7 @@ import pytest
 from membench.benchmarks import records, tables
 from membench.benchmarks.engines import cohorts, local
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event, Started
+from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
 from membench.benchmarks.runner import Outcome, execute, plan
 from membench.benchmarks.suites import find
 
@@ -167,6 +167,21 @@ def test_a_checkpoint_ahead_of_its_record_is_not_trusted(
     whole = path.read_text().splitlines(keepends=True)
     path.write_text("".join(whole[:3]))  # started and two evaluations
     assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
+    assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+
+
+def test_a_run_that_begins_anew_on_its_record_says_so(tiny: str, undisturbed: Path, tmp_path: Path, said: Any) -> None:
+    """As in a clone, which has records and no checkpoints: what is added comes from another machine."""
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))  # started and two evaluations
+    path.with_suffix(".pt").unlink()
+    path.with_suffix(".previous.pt").unlink(missing_ok=True)
+    told: list[Event] = []
+    assert go(tiny, tmp_path, told.append, models=["ntm"], seeds=[1]).done == 1
+    assert isinstance(told[0], Resumed) and told[0].step == 0 and told[0].provenance["device"]
+    record = records.read(path, "copy/ntm/1")
+    assert record is not None and record.events[3] == told[0]
     assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
 
 

@@ -59,6 +59,7 @@ class Worker:
     cohort: Cohort = ()
     silence: Silence = field(default_factory=Silence)
     asked: bool = False
+    hung: bool = False
 
     def ask_to_stop(self) -> None:
         """Once: it takes a checkpoint first."""
@@ -102,6 +103,7 @@ class Engine:
                 now = time.monotonic()
                 for worker in busy:
                     if worker.cohort and worker.silence.hung(now - before):
+                        worker.hung = True
                         worker.process.kill()  # its pipe says so, at the next turn
                 before = now
                 if schedule.until is not None and now > schedule.until:
@@ -171,7 +173,7 @@ class Engine:
         """A worker died: its runs are tried again."""
         worker.process.join(5)
         cohort, worker.cohort = worker.cohort, ()
-        self.schedule.died(cohort, ending(worker.process.exitcode))
+        self.schedule.died(cohort, "it hung" if worker.hung else ending(worker.process.exitcode))
         worker.pipe.close()
 
     def dismiss(self, worker: Worker) -> None:

@@ -177,8 +177,8 @@ class Driver:
         if isinstance(event, Event):
             job.silence.broken(event)
         try:
-            if job.sessions[event.key].take(event) and isinstance(event, Event):
-                self.schedule.tell(event, job.cohort)
+            if (recorded := job.sessions[event.key].take(event)) is not None:
+                self.schedule.tell(recorded, job.cohort)
         except OSError as error:
             self.close(job)
             self.schedule.hopeless(job.cohort, why(error))
