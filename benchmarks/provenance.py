@@ -1,5 +1,6 @@
 """Where a run came from: code, versions, machine. Recorded, never hashed."""
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -32,22 +33,26 @@ def implementation(module: nn.Module, device: torch.device) -> str:
     return str(which(device)) if callable(which) else "torch"
 
 
+NOWHERE = {"commit": None, "dirty": None, "changes": None}
+
+
 @cache
 def commit() -> dict[str, Any]:
-    """The commit of the source tree and whether it was changed; None where the package is installed without one."""
+    """The commit of the source tree, and what was changed since; None where the package is installed without one."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
-        return {"commit": None, "dirty": None}
+        return NOWHERE
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+        changes = git("diff", "HEAD", "--", ".", ":!results")
+        digest = hashlib.sha256(changes.encode(errors="replace")).hexdigest()[:16] if changes else None
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes), "changes": digest}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return NOWHERE
 
 
 @cache

@@ -224,13 +224,13 @@ def aside(path: Path) -> Path | None:
     """
     if not path.exists():
         return None
-    free(path)
-    files, number = (previous_of(checkpoint_of(path)), checkpoint_of(path), path), 1
-    while any(_old(file, number).exists() for file in files):
-        number += 1
-    for file in files:
-        if file.exists():
-            file.rename(_old(file, number))
+    with held(path):
+        files, number = (previous_of(checkpoint_of(path)), checkpoint_of(path), path), 1
+        while any(_old(file, number).exists() for file in files):
+            number += 1
+        for file in files:
+            if file.exists():
+                file.rename(_old(file, number))
     return _old(path, number)
 
 
@@ -244,8 +244,24 @@ def free(path: Path) -> None:
     Raises:
         Busy: A process is writing it.
     """
-    if path.exists() and locked(path):
-        raise Busy(f"{path} is being written by another process")
+    if path.exists():
+        with held(path):
+            pass
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep everybody from writing a record meanwhile.
+
+    Raises:
+        Busy: A process is writing it.
+    """
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{path} is being written by another process") from None
+        yield
 
 
 def locked(path: Path) -> bool:
