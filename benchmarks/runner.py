@@ -70,20 +70,8 @@ def plan(
     part, parts = shard
     if not 1 <= part <= parts:
         raise UsageError(f"shard {part}/{parts}: accepted is one of so many parts, 1/8 to 8/8 for eight")
-    _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
-    _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
-    _known("seed", seeds, suite.seeds)
-    chosen = [
-        run
-        for run in suite.runs()
-        if (not tasks or run.experiment.task_name in tasks)
-        and (not models or run.experiment.model_name in models)
-        and (not seeds or run.seed in seeds)
-    ]
-    if not chosen:
-        raise UsageError(f"suite {suite.name}: no experiment joins task {_join(tasks)} and model {_join(models)}")
     planned = []
-    for run in chosen[part - 1 :: parts]:
+    for run in chosen(suite, tasks, models, seeds)[part - 1 :: parts]:
         try:
             planned.append(state(run, records.path_of(results, suite.name, run)))
         except UsageError:
@@ -91,6 +79,40 @@ def plan(
                 raise
             planned.append(Planned(run, "stale"))
     return planned
+
+
+def chosen(suite: Suite, tasks: Sequence[str] = (), models: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+    """The suite's runs of these tasks, models and seeds; none for all.
+
+    Raises:
+        UsageError: One that the suite does not have, or no run of all of them.
+    """
+    _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
+    _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
+    _known("seed", seeds, suite.seeds)
+    runs = [
+        run
+        for run in suite.runs()
+        if (not tasks or run.experiment.task_name in tasks)
+        and (not models or run.experiment.model_name in models)
+        and (not seeds or run.seed in seeds)
+    ]
+    if not runs:
+        raise UsageError(f"suite {suite.name}: no experiment joins task {_join(tasks)} and model {_join(models)}")
+    return runs
+
+
+def refuse_stale(planned: Sequence[Planned]) -> None:
+    """Nothing is trained beside records of other settings.
+
+    Raises:
+        UsageError: There is a stale one.
+    """
+    if stale := [each.run.key for each in planned if each.status == "stale"]:
+        raise UsageError(
+            f"{len(stale)} of {len(planned)} records are stale, made under other settings ({_join(stale[:3])}"
+            f"{', ...' if len(stale) > 3 else ''}); accepted: --force, which keeps them as .old, or another --results"
+        )
 
 
 def state(run: Run, path: Path) -> Planned:
@@ -155,12 +177,8 @@ def execute(
     from .suites import find
 
     found = find(suite)
-    stale = [p.run.key for p in planned if p.status == "stale"]
-    if stale and not force:
-        raise UsageError(
-            f"{len(stale)} of {len(planned)} records are stale, made under other settings ({_join(stale[:3])}"
-            f"{', ...' if len(stale) > 3 else ''}); accepted: --force, which keeps them as .old, or another --results"
-        )
+    if not force:
+        refuse_stale(planned)
     writable(results)
     slots = engines.slots(engine, device, workers, ray_address)
     if force:

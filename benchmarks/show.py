@@ -41,6 +41,7 @@ def described(suite: Suite) -> dict[str, Any]:
         "paper": suite.paper,
         "solved": suite.solved,
         "seeds": list(suite.seeds),
+        "budget": suite.budget,
         "experiments": [
             {
                 "key": e.key,
@@ -48,7 +49,9 @@ def described(suite: Suite) -> dict[str, Any]:
                 "task": plain(e.task),
                 "model": plain(e.model),
                 "training": plain(e.training),
-                "digest": next(run.digest for run in suite.runs() if run.experiment is e),
+                "tested": None if e.tested is None else plain(e.tested),
+                "revision": e.revision,
+                "home": e.home,
             }
             for e in suite.experiments
         ],
@@ -64,6 +67,8 @@ def lines(suite: Suite) -> Iterator[str]:
         yield suite.paper
     yield f"seeds {', '.join(map(str, suite.seeds))}  {source(suite.sources, 'seeds')}".rstrip()
     yield f"solved below {suite.solved} wrong bits a sequence  {source(suite.sources, 'solved')}".rstrip()
+    if suite.budget:
+        yield f"arms are compared over their first {suite.budget:,} steps"
     for part in ("task", "training", "model"):
         arms = {_name(suite, e, part): flatten(plain(getattr(e, part)), part) for e in suite.experiments}
         for kind in dict.fromkeys(values[part] for values in arms.values()):
@@ -78,6 +83,11 @@ def lines(suite: Suite) -> Iterator[str]:
                 own = [f"{k.partition('.')[2]} {v}" for k, v in values.items() if k not in shared]
                 if own:
                     yield f"  {name}: {', '.join(own)}"
+    for e in suite.experiments:
+        if e.tested is not None:
+            before, after = (flatten(plain(m)) for m in (e.model, e.tested))
+            other = ", ".join(f"{name} {value}" for name, value in after.items() if before.get(name) != value)
+            yield f"  {e.model_name}: its weights are tested with {other}"
     if suite.claims:
         yield ""
         yield "Claims (* in the primary set)"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,10 +105,31 @@ def test_a_suite_is_shown_with_its_sources(tiny: str) -> None:
     assert shown["name"] == "tiny" and [e["key"] for e in shown["experiments"]] == ["copy/ntm", "copy/lstm"]
 
 
+def test_what_tells_arms_apart_is_shown() -> None:
+    text = bench("show", "dnc2016").stdout
+    assert "dnc-tested-with-64-rows: its weights are tested with rows 64\n" in text
+    assert "arms are compared over their first 15,625 steps" in bench("show", "collier2018-audit").stdout
+
+
 def test_a_report_is_drawn_from_the_records(tiny: str, trained: Path) -> None:
     pages = document("report", "--suite", tiny, "--results", trained, "--no-tracking")["pages"]
     assert Path(pages["tiny"]) == trained / "tiny/report.html" and Path(pages["tiny"]).exists()
     assert (trained / "tiny/report.md").exists() and (trained / "index.html").exists()
+
+
+def test_a_damaged_trace_keeps_no_other_suite_from_being_drawn(tiny: str, trained: Path, tmp_path: Path) -> None:
+    """The first suite has one; the second, the same under another name, is drawn."""
+    second = tmp_path / "second.py"
+    second.write_text(Path(tiny).read_text().replace('name="tiny"', 'name="second"'))
+    for name in ("tiny", "second"):
+        shutil.copytree(trained / "tiny", tmp_path / "results" / name)
+    for seed in (1, 2):  # of either of which the median may be
+        trace = tmp_path / f"results/tiny/traces/copy/ntm-{seed}-2.npz"
+        trace.parent.mkdir(parents=True, exist_ok=True)
+        trace.write_bytes(b"damaged")
+    asked = ("report", "--suite", tiny, "--suite", second, "--results", tmp_path / "results")
+    assert "-2.npz: not a trace" in bench(*asked, code=2).stderr
+    assert (tmp_path / "results/second/report.md").exists() and (tmp_path / "results/index.html").exists()
 
 
 def test_models_and_folders_are_compared(tiny: str, trained: Path) -> None:
@@ -197,6 +219,10 @@ def test_stale_and_damaged_records_are_refused_and_kept(tiny: str, trained: Path
     assert document(*asked, "--dry-run")["runs"][0]["status"] == "stale"
     message = bench(*asked, code=2).stderr.splitlines()[-1]
     assert "stale" in message and "copy/ntm/1" in message and "--force" in message and path.read_bytes() == before
+    clone = tmp_path / "clone"
+    shutil.copytree(trained / "tiny", clone / "tiny")
+    bench("run", "--suite", suite, "--results", clone, code=2)
+    assert [file.name for file in clone.iterdir()] == ["tiny"]  # a store would be touched, if not made
     damaged = tmp_path / "results/tiny/copy/ntm/1.jsonl"
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"event": "started"}\n')

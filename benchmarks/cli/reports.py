@@ -42,10 +42,10 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
         folder = results / suite.name
         try:
             frames = tables.load(results, suite)
+            shown = traces.shown(suite, results, frames)
         except UsageError as error:
             damaged.append(error)
             continue
-        shown = traces.shown(suite, results, frames)
         pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, shown))
         if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)

@@ -16,7 +16,13 @@ from .shared import answer, arms_options, find, json_option, new_results_option,
 @click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
 @click.option("--workers", type=click.IntRange(min=1), show_default="one a core, or one a GPU", help="Processes.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to train; auto takes a GPU where there is one. A GPU trains the seeds of an arm together; for one seed "
+    "a CPU core may well be faster.",
+)
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts of the runs, for job arrays: 2/8.")
 @click.option(
     "--engine", type=click.Choice(["local", "ray"]), default="local", help="This machine's processes, or a Ray cluster."
@@ -74,13 +80,13 @@ def run(
     from .. import arguments, engines, listing
     from ..pace import Pace
     from ..progress import Progress
-    from ..runner import Planned, execute, plan, writable
+    from ..runner import Planned, execute, plan, refuse_stale, writable
 
     limit = None if time_limit is None else arguments.seconds(time_limit)
-    chosen = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
+    wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
     found = find(suite)
     part = (1, 1) if shard is None else arguments.shard(shard)
-    planned = plan(found, results, tasks, models, chosen, shard=part, force=force)
+    planned = plan(found, results, tasks, models, wanted, shard=part, force=force)
     devices = engines.slots("local" if dry_run else engine, device, workers, ray_address)
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     pace = Pace(found, results, devices[0])
@@ -91,6 +97,8 @@ def run(
     if dry_run:
         answer(listing.rows(planned), {"runs": listing.rows(planned)}, as_json)
         return
+    if not force:
+        refuse_stale(planned)  # before anything is opened
     writable(results)
     listeners: list[Any] = []
     with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
@@ -111,7 +119,7 @@ def run(
                 tracker.close()
     counts = {name: getattr(outcome, name) for name in ("done", "diverged", "failed", "left")}
     if as_json:
-        after = listing.rows(plan(found, results, tasks, models, chosen, shard=part))
+        after = listing.rows(plan(found, results, tasks, models, wanted, shard=part))
         click.echo(json.dumps({"runs": after, **counts, "interrupted": outcome.interrupted}, indent=2))
     else:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"

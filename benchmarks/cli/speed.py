@@ -26,11 +26,11 @@ def speed(
       bench speed --task copy --model ntm-constant-cosine
       bench speed --suite mini --json
     """
-    from ..runner import plan, writable
+    from ..runner import chosen, writable
     from ..speed import document, measure
 
     found = find(suite)
-    plan(found, results, tasks, models)  # refuses names the suite does not have
+    chosen(found, tasks, models)  # refuses names the suite does not have
     writable(results)
     rows = []
     for row in measure(found, tasks, models, rounds, suite):

@@ -43,8 +43,6 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
                 click.echo(f"{suite.name}: {replay(uri, results, suite)} runs", err=True)
             except UsageError as error:  # a damaged record hides no other
                 click.echo(f"{suite.name}: {error}", err=True)
-            except KeyboardInterrupt:
-                raise
             except ImportError as error:
                 raise UsageError(f"MLflow cannot be used ({reason(error)})") from None
             except Exception as error:  # whatever MLflow or the store's driver raises
