@@ -195,7 +195,7 @@ class Run:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of what decides the training curve: not the names, the reading or the test sizes."""
+        """A hash of what decides the training curve, and what is tested: not names, reading or test sizes."""
         decides = json.loads(json.dumps(self.params))
         for name in ("task_name", "model_name", "reading"):
             del decides[name]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -23,6 +23,7 @@ SPECS = {
 }
 
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+BOTH: tuple[Literal["reference", "fused"], ...] = ("reference", "fused")
 both_presets = pytest.mark.parametrize("preset", [DNC, DNC.deepmind], ids=["paper", "deepmind"])
 
 
@@ -201,6 +202,18 @@ class TestFiniteness:
             outputs = module(torch.zeros(6, 2, 3))
             gradients = torch.autograd.grad(outputs.sum(), list(module.parameters()), materialize_grads=True)
             assert all(bool(value.isfinite().all()) for value in (outputs, *gradients))
+
+    @pytest.mark.parametrize("scale", [10.0, 100.0])
+    @each_spec
+    def test_nor_do_extreme_weights(self, spec: DNC, scale: float) -> None:
+        """ixaxaar/pytorch-dnc and ypxie/pytorch-NeuCom: gates saturate, strengths reach hundreds, usage is full."""
+        module = built(dataclasses.replace(spec, rows=16), scale).float()
+        inputs = noise(40, 2, 3).float().sign()
+        for implementation in ("reference",) if module.uncovered(inputs.device, inputs.dtype) else BOTH:
+            module.implementation = implementation
+            outputs = module(inputs)
+            gradients = torch.autograd.grad(outputs.tanh().sum(), list(module.parameters()), materialize_grads=True)
+            assert all(bool(value.isfinite().all()) for value in (outputs, *gradients)), implementation
 
 
 def heard(cell: DNCCell, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:

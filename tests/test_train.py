@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from membench.benchmarks.checkpoints import Snapshot
-from membench.benchmarks.core import Batch, Experiment, Run, Size
-from membench.benchmarks.evaluate import evaluate, evaluation_set, identity
+from membench.benchmarks.core import Batch, Experiment, Run, Size, pad
+from membench.benchmarks.evaluate import evaluate, evaluation_set, identity, nats
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
+from membench.benchmarks.learner import objective
 from membench.benchmarks.optimizers import Adam
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
@@ -44,6 +45,25 @@ def test_a_training_says_what_happens_in_order(run: Run) -> None:
     points = [(e.weights, tuple(e.size)) for e in events if isinstance(e, Generalised)]
     assert points == [("best", (2,)), ("final", (2,)), ("best", (4,)), ("final", (4,))]
     assert events[-1] == Ended(run.key, "done", 45, events[-1].seconds)  # type: ignore[union-attr]
+
+
+def test_training_lowers_the_error(run: Run) -> None:
+    training = dataclasses.replace(run.experiment.training, steps=300, eval_every=100, optimizer=Adam(1e-2))
+    longer = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, training=training))
+    first, *_, last = [e for e in train(longer, CPU) if isinstance(e, Evaluated)]
+    assert last.errors < 0.5 * first.errors and last.loss < 0.5 * first.loss
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_the_loss_is_a_sum_over_time_and_bits_or_a_mean_of_scored_bits(run: Run, reduction: str) -> None:
+    """It decides what a bound on the gradient's norm means."""
+    training = dataclasses.replace(run.experiment.training, reduction=reduction)
+    task = Copy(bits=2)
+    batch = pad([task.sample((length,), 3, stream("loss", length)) for length in (1, 4)])
+    logits = torch.randn(batch.targets.shape, generator=stream("logits"))
+    each, bits = nats(logits, batch), 3 * (1 + 4) * 2
+    expected = each.mean() if reduction == "sum" else each.sum() / bits
+    torch.testing.assert_close(objective(training, logits, batch), expected)
 
 
 def test_the_same_run_gives_the_same_curve_and_another_seed_another(run: Run) -> None:

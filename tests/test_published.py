@@ -1,0 +1,62 @@
+"""What is published stays true: the settings of the paper, its records, and the pages drawn from them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from membench.benchmarks.cli import main
+from membench.benchmarks.optimizers import Adam, GlobalNorm
+from membench.benchmarks.runner import plan
+from membench.benchmarks.suites import find, names
+from membench.ntm import Constant, Learned, Random
+
+RESULTS = Path(__file__).parent.parent / "results"
+PUBLISHED = [name for name in names() if (RESULTS / name).is_dir()]
+PAGES = ("report.md", "claims.json", "tables/*.csv")
+"""Pages of words and numbers; how figures are drawn differs from machine to machine."""
+
+
+def test_collier2018_is_trained_as_the_paper_was() -> None:
+    """The defaults of MarkPKCollier/NeuralTuringMachine are not the paper's: neither its optimiser nor its memory."""
+    suite = find("collier2018")
+    assert suite.seeds == tuple(range(1, 11)) and suite.solved == 0.1
+    for experiment in suite.experiments:
+        training = experiment.training
+        assert training.optimizer == Adam(1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
+        assert (training.clip, training.batch, training.steps) == (GlobalNorm(50.0), 32, 31_250)
+        assert (training.eval_every, training.eval_batch * len(training.eval_sizes)) == (200, 640)
+        assert training.reduction == "sum"
+    memories = {e.model_name: e.model.memory for e in suite.experiments if e.model_name.startswith("ntm")}  # type: ignore[attr-defined]
+    for reading in ("cosine", "dot"):
+        assert memories[f"ntm-constant-{reading}"] == Constant(1e-6, trainable=True)
+        assert memories[f"ntm-learned-{reading}"] == Learned("xavier")
+        assert memories[f"ntm-random-{reading}"] == Random(std=0.5, trainable=True, squash=True)
+
+
+@pytest.mark.parametrize("suite", PUBLISHED)
+def test_no_record_is_stale(suite: str) -> None:
+    """A change of settings, or of what a digest covers, would disown hours of training."""
+    planned = plan(find(suite), RESULTS)
+    assert [each.run.key for each in planned if each.status == "stale"] == []
+    assert any(each.status == "done" for each in planned)
+
+
+@pytest.mark.parametrize("suite", PUBLISHED)
+def test_the_pages_are_what_the_records_say(suite: str, tmp_path: Path) -> None:
+    folders = {suite, *(e.home for e in find(suite).experiments if e.home)}
+    command = ["git", "-C", str(RESULTS), "status", "--porcelain", "--untracked-files=all", "--", *folders]
+    state = subprocess.run(command, capture_output=True, text=True)
+    if state.returncode or state.stdout:
+        pytest.skip("records that are not committed yet: their pages are still to be drawn")
+    for folder in folders:
+        shutil.copytree(RESULTS / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pt", "figures"))
+    kept = {path: path.read_bytes() for pattern in PAGES for path in sorted((tmp_path / suite).glob(pattern))}
+    for path in kept:
+        path.unlink()
+    asked = ["report", "--suite", suite, "--results", str(tmp_path), "--no-tracking"]
+    result = CliRunner().invoke(main, asked, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert kept and [path for path, bytes in kept.items() if path.read_bytes() != bytes] == []
