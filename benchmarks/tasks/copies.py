@@ -17,7 +17,16 @@ LEAST = {"length": 1, "times": 1}
 class Copies:
     """See vectors and say them again; then other vectors, and so on: what was said is not needed again.
 
-    Size (2, 3): three times two vectors. Every turn is a sequence of ``Copy``; nothing marks its end.
+    Size (2, 2), twice two vectors, with one bit, time from left to right:
+
+                  turn                  turn
+                  vectors  end  answer  vectors  end  answer
+        inputs    1 0      .    . .     0 1      .    . .     bit 0
+                  . .      1    . .     . .      1    . .     marker
+        targets   . .      .    1 0     . .      .    0 1     bit 0
+        scored    . .      .    1 1     . .      .    1 1
+
+    Every turn is a sequence of ``Copy``; nothing marks its end.
 
     Attributes:
         bits: Of a vector.
