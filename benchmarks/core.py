@@ -261,6 +261,11 @@ def _named(what: str, name: str) -> None:
         )
 
 
+def said(size: Size) -> str:
+    """40, or 10x20."""
+    return "x".join(map(str, size))
+
+
 def plain(value: Any) -> Any:
     """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

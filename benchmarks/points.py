@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .core import Run
+from .core import Run, said
 from .events import Evaluated, Event, Generalised, Started, to_json
 
 NOTE = """Every run is one seed of one arm of the suite **{suite}**. {title}
@@ -54,7 +54,7 @@ def points(run: Run, event: Event) -> list[Point]:
         task, size = run.experiment.task, tuple(event.size)
         steps = task.steps(size)
         first = next((other for other in task.test if task.steps(other) == steps), size)
-        twin = "" if size == first else f"-{'x'.join(map(str, size))}"  # MLflow tells points apart by name and step
+        twin = "" if size == first else f"-{said(size)}"  # MLflow tells points apart by name and step
         stem = f"generalisation/{event.weights}"
         return [
             Point(f"{stem}/errors{twin}", steps, event.errors, None),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..report.frames import Frames, SuiteFacts, TrainedOn, frames
-from .core import Experiment, Run, Size, Suite, largest, smallest
+from .core import Experiment, Run, Size, Suite, largest, said, smallest
 from .events import Resumed, Started
 from .records import Record, locked, of_suite
 
@@ -52,7 +52,7 @@ def load(results: Path, suite: Suite) -> Frames:
                     **arm,
                     "weights": point.weights,
                     "step": point.step,
-                    "size": "x".join(map(str, size)),
+                    "size": said(size),
                     "steps": run.experiment.task.steps(size),
                     "trained": trained_on(run.experiment, size),
                     "sequences": point.sequences,

@@ -18,7 +18,7 @@ from ..report.frames import Frames
 from ..report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
 from . import checkpoints, records, runner, tables
 from .checkpoints import Snapshot
-from .core import Batch, Run, Size, Suite, Task, largest
+from .core import Batch, Run, Size, Suite, Task, largest, said
 from .errors import UsageError
 from .evaluate import identity
 
@@ -166,11 +166,6 @@ def kept(suite: Suite, results: Path, run: Run) -> Snapshot:
             f"make them again with: {again} --force"
         )
     return snapshot
-
-
-def said(size: Size) -> str:
-    """40, or 10x20."""
-    return "x".join(map(str, size))
 
 
 def example(task: Task, size: Size) -> Batch:

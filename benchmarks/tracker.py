@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import records
 from .core import Suite
-from .errors import UsageError
+from .errors import UsageError, reason
 from .events import Ended, Event, Resumed, Started
 from .points import identity, points
 
@@ -156,8 +156,3 @@ def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
         for name in ("figures", "traces"):
             if (folder / name).is_dir():
                 store.client.log_artifacts(run_id, str(folder / name), name)
-
-
-def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

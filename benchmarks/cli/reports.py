@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, reason
 from .shared import answer, find, json_option, results_option, suites_option, tracking_options, with_records
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
 def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
     """Add a report to MLflow; a report is whole without."""
     from ..store_file import default_uri
-    from ..tracker import attach, reason
+    from ..tracker import attach
 
     try:
         attach(uri or default_uri(results), results, suite, results / suite.name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, reason
 from .shared import results_option, suites_option, uri_option, with_records
 
 
@@ -36,7 +36,7 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
         click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)
     if suites:
         click.echo("Catching MLflow up with the records ...", err=True)
-        from ..tracker import reason, replay
+        from ..tracker import replay
 
         for suite in suites:
             try:

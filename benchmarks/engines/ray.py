@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints import Snapshot
-from ..errors import UsageError
+from ..errors import UsageError, reason
 from ..events import Ended, Event, Status
 from ..perform import Session, opened, why
 from .schedule import Cohort, Schedule, Silence
@@ -69,7 +69,7 @@ def crew(device: str, workers: int | None, address: str | None) -> Crew:
                 logging_level="ERROR",
             )
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            raise UsageError(f"ray address {address!r}: no cluster can be joined there ({_line(error)})") from None
+            raise UsageError(f"ray address {address!r}: no cluster can be joined there ({reason(error)})") from None
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"device {device!r}: accepted are auto, cpu, cuda")
     gpus = _resources("GPU") if device != "cpu" else 0.0
@@ -171,7 +171,7 @@ class Driver:
             self.schedule.finished(job.cohort, job.statuses)
             return
         except RayError as error:
-            self.lost(job, _line(getattr(error, "cause", None) or error))
+            self.lost(job, reason(getattr(error, "cause", None) or error))
             return
         job.begun = True
         if isinstance(event, Event):
@@ -216,8 +216,3 @@ class Driver:
 
 def _resources(kind: str) -> float:
     return float(ray.cluster_resources().get(kind, 0.0))
-
-
-def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
