@@ -34,6 +34,7 @@ def implementation(module: nn.Module, device: torch.device) -> str:
 
 
 NOWHERE = {"commit": None, "dirty": None, "changes": None}
+"""Of a package without its source tree."""
 
 
 @cache

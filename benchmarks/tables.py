@@ -23,7 +23,7 @@ def load(results: Path, suite: Suite) -> Frames:
         stale = record is not None and record.started is not None and record.started.digest != run.digest
         budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
         cut = budget < run.experiment.training.steps
-        runs.append(_run(run, None if stale else record, stale, budget, cut) | {"cut": cut})
+        runs.append(_run(run, None if stale else record, stale, budget, cut))
         if record is None or stale:
             continue
         arm = _arm(run)
@@ -121,6 +121,7 @@ def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -
         "message": ended.message if ended is not None else "",
         "device": _said(str(each.get("device") or "") for each in sessions),
         "implementation": _said(str(each.get("implementation") or "") for each in sessions),
+        "cut": cut,
         "commit": _said(str(each.get("commit") or "")[:10] + "+" * bool(each.get("dirty")) for each in sessions),
     }
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import statistics
+from . import statistics, survival
 from .claim import Claim
 from .frames import Frames, SuiteFacts
 from .question import MODEL_ROLES, Question
@@ -95,9 +95,9 @@ def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) 
     fast = statistics.medians(rival, budgets[:, None])[1].min(axis=1)
     solved = bool(np.isfinite(slow).all())
     if question.claim.measure == "differs":
-        verdict, reason = decide_differs(estimate, len(seeds))
+        verdict, reason = decide_differs(estimate)
     else:
-        verdict, reason = decide_ratio(estimate, len(seeds), question.claim.paper, solved)
+        verdict, reason = decide_ratio(estimate, question.claim.paper, solved)
     if len(tasks) == 1:
         beside = {"log-rank p": _logrank(base[0, 0], rival[0, 0], budgets[0])}
         sides = [*zip(bases[0], base[0], strict=True), *zip(rivals[0], rival[0], strict=True)]
@@ -133,7 +133,7 @@ def _side(ratio: Estimate) -> int:
 
 
 def _logrank(base: Array, rival: Array, budget: float) -> float:
-    return statistics.logrank(base, np.minimum(base, budget), rival, np.minimum(rival, budget))
+    return survival.logrank(base, np.minimum(base, budget), rival, np.minimum(rival, budget))
 
 
 def _seeds(count: int) -> str:

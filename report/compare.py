@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import statistics
+from . import statistics, survival
 from .frames import Frames, SuiteFacts
 from .statistics import ENOUGH
 from .table import Column, Table, as_percent, as_steps, interval_text
@@ -79,7 +79,7 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
                 "low": low,
                 "high": high,
                 "interval": interval_text(low, high, short) if ratio.interval else None,
-                "logrank": statistics.logrank(times, np.minimum(times, budget), times_b, np.minimum(times_b, budget)),
+                "logrank": survival.logrank(times, np.minimum(times, budget), times_b, np.minimum(times_b, budget)),
                 "beyond_a": _beyond(a, cell.task, cell.a, seeds),
                 "beyond_b": _beyond(b, cell.task, cell.b, seeds),
                 "decided": _decided(len(seeds), low, high),

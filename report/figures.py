@@ -5,7 +5,6 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,16 +12,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from . import statistics
+from . import statistics, survival
 from .frames import Frames, SuiteFacts, TrainedOn
 from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, ratios, symlog, thousands
 from .style import MUTED, SHADE, canvas
 
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
-
-
-SMALL: dict[str, Any] = {"color": MUTED, "fontsize": 6.5}
 
 
 def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
@@ -60,7 +56,8 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
         gap = " " if len(model) + len(found) < TITLE else "\n"
         ax.set_title(f"{model}:{gap}{found}")
-        ax.text(0.98, 0.95, _size(frames, task, model), transform=ax.transAxes, ha="right", va="top", **SMALL)
+        size = _size(frames, task, model)
+        ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
         bar(ax, facts.solved)
     for place, column in enumerate(axes.T):
         shown = [ax for ax in column if ax in figure.axes]
@@ -91,8 +88,8 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
             runs = mine[mine["model"] == model]
             if runs.empty:
                 continue
-            times, reached = statistics.reached(runs)
-            curve = statistics.solved_by(times, reached)
+            times, reached = survival.reached(runs)
+            curve = survival.solved_by(times, reached)
             steps, share = np.append(0, curve.steps), np.append(0, curve.fraction)
             if share[-1] == 1:  # all solved, and so they stay
                 steps, share = np.append(steps, budget), np.append(share, 1)
@@ -233,7 +230,7 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
             budget = float(runs["budget"].max())
             ax.plot(
                 runs["seconds"].median() / 60,
-                statistics.restricted_mean(*statistics.reached(runs), budget),
+                survival.restricted_mean(*survival.reached(runs), budget),
                 linestyle="",
                 marker=pen.marker,
                 markersize=6.5,

@@ -47,8 +47,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         for number in papers(one):
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
         if one.claim.paper is not None:
-            text, place_of_text = said(one.claim.paper), (1.03, place)
-            ax.annotate(text, place_of_text, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
+            text, at = said(one.claim.paper), (1.03, place)
+            ax.annotate(text, at, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
     for reading in readings:
         pen = looks[reading]
         ax.plot(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import statistics
+from . import statistics, survival
 from .frames import COMPLETE, Frames, SuiteFacts
 from .statistics import Estimate
 from .table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
@@ -62,7 +62,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     """How fast and how often each arm solves each task, over runs that had their full budget."""
     rows = []
     for task, model, runs in _cells(facts, outcomes[outcomes["complete"]]):
-        times, reached = statistics.reached(runs)
+        times, reached = survival.reached(runs)
         solved, count = int(np.isfinite(times).sum()), len(times)
         low, high = statistics.clopper_pearson(solved, count)
         early, late = np.quantile(times, [0.25, 0.75], method="inverted_cdf")
@@ -84,7 +84,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
                 "late": float(late),
                 "first": float(np.sort(runs["first"])[[(count - 1) // 2, count // 2]].mean()),
                 "median_curve": statistics.crossing(curve, facts.solved),
-                "restricted_mean": statistics.restricted_mean(times, reached, float(runs["budget"].max())),
+                "restricted_mean": survival.restricted_mean(times, reached, float(runs["budget"].max())),
                 "area": runs["area"].mean(),
                 "relapses": runs["relapses"].mean(),
                 "relapsed": runs["relapsed"].mean(),

@@ -164,12 +164,11 @@ def said(paper: Paper) -> str:
 BOUNDS = {"": "", "at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
 
 
-def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool) -> Reasoned:
+def decide_ratio(estimate: Estimate, paper: Paper, base_solved: bool) -> Reasoned:
     """The verdict on a ratio of times, above 1 where the base is faster.
 
     Args:
         estimate: Of the ratio; its ends differ where a median lies beyond the budget.
-        seeds: Paired seeds with their full budget.
         paper: The paper's ratio; 1 for "about equal"; None where it only says that the base is faster.
         base_solved: Whether the base's median run is solved.
     """
@@ -204,7 +203,7 @@ def decide_ratio(estimate: Estimate, seeds: int, paper: Paper, base_solved: bool
     return SAME, f"The direction is the paper's, the size is not: it says {said(paper)}."
 
 
-def decide_differs(estimate: Estimate, seeds: int) -> Reasoned:
+def decide_differs(estimate: Estimate) -> Reasoned:
     """The verdict on "it matters": a ratio of times that is not 1, whichever arm is faster."""
     if estimate.interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."

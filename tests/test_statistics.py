@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membench.report import statistics
+from membench.report import statistics, survival
 from membench.report.frames import frames
 
 INF = np.inf
@@ -189,10 +189,10 @@ def test_solved_by_is_lifelines_kaplan_meier(group: str) -> None:
     expected = oracle("lifelines")[group]
     times = array(*(INF if time is None else time for time in expected["times"]))
     reached = array(*expected["reached"])
-    curve = statistics.solved_by(times, reached)
+    curve = survival.solved_by(times, reached)
     at = np.isin(curve.steps, expected["steps"])
     np.testing.assert_allclose(1 - curve.fraction[at], expected["survival"], atol=1e-12)
-    assert statistics.restricted_mean(times, reached, 31250) == pytest.approx(expected["restricted_mean"], rel=1e-12)
+    assert survival.restricted_mean(times, reached, 31250) == pytest.approx(expected["restricted_mean"], rel=1e-12)
 
 
 def test_logrank_is_lifelines() -> None:
@@ -200,15 +200,15 @@ def test_logrank_is_lifelines() -> None:
     groups = [
         (array(*(INF if t is None else t for t in expected[g]["times"])), array(*expected[g]["reached"])) for g in "ab"
     ]
-    assert statistics.logrank(*groups[0], *groups[1]) == pytest.approx(expected["logrank"], rel=1e-9)
+    assert survival.logrank(*groups[0], *groups[1]) == pytest.approx(expected["logrank"], rel=1e-9)
 
 
 def test_nothing_solved_has_a_flat_curve_and_no_p_value() -> None:
     never, reached = np.full(3, INF), np.full(3, 100.0)
-    assert (statistics.solved_by(never, reached).fraction == 0).all()
-    assert statistics.restricted_mean(never, reached, 100) == 100
-    assert np.isnan(statistics.logrank(never, reached, never, reached))
-    assert statistics.solved_by(array(5), array(5)).fraction[-1] == 1
+    assert (survival.solved_by(never, reached).fraction == 0).all()
+    assert survival.restricted_mean(never, reached, 100) == 100
+    assert np.isnan(survival.logrank(never, reached, never, reached))
+    assert survival.solved_by(array(5), array(5)).fraction[-1] == 1
 
 
 def test_iqm_is_rliable() -> None:
