@@ -221,6 +221,7 @@ def test_stale_and_damaged_records_are_refused_and_kept(tiny: str, trained: Path
     assert "stale" in message and "copy/ntm/1" in message and "--force" in message and path.read_bytes() == before
     clone = tmp_path / "clone"
     shutil.copytree(trained / "tiny", clone / "tiny")
+    (clone / "tiny/copy/ntm/2.jsonl").unlink()  # there is something to run besides
     bench("run", "--suite", suite, "--results", clone, code=2)
     assert [file.name for file in clone.iterdir()] == ["tiny"]  # a store would be touched, if not made
     damaged = tmp_path / "results/tiny/copy/ntm/1.jsonl"
