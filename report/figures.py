@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from . import statistics, survival
 from .frames import Frames, SuiteFacts, TrainedOn
-from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, ratios, symlog, thousands
+from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
 from .style import MUTED, SHADE, canvas
 
 CROWD = 40
@@ -35,13 +35,8 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         runs = complete[complete["model"] == name]
         diverged = runs.loc[runs["status"] == "diverged", "seed"]
         curves[name] = statistics.median_curve(part[part["seed"].isin(runs["seed"])], diverged)
-    cells = plan.grid([name for name in plan.models if name in parts])
-    width, height = 2 * WIDTH / max(2, len(cells[0])), 1.45 if len(cells) > 1 else HEIGHT
-    figure, axes = canvas(len(cells), len(cells[0]), width, height, sharex=True, sharey=True)
-    for ax, model in zip(axes.flat, (model for row in cells for model in row), strict=True):
-        if model is None:
-            ax.remove()
-            continue
+    figure, axes, shown = plan.arms([name for name in plan.models if name in parts])
+    for model, ax in shown:
         pen, curve = plan.pens[plan.arm(model)], curves[model]
         for other in (name for name in plan.panel(plan.reading[model]) if name in curves):
             ax.plot(curves[other]["step"], curves[other]["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
@@ -59,14 +54,9 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         size = _size(frames, task, model)
         ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
         bar(ax, facts.solved)
-    for place, column in enumerate(axes.T):
-        shown = [ax for ax in column if ax in figure.axes]
-        for ax in shown:
-            symlog(ax, facts.solved)
-            thousands(ax)
-            ax.tick_params(labelbottom=ax is shown[-1], labelleft=place == 0)
-            ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
-    figure.supylabel("wrong bits a sequence", fontsize=9)
+    for _, ax in shown:  # once all are drawn, since they share their limits
+        symlog(ax, facts.solved)
+    outer(figure, axes, "wrong bits a sequence")
     return figure
 
 

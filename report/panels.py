@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from .frames import Frames, SuiteFacts
-from .style import MUTED, Pen, pens
+from .style import MUTED, Pen, canvas, pens
 
 WIDTH, HEIGHT = 3.7, 2.7
 """Inches a panel."""
@@ -48,6 +48,19 @@ class Plan:
         single += [None] * (-len(single) % columns)
         return [*rows.values(), *(single[i : i + columns] for i in range(0, len(single), columns))]
 
+    def arms(self, models: Sequence[str]) -> tuple[Figure, Any, list[tuple[str, Axes]]]:
+        """A figure with a panel an arm, in a ``grid`` of shared axes: it, all its axes, and the models with theirs."""
+        cells = self.grid([model for model in self.models if model in models])
+        width, height = 2 * WIDTH / max(2, len(cells[0])), 1.45 if len(cells) > 1 else HEIGHT
+        figure, axes = canvas(len(cells), len(cells[0]), width, height, sharex=True, sharey=True)
+        found = []
+        for ax, model in zip(axes.flat, (model for row in cells for model in row), strict=True):
+            if model is None:
+                ax.remove()
+            else:
+                found.append((model, ax))
+        return figure, axes, found
+
     def panels(self, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, list[tuple[str, Pen]]]]:
         """Each panel with its reading and its models with their pens."""
         for ax, reading in zip(axes, self.readings, strict=True):
@@ -82,6 +95,17 @@ def thousands(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     ax.set_xlabel("training steps (thousands)")
     ax.set_xlim(left=0)
+
+
+def outer(figure: Figure, axes: Any, height: str) -> None:
+    """Steps along the lowest panel of every column, heights beside the first column."""
+    for place, column in enumerate(axes.T):
+        shown = [ax for ax in column if ax in figure.axes]
+        for ax in shown:
+            thousands(ax)
+            ax.tick_params(labelbottom=ax is shown[-1], labelleft=place == 0)
+            ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
+    figure.supylabel(height, fontsize=9)
 
 
 def legend(figure: Figure, axes: Any) -> None:

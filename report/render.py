@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
 
-from . import figures, inside, statistics, style, tables
+from . import attention, figures, inside, statistics, style, tables
 from . import traces as traced
 from .claims import judge
+from .course import Course
 from .effects import effects
 from .forest import forest
 from .frames import COMPLETE, Frames, SuiteFacts
@@ -74,7 +75,9 @@ class Picture:
         return Markup(style.inline(self.svg, self.name, html.escape(self.title, quote=True)))
 
 
-def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = ()) -> Path:
+def report(
+    frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = (), courses: Sequence[Course] = ()
+) -> Path:
     """Write a suite's report into its folder: pages, claims, tables and figures.
 
     Args:
@@ -82,13 +85,14 @@ def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Tra
         facts: What is known of the suite besides.
         folder: The suite's.
         traces: Those to be shown.
+        courses: Likewise.
 
     Returns:
         The page, ``report.html``.
     """
     outcomes = statistics.outcomes(frames, facts.solved)
     verdicts = judge(frames, facts)
-    pictures = [*draw(frames, facts, outcomes, verdicts), *draw_traces(traces)]
+    pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces)]
     shown = [
         tables.claims(verdicts),
         tables.solving(frames, facts, outcomes),
@@ -96,6 +100,7 @@ def report(frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Tra
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces),
+        attention.table(courses, outcomes),
         tables.cost(frames, facts),
         tables.runs(frames, outcomes),
     ]
@@ -158,7 +163,13 @@ def front(results: Path) -> Path:
     return _write(results / "index.html", _template("index.html.jinja", values))
 
 
-def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Sequence[Verdict]) -> list[Picture]:
+def draw(
+    frames: Frames,
+    facts: SuiteFacts,
+    outcomes: pd.DataFrame,
+    verdicts: Sequence[Verdict],
+    courses: Sequence[Course] = (),
+) -> list[Picture]:
     """All figures that these records allow, in the order of the page."""
     pictures: list[Picture] = []
 
@@ -226,6 +237,15 @@ def draw(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame, verdicts: Se
                 f"All combinations: {task}",
                 "Seeds solved of those that had their full budget, and below it the median steps it took.",
                 lambda task=task: figures.factorial(facts, task, outcomes),  # type: ignore[misc]
+            )
+        for task in tasks:
+            add(
+                f"attention-{task}",
+                f"How the heads came to look: {task}",
+                """Mean entropy of the heads' weightings at every evaluation, on one sequence: 0 where one row has all
+                attention, the logarithm of the rows where all have the same. Solid: read heads, in the answer; dotted:
+                write heads, before it; a line a seed. Dot: solved.""",
+                lambda task=task: attention.picture(courses, frames, facts, task, outcomes),  # type: ignore[misc]
             )
         add(
             "cost",

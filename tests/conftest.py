@@ -1,12 +1,16 @@
 """What all tests share: one thread, and the suite of seconds."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from membench.benchmarks import runner, suites
+from membench.benchmarks.core import Suite
 
 torch.set_num_threads(1)
 
@@ -15,6 +19,31 @@ torch.set_num_threads(1)
 def tiny() -> str:
     """The path of a suite of two experiments and two seeds, each run a second long."""
     return str(Path(__file__).with_name("tiny.py"))
+
+
+@pytest.fixture(scope="session")
+def seed_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seed 1 of the suite of seconds, trained, with its weights; nobody writes here."""
+    results = tmp_path_factory.mktemp("trained") / "results"
+    path = str(Path(__file__).with_name("tiny.py"))
+    planned = runner.plan(suites.find(path), results, seeds=[1])
+    outcome = runner.execute(planned, path, results, workers=1, device="cpu")
+    assert outcome.done == 2
+    return results
+
+
+@pytest.fixture
+def suite(tiny: str) -> Suite:
+    """The suite of seconds itself."""
+    found: Suite = suites.find(tiny)
+    return found
+
+
+@pytest.fixture
+def results(seed_one: Path, tmp_path: Path) -> Path:
+    """Its seed 1, in a copy to write in."""
+    shutil.copytree(seed_one, tmp_path / "results")
+    return tmp_path / "results"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import json
 import runpy
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ import torch
 from click.testing import CliRunner
 
 from membench.baselines.dnc import DNC
-from membench.benchmarks import records, runner, suites, tables, traces
+from membench.benchmarks import records, tables, traces
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Suite
 from membench.benchmarks.errors import UsageError
@@ -325,30 +324,6 @@ def test_a_file_that_announces_little_is_not_unpacked_to_much(monkeypatch: pytes
     lying = content[: entry + 24] + (100).to_bytes(4, "little") + content[entry + 28 :]
     with pytest.raises(ValueError, match="not a trace"):
         unpack(lying)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seed 1 of the suite of seconds, trained, with its weights; nobody writes here."""
-    results = tmp_path_factory.mktemp("trained") / "results"
-    path = str(Path(__file__).with_name("tiny.py"))
-    planned = runner.plan(suites.find(path), results, seeds=[1])
-    outcome = runner.execute(planned, path, results, workers=1, device="cpu")
-    assert outcome.done == 2
-    return results
-
-
-@pytest.fixture
-def suite(tiny: str) -> Suite:
-    found: Suite = suites.find(tiny)
-    return found
-
-
-@pytest.fixture
-def results(trained: Path, tmp_path: Path) -> Path:
-    """A copy to write in."""
-    shutil.copytree(trained, tmp_path / "results")
-    return tmp_path / "results"
 
 
 def test_a_run_is_traced_from_its_best_weights(suite: Suite, results: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``bench run | list | show | report | compare | trace | speed | ui``.
+"""The command line: ``bench run | list | show | report | compare | trace | rerun | speed | ui``.
 
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from . import look, reports, run, speed, trace, ui
+from . import look, reports, rerun, run, speed, trace, ui
 
 SETTINGS = {
     "auto_envvar_prefix": "BENCH",
@@ -63,5 +63,7 @@ def main() -> None:
     """
 
 
-for command in (run.run, look.list_suites, look.show, reports.report, reports.compare, speed.speed, trace.trace, ui.ui):
+RUNS = (run.run, rerun.rerun, speed.speed)
+VIEWS = (look.list_suites, look.show, reports.report, reports.compare, trace.trace, ui.ui)
+for command in (*RUNS, *VIEWS):
     main.add_command(command)

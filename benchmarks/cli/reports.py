@@ -30,7 +30,7 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
       bench report --suite mini --json
     """
     from ...report import render
-    from .. import tables, traces
+    from .. import rerun, tables, traces
     from ..runner import writable
 
     suites = with_records(names, results)
@@ -42,11 +42,11 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
         folder = results / suite.name
         try:
             frames = tables.load(results, suite)
-            shown = traces.shown(suite, results, frames)
+            shown = traces.shown(suite, results, frames), list(rerun.shown(suite, results))
         except UsageError as error:
             damaged.append(error)
             continue
-        pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, shown))
+        pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, *shown))
         if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)
     pages["all"] = str(render.front(results))

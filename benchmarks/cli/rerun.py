@@ -1,0 +1,82 @@
+"""``bench rerun``: are the records what training gives?"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import click
+
+from .shared import arms_options, find, json_option, results_option
+
+
+@click.command()
+@click.option("--suite", required=True, help="The suite's name or file.")
+@arms_options
+@click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
+@click.option("--sample", metavar="N", type=click.IntRange(min=1), help="So many of them, drawn at random.")
+@click.option(
+    "--steps", metavar="N", type=click.IntRange(min=1), show_default="as far as the record goes", help="Train so far."
+)
+@click.option("--watch", is_flag=True, help="Look at the heads at every evaluation, and keep it for the report.")
+@results_option
+@json_option
+@click.pass_context
+def rerun(
+    context: click.Context,
+    suite: str,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    seeds: str | None,
+    sample: int | None,
+    steps: int | None,
+    watch: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Train recorded runs again, and say whether the curves are equal to the last digit.
+
+    One after the other, on one thread of the CPU, from their first weights; a run stops at the first number that is
+    not the record's. Equal is what the same code gives on the same kind of processor; another one rounds otherwise.
+    Records are not written to. With --watch, RESULTS/<suite>/traces/<task>/<model>-<seed>-<size>.json keeps how
+    sharply the heads looked at every evaluation, on the example that `trace` shows, and `report` draws it.
+
+    \b
+    Exit codes:
+      0    all are equal
+      1    one is not
+      130  interrupted
+
+    \b
+    Examples:
+      bench rerun --suite mini --model ntm-constant --seeds 1
+      bench rerun --suite collier2018 --sample 10 --steps 2000
+      bench rerun --suite collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
+    """
+    from .. import arguments
+    from .. import rerun as again
+    from ..pace import Pace
+    from ..progress import Progress
+    from ..runner import Planned
+
+    found = find(suite)
+    there = again.recorded(found, results, tasks, models, arguments.seeds(seeds) if seeds else ())
+    if sample is not None and sample < len(there):
+        there = [there[n] for n in sorted(random.sample(range(len(there)), sample))]
+    asked = [(run, record, again.until(run, record, steps)) for run, record in there]
+    planned = [Planned(again.shortened(run, last), "new") for run, _, last in asked]
+    answers = []
+    with Progress(planned, 1, Pace(found, results, "cpu"), sys.stderr) as progress:
+        for run, record, last in asked:
+            one = again.rerun(run, record, last, watch, progress)
+            if one.course is not None:
+                again.keep(found, results, run, one.course)
+            answers.append(again.answer(one))
+            if not as_json:
+                click.echo(again.sentence(one))
+    different = sum(not each["equal"] for each in answers)
+    if as_json:
+        click.echo(json.dumps({"runs": answers}, indent=2))
+    else:
+        click.echo(f"{found.name}: {len(answers) - different} of {len(answers)} as recorded")
+    context.exit(1 if different else 0)

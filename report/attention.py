@@ -1,0 +1,94 @@
+"""How the heads came to look where they look: entropies of their weightings over the training, from courses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from . import statistics
+from .course import Course
+from .frames import Frames, SuiteFacts
+from .panels import Plan, outer
+from .table import Column, Table, as_bits, as_count, as_steps
+
+SHARP = 1.0
+"""Bits of entropy below which heads are sharp: as of two rows that count the same."""
+
+SIDES = {"write": "writing", "read": "reading"}
+
+
+def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
+    """For every run that was watched, when its heads became sharp and when it was solved."""
+    times = outcomes.set_index(["task", "model", "seed"])["time"]
+    rows = []
+    for course in courses:
+        row: dict[str, Any] = {
+            "task": course.task,
+            "model": course.model,
+            "seed": course.seed,
+            "watched": course.looks[-1].step if course.looks else 0,
+            "solved": float(times.get((course.task, course.model, course.seed), np.inf)),
+        }
+        for side in SIDES:
+            steps, bits = entropy(course, side)
+            row[f"{side}_sharp"] = statistics.solved_at(steps, bits, SHARP)
+        at = [look for look in course.looks if look.step <= row["solved"]]
+        for side in SIDES:
+            row[f"{side}_entropy"] = entropy(course, side)[1][len(at) - 1] if at else np.nan
+        rows.append(row)
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "seed": Column("Seed", says=as_count),
+        "watched": Column("Watched up to", "Step.", as_count),
+        "write_sharp": Column("Write heads sharp", f"First of four looks in a row below {SHARP:g} bit.", as_sharp),
+        "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
+        "solved": Column("Solved", "Time to solve.", as_steps),
+        "write_entropy": Column("Write entropy then", "In bits; where unsolved, at the last look.", as_bits),
+        "read_entropy": Column("Read entropy then", "Likewise.", as_bits),
+    }
+    frame = pd.DataFrame(rows, columns=list(columns))
+    note = (
+        "Runs that were trained again and watched, equal to their records: the mean entropy of the heads' weightings "
+        "at every evaluation, on the example of the traces, while writing before the answer and reading in it. "
+        f"Sharp: below {SHARP:g} bit, that of two rows that count the same, and so at the next three."
+    )
+    return Table("attention", "While learning", note, frame, columns)
+
+
+def as_sharp(step: float) -> str:
+    return "never" if np.isinf(step) else as_count(step)
+
+
+def entropy(course: Course, side: str) -> tuple[statistics.Array, statistics.Array]:
+    """Steps, and mean entropies of the write or the read heads there; infinite where they never look at all."""
+    focuses = [(look.step, getattr(look, SIDES[side])) for look in course.looks]
+    bits = [np.inf if focus is None else focus.entropy for _, focus in focuses]
+    return np.array([step for step, _ in focuses], float), np.array(bits, float)
+
+
+def picture(
+    courses: Sequence[Course], frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame
+) -> Figure | None:
+    """Entropies over training, a panel an arm: a seed's read heads solid, write heads dotted, a dot where solved."""
+    mine = [course for course in courses if course.task == task]
+    if not mine:
+        return None
+    plan = Plan(frames, facts)
+    times = outcomes[outcomes["task"] == task].set_index(["model", "seed"])["time"]
+    figure, axes, shown = plan.arms([course.model for course in mine])
+    for model, ax in shown:
+        colour = plan.pens[plan.arm(model)].colour
+        for course in (one for one in mine if one.model == model):
+            solved = times.get((model, course.seed), np.inf)
+            for side, dashes in (("write", (0, (1, 1.2))), ("read", "-")):
+                steps, bits = entropy(course, side)
+                ax.plot(steps, bits, color=colour, linestyle=dashes, linewidth=0.9, alpha=0.8)
+                if side == "read" and solved <= steps[-1]:
+                    ax.plot(solved, np.interp(solved, steps, bits), "o", color=colour, markersize=4)
+        ax.set_title(model)
+        ax.set_ylim(bottom=0)
+    outer(figure, axes, "entropy (bits)")
+    return figure

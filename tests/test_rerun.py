@@ -1,0 +1,202 @@
+"""Runs trained again: a curve is the record's or is said not to be, records stay as they are, and what is watched is
+what a trace shows."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from membench.benchmarks import rerun, tables, traces
+from membench.benchmarks.cli import main
+from membench.benchmarks.core import Run, Suite
+from membench.benchmarks.errors import UsageError
+from membench.benchmarks.records import Record
+from membench.report import attention, course, render, statistics
+from membench.report.course import Course, Look
+from membench.report.trace import Focus
+
+
+def only(suite: Suite, results: Path, model: str = "ntm") -> tuple[Run, Record]:
+    """Seed 1 of a model."""
+    ((run, record),) = rerun.recorded(suite, results, models=[model], seeds=[1])
+    return run, record
+
+
+def bench(*arguments: Any, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def falsify(path: Path, step: int) -> None:
+    """Another number of wrong bits in an evaluation, as a hand would write it."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        del line["sum"]
+        if line["event"] == "evaluated" and line["step"] == step:
+            line["errors"] += 1.0
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("model", ["ntm", "lstm"])
+def test_a_run_trained_again_is_as_recorded(suite: Suite, results: Path, model: str) -> None:
+    run, record = only(suite, results, model)
+    before = record.path.read_bytes()
+    one = rerun.rerun(run, record, rerun.until(run, record, None))
+    assert (one.compared, one.difference, one.course) == (5 + 4, None, None)  # steps 0 to 40; two weights, two sizes
+    assert record.path.read_bytes() == before and not (results / "tiny/traces").exists()
+
+
+def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path, tiny: str) -> None:
+    run, record = only(suite, results)
+    was = record.evaluated[20].errors
+    falsify(record.path, 20)
+    one = rerun.rerun(*only(suite, results), 45, watch=True)
+    assert one.difference == ("step 20", "errors", was + 1, was)
+    assert one.compared == 2 and one.course is None  # what was seen belongs to another curve
+    result = bench("rerun", "--suite", tiny, "--results", results, "--watch", code=1)
+    assert f"copy/ntm/1: differs at step 20: errors {was}, recorded {was + 1}" in result.stdout
+    assert "copy/lstm/1: equal in all 9" in result.stdout and "tiny: 1 of 2 as recorded" in result.stdout
+    assert not traces.path_of(suite, results, run, (2,)).with_suffix(".json").exists()
+    answers = json.loads(bench("rerun", "--suite", tiny, "--results", results, "--json", code=1).stdout)["runs"]
+    assert [(each["key"], each["equal"]) for each in answers] == [("copy/ntm/1", False), ("copy/lstm/1", True)]
+
+
+def test_a_test_that_is_not_the_records_is_found(suite: Suite, results: Path) -> None:
+    _, record = only(suite, results)
+    last = record.events[-2]
+    lines = record.path.read_text().splitlines()
+    assert '"generalised"' in lines[-2]
+    changed = {**json.loads(lines[-2]), "perfect": 0.987}
+    del changed["sum"]
+    ended = json.loads(lines[-1])
+    del ended["sum"]
+    record.path.write_text("\n".join([*lines[:-2], json.dumps(changed), json.dumps(ended)]) + "\n")
+    one = rerun.rerun(*only(suite, results), 45)
+    assert one.difference is not None and one.compared == 8
+    assert (one.difference.where, one.difference.what) == ("size 4, final weights", "perfect")
+    assert (one.difference.recorded, one.difference.found) == (0.987, last.perfect)  # type: ignore[attr-defined]
+
+
+def test_no_further_than_asked_nor_than_recorded(suite: Suite, results: Path) -> None:
+    run, record = only(suite, results)
+    begun = replace(record, events=record.events[:4])  # started, steps 0 to 20
+    ends = [(None, 45), (45, 45), (99, 45), (44, 40), (20, 20), (19, 10), (1, 10)]
+    assert [rerun.until(run, record, steps) for steps, _ in ends] == [end for _, end in ends]
+    assert [rerun.until(run, begun, steps) for steps in (None, 99, 20, 19)] == [20, 20, 20, 10]
+    assert rerun.rerun(run, record, 20).compared == 3  # and no test of weights that were not the last
+    assert rerun.rerun(run, begun, 20).compared == 3
+
+
+def test_what_is_watched_is_what_a_trace_shows(suite: Suite, results: Path) -> None:
+    run, record = only(suite, results)
+    one = rerun.rerun(run, record, 45, watch=True)
+    assert one.course is not None and one.course.run == ("copy", "ntm", 1, run.digest)
+    assert [look.step for look in one.course.looks] == [0, 10, 20, 30, 40]
+    looks = {look.step: look for look in one.course.looks}
+    first, best, _ = traces.trace(suite, results, "copy", "ntm", 1).trace.origin.moments
+    for moment in (first, best):
+        numbers, look = moment.numbers, looks[moment.step]
+        assert (look.wrong, look.found) == (numbers.wrong, numbers.found)
+        assert (look.writing, look.reading) == (numbers.writing, numbers.reading)
+    assert looks[0] != looks[40]
+
+
+def test_a_model_without_a_memory_has_a_course_without_heads(suite: Suite, results: Path) -> None:
+    one = rerun.rerun(*only(suite, results, "lstm"), 10, watch=True)
+    assert one.course is not None and {(look.writing, look.reading) for look in one.course.looks} == {(None, None)}
+
+
+def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Path, tiny: str) -> None:
+    asked = ("rerun", "--suite", tiny, "--results", results, "--model", "ntm", "--watch")
+    assert "copy/ntm/1: equal in all 9 evaluations and tests" in bench(*asked).stdout
+    path = results / "tiny/traces/copy/ntm-1-2.json"
+    before = path.read_bytes()
+    assert b"\n" in before.strip() and course.dump(course.load(before)) == before
+    bench(*asked)
+    assert path.read_bytes() == before
+    (one,) = rerun.shown(suite, results)
+    assert len(one.looks) == 5
+    (cut,) = rerun.shown(replace(suite, budget=20), results)
+    assert [look.step for look in cut.looks] == [0, 10, 20]
+    path.write_bytes(course.dump(replace(one, digest="0" * 16)))
+    assert list(rerun.shown(suite, results)) == []
+    path.write_bytes(b"damaged")
+    with pytest.raises(
+        UsageError, match=r"ntm-1-2.json: not a course: .*; remove it, or make it again with bench rerun"
+    ):
+        list(rerun.shown(suite, results))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b"\xff", b"x" * (course.LARGEST + 1)])
+def test_bytes_that_are_no_course_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a course|at most"):
+        course.load(content)
+
+
+def test_some_are_drawn_at_random(results: Path, tiny: str) -> None:
+    asked = ("rerun", "--suite", tiny, "--results", results, "--steps", 10, "--json")
+    seen = set()
+    for _ in range(40):
+        (one,) = json.loads(bench(*asked, "--sample", 1).stdout)["runs"]
+        assert one["compared"] == 2 and one["equal"]
+        seen.add(one["key"])
+        if len(seen) == 2:
+            break
+    assert seen == {"copy/ntm/1", "copy/lstm/1"}
+    assert len(json.loads(bench(*asked, "--sample", 9).stdout)["runs"]) == 2
+
+
+def test_what_cannot_be_trained_again_is_said(suite: Suite, results: Path, tiny: str) -> None:
+    missing = bench("rerun", "--suite", tiny, "--results", results, "--seeds", "2", code=2).stderr
+    assert "tiny: no such run has a record" in missing and "bench run --suite tiny" in missing
+    assert "there are ntm, lstm" in bench("rerun", "--suite", tiny, "--model", "gru", code=2).stderr
+    changed = replace(suite, experiments=tuple(replace(each, revision=2) for each in suite.experiments))
+    with pytest.raises(UsageError, match="no such run has a record"):  # stale ones are of other settings
+        rerun.recorded(changed, results)
+
+
+def watched(bits: list[float | None]) -> Course:
+    """A course of read heads with these entropies, ten steps apart, and write heads that are never sharp."""
+
+    def focus(entropy: float | None) -> Focus | None:
+        return None if entropy is None else Focus(0.5, entropy, None, None, None)
+
+    looks = tuple(Look(10 * n, 0, None, focus(3.0), focus(entropy)) for n, entropy in enumerate(bits))
+    return Course("copy", "ntm", 1, "", "2", looks)
+
+
+def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
+    frames = tables.load(results, suite)
+    outcomes = statistics.outcomes(frames, suite.solved)
+    outcomes["time"] = 30.0
+
+    def row(bits: list[float | None]) -> dict[str, Any]:
+        (found,) = attention.table([watched(bits)], outcomes).frame.to_dict("records")
+        return {str(name): value for name, value in found.items()}
+
+    found = row([3, 0.5, 2, 0.9, 0.8, 0.7, 0.1])
+    assert (found["read_sharp"], found["write_sharp"]) == (30, np.inf)
+    assert (found["solved"], found["read_entropy"], found["write_entropy"], found["watched"]) == (30, 0.9, 3.0, 60)
+    assert row([3, 1.0, 1.0, 1.0, 1.0, 1.0])["read_sharp"] == np.inf  # below, not at
+    assert row([None, 0.5, 0.5, 0.5, 0.5])["read_sharp"] == 10
+    outcomes["time"] = np.inf
+    assert row([3, 0.5, 2, 0.4])["read_entropy"] == 0.4
+
+
+def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) -> None:
+    frames, facts = tables.load(results, suite), tables.facts(suite)
+    page = render.report(frames, facts, results / "tiny", courses=[watched([2, 1.5, 0.5, 0.4, 0.3, 0.2])])
+    root = ElementTree.fromstring(page.read_text())
+    ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
+    assert {"attention", "figure-attention-copy"} <= ids
+    assert (results / "tiny/figures/attention-copy.png").exists()
+    text = (results / "tiny/report.md").read_text()
+    assert "figures/attention-copy.png" in text and "| copy | ntm | 1 | 50 | never | 20 |" in text
+    render.report(frames, facts, results / "tiny")
+    assert "attention" not in (results / "tiny/report.md").read_text()
