@@ -1,22 +1,25 @@
 """How the heads came to look where they look: entropies of their weightings over the training, from courses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from . import statistics
 from .course import Course
 from .frames import Frames, SuiteFacts
-from .panels import Plan, outer
+from .panels import Plan, legend, outer
+from .style import MUTED
 from .table import Column, Table, as_bits, as_count, as_steps
 
 SHARP = 1.0
 """Bits of entropy below which heads are sharp: as of two rows that count the same."""
 
 SIDES = {"write": "writing", "read": "reading"}
+DASHES: Mapping[str, Any] = {"write": (0, (1, 1.2)), "read": "-"}
 
 
 def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
@@ -83,12 +86,16 @@ def picture(
         colour = plan.pens[plan.arm(model)].colour
         for course in (one for one in mine if one.model == model):
             solved = times.get((model, course.seed), np.inf)
-            for side, dashes in (("write", (0, (1, 1.2))), ("read", "-")):
+            for side in SIDES:
                 steps, bits = entropy(course, side)
-                ax.plot(steps, bits, color=colour, linestyle=dashes, linewidth=0.9, alpha=0.8)
+                ax.plot(steps, bits, color=colour, linestyle=DASHES[side], linewidth=0.9, alpha=0.8)
                 if side == "read" and solved <= steps[-1]:
                     ax.plot(solved, np.interp(solved, steps, bits), "o", color=colour, markersize=4)
         ax.set_title(model)
         ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for side in SIDES:
+        shown[0][1].plot([], [], color=MUTED, linestyle=DASHES[side], linewidth=0.9, label=f"{side} heads")
+    legend(figure, axes)
     outer(figure, axes, "entropy (bits)")
     return figure

@@ -37,14 +37,18 @@ class Plan:
         return [model for model in self.models if self.reading[model] in (reading, "")]
 
     def grid(self, models: Sequence[str]) -> list[list[str | None]]:
-        """Models in rows: an arm's readings side by side; those that have none fill the rows below."""
-        columns = len(self.readings) if self.readings != [""] else min(2, len(models))
+        """Models in rows: an arm's readings side by side, where there are several; the others fill the rows below."""
+        found = {self.reading[model] for model in models} - {""}
+        readings = [reading for reading in self.readings if reading in found] if len(found) > 1 else []
+        columns = len(readings) or min(2, len(models))
         rows: dict[str, list[str | None]] = {}
+        single: list[str | None] = []
         for model in models:
-            if self.reading[model]:
+            if self.reading[model] in readings:
                 row = rows.setdefault(self.arm(model), [None] * columns)
-                row[self.readings.index(self.reading[model])] = model
-        single: list[str | None] = [model for model in models if not self.reading[model]]
+                row[readings.index(self.reading[model])] = model
+            else:
+                single.append(model)
         single += [None] * (-len(single) % columns)
         return [*rows.values(), *(single[i : i + columns] for i in range(0, len(single), columns))]
 

@@ -18,6 +18,7 @@ from membench.report.claim import Claim
 from membench.report.compare import compare_models, compare_results
 from membench.report.forest import forest
 from membench.report.frames import Frames, frames
+from membench.report.panels import Plan
 from membench.report.statistics import Interval
 from membench.report.verdict import Verdict
 
@@ -216,6 +217,16 @@ def test_figures_leave_matplotlib_as_it_was() -> None:
     with style.drawing():
         figures.solved_by(tables, facts(1), "copy", statistics.outcomes(tables, 0.1))
     assert mpl.rcParams == before
+
+
+def test_readings_stand_side_by_side_where_there_are_several() -> None:
+    models = ("ntm-constant-cosine", "ntm-constant-dot", "ntm-learned-dot", "lstm", "dnc", "ntm-learned-cosine")
+    plan = Plan(simulate(1, models=models), facts(1, models=models))
+    both = [["ntm-constant-cosine", "ntm-constant-dot"], [None, "ntm-learned-dot"], ["lstm", None]]
+    assert plan.grid([model for row in both for model in row if model]) == both
+    one = [["ntm-constant-cosine", "lstm"], ["dnc", "ntm-learned-cosine"]]  # no column stays empty
+    assert plan.grid([model for row in one for model in row]) == one
+    assert plan.grid(["dnc"]) == [["dnc"]]
 
 
 @pytest.mark.parametrize("which", ["convergence", "solved_by", "lengths", "cost"])
