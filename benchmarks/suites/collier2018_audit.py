@@ -7,9 +7,9 @@ A factorial on copy and recall, half of collier2018's budget (the thesis code's 
 - the first weightings: learned from near uniform (released code), or fixed on row 0 (snipsco/ntm-lasagne, 2016);
 - the similarity: cosine (released code), dot product (thesis code).
 
-Besides, on arms where they could matter: gradient clipping and the clip of head parameters and logits, and a constant
-memory under exactly uniform weightings, whose rows can never become different. Arms that are collier2018's own are
-shared with it; only their first 15,625 steps count here.
+Besides, on arms where they could matter: gradient clipping and the clip of head parameters and logits; a constant
+memory under exactly uniform weightings, whose rows can never become different; and one head alone fixed on row 0. Arms
+that are collier2018's own are shared with it; only their first 15,625 steps count here.
 """
 
 import dataclasses
@@ -115,8 +115,32 @@ def ablations() -> list[Experiment]:
     return table
 
 
+ONE_HEAD = (
+    ("copy", ("random", "trainable", "learned", "cosine")),
+    ("recall", ("constant", "fixed", "learned", "cosine")),
+)
+"""Arms that near uniform, with seed 1, did not learn, and did once both heads began on row 0."""
+
+
+def with_one_head(cell: tuple[str, str, str, str], head: str) -> str:
+    """The name of an arm of which one head alone, ``read`` or ``write``, begins on row 0."""
+    memory, moved, _, similarity = cell
+    return f"ntm-{memory}-{moved}-{head}-one-hot-{similarity}"
+
+
+def one_head() -> list[Experiment]:
+    """Which of the two heads has to begin on a row?"""
+    table = []
+    for task, cell in ONE_HEAD:
+        for head in ("write", "read"):
+            first: dict[str, Weighting] = {f"{head}_weighting": OneHot(row=0)}
+            model = dataclasses.replace(model_of(*cell), **first)  # type: ignore[arg-type]
+            table.append(Experiment(task, TASKS[task], with_one_head(cell, head), model, half(task), cell[-1]))
+    return table
+
+
 def claims() -> tuple[Claim, ...]:
-    """What the audit asks: of memory and first weighting under both readings, of clipping on the arms named."""
+    """What the audit asks: of memory and first weighting under both readings; of clipping and heads on some arms."""
     ours = "[o] from the differences between paper, released code and thesis code"
     asked = []
     for task in ("copy", "recall"):
@@ -155,6 +179,17 @@ def claims() -> tuple[Claim, ...]:
                     {"task": task, "base": arm, "rival": with_clipping(cell, change)},
                 )
             )
+    for task, cell in ONE_HEAD:
+        write, read = (with_one_head(cell, head).removesuffix(f"-{cell[-1]}") for head in ("write", "read"))
+        asked.append(
+            Claim(
+                f"code-write-head-{task}",
+                f"On {task}, it is the write head that has to begin on a row: {write} learns faster than {read}.",
+                "[o] after watching five runs: write heads that begin near uniform stay there until a run learns",
+                "speed-ratio",
+                {"task": task, "base": write, "rival": read},
+            )
+        )
     return tuple(asked)
 
 
@@ -163,7 +198,7 @@ _cells, _factors = factorial()
 suite = Suite(
     name="collier2018-audit",
     title="Which unstated choice decides whether an NTM learns: memory, its training, first weighting or similarity?",
-    experiments=(*_cells, *ablations()),
+    experiments=(*_cells, *ablations(), *one_head()),
     seeds=tuple(range(1, 6)),
     solved=0.1,
     budget=STEPS,
