@@ -49,16 +49,32 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         "write_sharp": Column("Write heads sharp", f"First of four looks in a row below {SHARP:g} bit.", as_sharp),
         "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
         "solved": Column("Solved", "Time to solve.", as_steps),
-        "write_entropy": Column("Write entropy then", "In bits; where unsolved, at the last look.", as_bits),
+        "write_entropy": Column("Write entropy then", "In bits; at the last look, where not solved by it.", as_bits),
         "read_entropy": Column("Read entropy then", "Likewise.", as_bits),
     }
-    frame = pd.DataFrame(rows, columns=list(columns))
+    numbers = [name for name, column in columns.items() if column.says not in (None, as_count)]
+    frame = pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(numbers, float))
     note = (
         "Runs that were trained again and watched, equal to their records: the mean entropy of the heads' weightings "
         "at every evaluation, on the example of the traces, while writing before the answer and reading in it. "
-        f"Sharp: below {SHARP:g} bit, that of two rows that count the same, and so at the next three."
+        f"Sharp: below {SHARP:g} bit, that of two rows that count the same, and so at the next three. {tally(frame)}"
     )
     return Table("attention", "While learning", note, frame, columns)
+
+
+def tally(runs: pd.DataFrame) -> str:
+    """Which came first, and whether the one goes without the other: a sentence or two."""
+    solved = runs["solved"] <= runs["watched"]
+    sharp = runs[["write_sharp", "read_sharp"]].max(axis=1)  # both
+    before = solved & (sharp <= runs["solved"])
+    rest = runs[~solved]
+    never = int(np.isinf(sharp[~solved]).sum())
+    lead = (runs["solved"] - sharp)[before].median()
+    by = f", by a median of {lead:,.0f} steps" if before.any() else ""
+    return (
+        f"Of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these read and "
+        f"write heads were sharp by then{by}. Of the other {len(rest)}, {never} never had both sharp."
+    )
 
 
 def as_sharp(step: float) -> str:

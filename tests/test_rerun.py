@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -187,6 +188,15 @@ def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
     assert row([None, 0.5, 0.5, 0.5, 0.5])["read_sharp"] == 10
     outcomes["time"] = np.inf
     assert row([3, 0.5, 2, 0.4])["read_entropy"] == 0.4
+
+
+def test_which_came_first_is_counted() -> None:
+    rows = [(60, 30, 10, 20), (60, 40, 40, 10), (60, 20, 30, 10), (60, np.inf, np.inf, 10), (60, 90, 10, 20)]
+    runs = pd.DataFrame(rows, columns=["watched", "solved", "write_sharp", "read_sharp"], dtype=float)
+    assert attention.tally(runs) == (
+        "Of 5 runs 3 were solved while watched; in 2 of these read and write heads were sharp by then, by a median of "
+        "5 steps. Of the other 2, 1 never had both sharp."
+    )
 
 
 def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) -> None:
