@@ -17,6 +17,9 @@ from .frames import Frames, SuiteFacts, TrainedOn
 from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
 from .style import MUTED, SHADE, canvas
 
+LETTER = 0.17
+"""Width of a title's letter, in cells of the heat map."""
+
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
 
@@ -168,7 +171,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
     tasks = [task for task in facts.tasks if (points["task"] == task).any()]
     models = [model for model in facts.models if (points["model"] == model).any()]
     points = points.assign(share=points["errors"] / points["bits"])
-    widths = [points.loc[points["task"] == task, "size"].nunique() for task in tasks]
+    widths = [max(points.loc[points["task"] == task, "size"].nunique(), LETTER * len(task)) for task in tasks]
     width = 1.3 + 0.08 * max(map(len, models)) + 0.55 * sum(widths)
     figure = Figure(figsize=(max(WIDTH, width), max(2.4, 0.9 + 0.3 * len(models))), layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)[0]

@@ -252,6 +252,19 @@ def test_every_point_lies_inside_its_panel(which: str) -> None:
                 assert left <= x.min() and x.max() <= right and bottom <= y.min() and y.max() <= top
 
 
+def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:
+    tables = simulate(1, tasks=("copy", "recall"))
+    points = tables.generalisation[tables.generalisation["size"].isin(["10", "2"])]  # one size a task
+    names = {"copy": "a-task-with-a-name-that-takes-a-whole-line", "recall": "recall"}
+    tables = tables._replace(generalisation=points.assign(task=points["task"].map(names)))
+    with style.drawing():
+        figure = figures.heat(tables, facts(1, tasks=tuple(names.values())))
+        assert figure is not None
+        style.saved(figure)  # laid out
+        first, second = (ax.title.get_window_extent() for ax in figure.axes[:2])
+    assert first.x1 < second.x0
+
+
 @pytest.mark.parametrize("paper", [3.5, (0.01, 0.02)])
 def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
     arms = {"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}
