@@ -17,7 +17,7 @@ from .frames import Frames, SuiteFacts, TrainedOn
 from .panels import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
 from .style import MUTED, SHADE, canvas
 
-LETTER = 0.17
+LETTER = 0.2
 """Width of a title's letter, in cells of the heat map."""
 
 CROWD = 40
