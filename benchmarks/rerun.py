@@ -3,7 +3,7 @@
 Nothing here writes to a record.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,15 +32,15 @@ class Difference(NamedTuple):
 
     where: str  # "step 200", "size 40, best weights"
     what: str  # a field of the event
-    recorded: float | None
-    found: float | None
+    recorded: float | str | None
+    found: float | str | None
 
 
 class Rerun(NamedTuple):
     """A run that was trained again."""
 
     run: Run
-    commit: str  # of the code that recorded it
+    provenance: Mapping[str, Any]  # of the record
     compared: int  # evaluations and tests
     difference: Difference | None  # where training stopped, if there is one
     course: Course | None  # if it was asked for, and the curve is the record's
@@ -54,11 +54,20 @@ def recorded(
     Raises:
         UsageError: A task, model or seed the suite does not have, a damaged record, or no such run.
     """
-    found = []
+    found, stale = [], 0
     for run in chosen(suite, tasks, models, seeds):
         record = records.read(records.path_of(results, suite.name, run), run.key)
-        if record is not None and record.evaluated and record.started and record.started.digest == run.digest:
+        if record is None or record.started is None:
+            continue
+        if record.started.digest != run.digest:
+            stale += 1
+        elif max(record.evaluated, default=0) > 0:
             found.append((run, record))
+    if not found and stale:
+        raise UsageError(
+            f"{suite.name}: {stale} records under {results} were made under other settings; accepted are those of this "
+            f"suite: bench run --suite {suite.name} --force makes them again"
+        )
     if not found:
         raise UsageError(
             f"{suite.name}: no such run has a record under {results}; first: bench run --suite {suite.name}"
@@ -100,6 +109,7 @@ def rerun(
         UsageError: The example that is looked at would be too long.
     """
     torch.set_num_threads(1)  # as a worker does
+    assert record.started is not None  # it is one of ``recorded``
     whole = steps == run.experiment.training.steps
     compared, difference, looks = 0, None, []
     watcher = Watcher(run) if watch else None
@@ -111,28 +121,37 @@ def rerun(
                 tell(Ended(run.key, "done", steps, event.seconds))
                 break
             continue
-        tell(event)
-        difference = differs(event, record)
+        was = counterpart(event, record)
+        difference = differs(event, was)
         if difference is not None:
             tell(Ended(run.key, "failed", steps, 0.0, "not as recorded"))
             break
-        compared += isinstance(event, Evaluated | Generalised)
-    course = watcher.course(looks) if watcher is not None and difference is None else None
-    commit = str(record.started.provenance.get("commit") or "") if record.started is not None else ""
-    return Rerun(run, commit, compared, difference, course)
+        tell(event)
+        compared += was is not None
+    course = watcher.course(looks, record) if watcher is not None and difference is None else None
+    return Rerun(run, record.started.provenance, compared, difference, course)
 
 
-def differs(event: Event, record: Record) -> Difference | None:
-    """The first number of an event that is not the record's; None where all are, or it is of something else."""
-    was: Event | None
+def counterpart(event: Event, record: Record) -> Evaluated | Generalised | None:
+    """What the record says of the same evaluation, or of the same test on as many sequences, if it does."""
     if isinstance(event, Evaluated):
-        was, where = record.evaluated.get(event.step), f"step {event.step:,}"
-    elif isinstance(event, Generalised):
-        size = tuple(event.size)
-        was, where = record.generalised.get((event.weights, size)), f"size {said(size)}, {event.weights} weights"
-    else:
+        return record.evaluated.get(event.step)
+    if isinstance(event, Generalised):
+        tested = record.generalised.get((event.weights, tuple(event.size)))
+        return tested if tested is not None and tested.sequences == event.sequences else None
+    return None
+
+
+def differs(event: Event, was: Evaluated | Generalised | None) -> Difference | None:
+    """The first number of an event that is not the record's. What was recorded has not diverged so far."""
+    if isinstance(event, Ended) and event.status != "done":
+        return Difference(f"step {event.step:,}", "status", None, event.status)
+    if was is None:
         return None
-    for name in COMPARED if was is not None else ():
+    where = f"step {was.step:,}"
+    if isinstance(was, Generalised):
+        where = f"size {said(tuple(was.size))}, {was.weights} weights"
+    for name in COMPARED:
         before, now = getattr(was, name, None), getattr(event, name, None)
         if before != now:
             return Difference(where, name, before, now)
@@ -159,44 +178,48 @@ class Watcher:
         inputs, targets, scored = (part[:, 0].numpy() for part in self.batch)
         return courses.look(snapshot.step, measure(inputs, targets, outputs, scored, seen))
 
-    def course(self, looks: Sequence[Look]) -> Course:
-        """All looks."""
-        return Course(*traces.names(self.run), self.run.digest, said(self.size), tuple(looks))
+    def course(self, looks: Sequence[Look], record: Record) -> Course:
+        """All looks, at evaluations that are the record's."""
+        loss = record.evaluated[looks[-1].step].loss
+        return Course(*traces.names(self.run), self.run.digest, said(self.size), courses.rounded(loss), tuple(looks))
 
 
 def keep(suite: Suite, results: Path, run: Run, course: Course) -> Path:
-    """Write a course beside the traces.
+    """Write a course beside the traces, but not in the place of one that goes further.
 
     Raises:
-        UsageError: It cannot be written.
+        UsageError: It cannot be written, or what is there is damaged.
     """
     path = path_of(suite, results, run)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(courses.dump(course))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    before = kept(suite, results, run)
+    if before is None or before.looks[-1].step <= course.looks[-1].step:
+        traces.put({path: courses.dump(course)})
     return path
 
 
-def shown(suite: Suite, results: Path) -> Iterator[Course]:
-    """The courses that a report shows: of the suite's settings, up to its budget, in its order.
+def kept(suite: Suite, results: Path, run: Run) -> Course | None:
+    """The course of a run, if there is one of this record.
 
     Raises:
-        UsageError: A file is damaged.
+        UsageError: The course or the record is damaged.
+    """
+    one = traces.taken(path_of(suite, results, run), courses.LARGEST, courses.load, "bench rerun --watch")
+    if one is None or one.run != (*traces.names(run), run.digest):
+        return None
+    record = records.read(records.path_of(results, suite.name, run), run.key)
+    last = record.evaluated.get(one.looks[-1].step) if record is not None else None
+    return one if last is not None and courses.rounded(last.loss) == one.loss else None
+
+
+def shown(suite: Suite, results: Path) -> Iterator[Course]:
+    """The courses that a report shows: of the records that are there, up to the suite's budget, in its order.
+
+    Raises:
+        UsageError: A course or a record is damaged.
     """
     for run in suite.runs():
-        path = path_of(suite, results, run)
-        try:
-            if not path.is_file():
-                continue
-            if (size := path.stat().st_size) > courses.LARGEST:
-                raise ValueError(f"{size} bytes, at most {courses.LARGEST} are read")
-            one = courses.load(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: {error}; remove it, or make it again with bench rerun --watch") from None
-        if one.run == (*traces.names(run), run.digest):
-            budget = suite.budget or run.experiment.training.steps
+        one, budget = kept(suite, results, run), suite.budget or run.experiment.training.steps
+        if one is not None and one.looks[0].step <= budget:
             yield replace(one, looks=tuple(look for look in one.looks if look.step <= budget))
 
 
@@ -207,11 +230,9 @@ def path_of(suite: Suite, results: Path, run: Run) -> Path:
 
 def answer(one: Rerun) -> dict[str, Any]:
     """For programs."""
-    difference = one.difference and one.difference._asdict()
-    equal = one.difference is None
-    return {
-        "key": one.run.key, "compared": one.compared, "equal": equal, "difference": difference, "commit": one.commit
-    }  # fmt: skip
+    difference = one.difference._asdict() if one.difference is not None else None
+    same = {"key": one.run.key, "compared": one.compared, "equal": difference is None}
+    return {**same, "difference": difference, "provenance": one.provenance}
 
 
 def sentence(one: Rerun) -> str:
@@ -219,5 +240,6 @@ def sentence(one: Rerun) -> str:
     if one.difference is None:
         return f"{one.run.key}: equal in all {one.compared} evaluations and tests"
     where, what, before, now = one.difference
-    by = f", by the code at {one.commit[:10]}" if one.commit else ""
-    return f"{one.run.key}: differs at {where}: {what} {now}, recorded {before}{by}"
+    commit, device, platform = (str(one.provenance.get(name) or "?") for name in ("commit", "device", "platform"))
+    by = f"recorded by the code at {commit[:10]} on {device}, {platform}"
+    return f"{one.run.key}: differs at {where}: {what} {now} instead of {before}, {by}"

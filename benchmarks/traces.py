@@ -4,9 +4,9 @@ A module that can be looked into has a method ``watch(inputs)``, which gives the
 each (time, batch, heads, size); of any other, a trace has outputs and errors alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -69,13 +69,22 @@ def trace(
         drawing, pixels = style.saved(inside.picture(made))
     path = path_of(suite, results, run, size, weights)
     files = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            file.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    put(files)
     return Traced(made, tuple(files))
+
+
+def put(files: Mapping[Path, bytes]) -> None:
+    """Write some files.
+
+    Raises:
+        UsageError: One cannot be written.
+    """
+    for path, written in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(written)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def typical(
@@ -126,14 +135,26 @@ def read(path: Path) -> Trace | None:
     Raises:
         UsageError: The file is damaged, or no trace.
     """
+    return taken(path, LARGEST, unpack, "bench trace")
+
+
+Content = TypeVar("Content")
+
+
+def taken(path: Path, largest: int, unpacked: Callable[[bytes], Content], maker: str) -> Content | None:
+    """What is in a file of at most so many bytes, or None where there is none.
+
+    Raises:
+        UsageError: The file is damaged; says what makes it again.
+    """
     try:
         if not path.is_file():
             return None
-        if (size := path.stat().st_size) > LARGEST:
-            raise ValueError(f"{size} bytes, at most {LARGEST} are read")
-        return unpack(path.read_bytes())
+        if (size := path.stat().st_size) > largest:
+            raise ValueError(f"{size} bytes, at most {largest} are read")
+        return unpacked(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {error}; remove it, or make it again with bench trace") from None
+        raise UsageError(f"{path}: {error}; remove it, or make it again with {maker}") from None
 
 
 def path_of(suite: Suite, results: Path, run: Run, size: Size, weights: Weights = "best") -> Path:

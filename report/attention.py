@@ -26,13 +26,14 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
     """For every run that was watched, when its heads became sharp and when it was solved."""
     times = outcomes.set_index(["task", "model", "seed"])["time"]
     rows = []
-    for course in courses:
+    for course in with_heads(courses):
         row: dict[str, Any] = {
             "task": course.task,
             "model": course.model,
             "seed": course.seed,
-            "watched": course.looks[-1].step if course.looks else 0,
-            "solved": float(times.get((course.task, course.model, course.seed), np.inf)),
+            "watched": course.looks[-1].step,
+            "seen": course.looks[max(0, len(course.looks) - 1 - statistics.HOLD)].step,  # to be sharp for long enough
+            "solved": float(times.get((course.task, course.model, course.seed), np.nan)),
         }
         for side in SIDES:
             steps, bits = entropy(course, side)
@@ -53,32 +54,40 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         "read_entropy": Column("Read entropy then", "Likewise.", as_bits),
     }
     numbers = [name for name, column in columns.items() if column.says not in (None, as_count)]
-    frame = pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(numbers, float))
+    frame = pd.DataFrame(rows, columns=[*columns, "seen"]).astype(dict.fromkeys(numbers, float))
     note = (
-        "Runs that were trained again and watched, equal to their records: the mean entropy of the heads' weightings "
-        "at every evaluation, on the example of the traces, while writing before the answer and reading in it. "
-        f"Sharp: below {SHARP:g} bit, that of two rows that count the same, and so at the next three. {tally(frame)}"
+        "Runs that were trained again and watched, equal to their records as far as that: the mean entropy of the "
+        "heads' weightings at every evaluation, on the example of the traces, while writing before the answer and "
+        f"reading in it. Sharp: below {SHARP:g} bit, that of two rows that count the same, at an evaluation and the "
+        f"next {statistics.HOLD}. {tally(frame)}"
     )
     return Table("attention", "While learning", note, frame, columns)
 
 
 def tally(runs: pd.DataFrame) -> str:
     """Which came first, and whether the one goes without the other: a sentence or two."""
-    solved = runs["solved"] <= runs["watched"]
+    solved = runs["solved"] <= runs["seen"]
     sharp = runs[["write_sharp", "read_sharp"]].max(axis=1)  # both
     before = solved & (sharp <= runs["solved"])
     rest = runs[~solved]
-    never = int(np.isinf(sharp[~solved]).sum())
+    later = int(np.isfinite(rest["solved"]).sum())
+    both = int(np.isfinite(sharp[~solved]).sum())
     lead = (runs["solved"] - sharp)[before].median()
     by = f", by a median of {lead:,.0f} steps" if before.any() else ""
     return (
-        f"Of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these read and "
-        f"write heads were sharp by then{by}. Of the other {len(rest)}, {never} never had both sharp."
+        f"Of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these write and "
+        f"read heads were sharp by then{by}. Of the other {len(rest)}, {both} had both sharp while watched; {later} "
+        "were solved later."
     )
 
 
+def with_heads(courses: Sequence[Course]) -> list[Course]:
+    """Those of models whose heads were to be seen."""
+    return [course for course in courses if any(look.writing or look.reading for look in course.looks)]
+
+
 def as_sharp(step: float) -> str:
-    return "never" if np.isinf(step) else as_count(step)
+    return "not seen" if np.isinf(step) else as_count(step)
 
 
 def entropy(course: Course, side: str) -> tuple[statistics.Array, statistics.Array]:
@@ -92,7 +101,7 @@ def picture(
     courses: Sequence[Course], frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame
 ) -> Figure | None:
     """Entropies over training, a panel an arm: a seed's read heads solid, write heads dotted, a dot where solved."""
-    mine = [course for course in courses if course.task == task]
+    mine = [course for course in with_heads(courses) if course.task == task]
     if not mine:
         return None
     plan = Plan(frames, facts)
@@ -108,6 +117,7 @@ def picture(
                 if side == "read" and solved <= steps[-1]:
                     ax.plot(solved, np.interp(solved, steps, bits), "o", color=colour, markersize=4)
         ax.set_title(model)
+    for _, ax in shown:  # once all are drawn, since they share their limits
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for side in SIDES:

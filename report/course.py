@@ -39,7 +39,8 @@ class Course:
     seed: int
     digest: str  # of the run
     size: str  # of the example: "20", "10x10"
-    looks: tuple[Look, ...]
+    loss: float  # of the record, at the last look
+    looks: tuple[Look, ...]  # in the order of their steps, at least one
 
     @property
     def run(self) -> tuple[str, str, int, str]:
@@ -67,12 +68,19 @@ def load(content: bytes) -> Course:
     Raises:
         ValueError: They are none.
     """
-    if len(content) > LARGEST:
-        raise ValueError(f"{len(content)} bytes, at most {LARGEST} are read")
     try:
-        return ADAPTER.validate_json(content)
+        course = ADAPTER.validate_json(content)
     except ValidationError as error:
         raise ValueError(f"not a course: {error.errors(include_url=False)[0]['msg']}") from None
+    steps = [look.step for look in course.looks]
+    if not steps or not 0 <= steps[0] <= steps[-1] < 1 << 53 or steps != sorted(set(steps)):
+        raise ValueError("not a course: steps are counts, at least one, in their order")
+    return course
+
+
+def rounded(value: float) -> float:
+    """A number as it is kept."""
+    return round(value, DIGITS)
 
 
 def _rounded(value: Any) -> Any:
@@ -80,4 +88,4 @@ def _rounded(value: Any) -> Any:
         return {name: _rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(part) for part in value]
-    return round(value, DIGITS) if isinstance(value, float) else value
+    return rounded(value) if isinstance(value, float) else value

@@ -10,14 +10,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from membench.benchmarks import rerun, tables, traces
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
+from membench.benchmarks.events import Ended, Generalised
 from membench.benchmarks.records import Record
-from membench.report import attention, course, render, statistics
+from membench.benchmarks.train import train
+from membench.report import attention, course, render, statistics, style
 from membench.report.course import Course, Look
 from membench.report.trace import Focus
 
@@ -61,7 +64,9 @@ def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path
     assert one.difference == ("step 20", "errors", was + 1, was)
     assert one.compared == 2 and one.course is None  # what was seen belongs to another curve
     result = bench("rerun", "--suite", tiny, "--results", results, "--watch", code=1)
-    assert f"copy/ntm/1: differs at step 20: errors {was}, recorded {was + 1}" in result.stdout
+    assert (
+        f"copy/ntm/1: differs at step 20: errors {was} instead of {was + 1}, recorded by the code at" in result.stdout
+    )
     assert "copy/lstm/1: equal in all 9" in result.stdout and "tiny: 1 of 2 as recorded" in result.stdout
     assert not traces.path_of(suite, results, run, (2,)).with_suffix(".json").exists()
     answers = json.loads(bench("rerun", "--suite", tiny, "--results", results, "--json", code=1).stdout)["runs"]
@@ -125,8 +130,14 @@ def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Pat
     assert len(one.looks) == 5
     (cut,) = rerun.shown(replace(suite, budget=20), results)
     assert [look.step for look in cut.looks] == [0, 10, 20]
-    path.write_bytes(course.dump(replace(one, digest="0" * 16)))
-    assert list(rerun.shown(suite, results)) == []
+    assert list(rerun.shown(replace(suite, budget=-1), results)) == []
+    bench(*asked, "--steps", 10)
+    assert path.read_bytes() == before  # one that goes further stays
+    for other in (replace(one, digest="0" * 16), replace(one, loss=one.loss + 0.0002)):  # of other settings, or records
+        path.write_bytes(course.dump(other))
+        assert list(rerun.shown(suite, results)) == []
+    bench(*asked, "--steps", 10)
+    assert len(course.load(path.read_bytes()).looks) == 2
     path.write_bytes(b"damaged")
     with pytest.raises(
         UsageError, match=r"ntm-1-2.json: not a course: .*; remove it, or make it again with bench rerun"
@@ -134,10 +145,40 @@ def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Pat
         list(rerun.shown(suite, results))
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b"\xff", b"x" * (course.LARGEST + 1)])
+def said(*steps: int) -> bytes:
+    """A course with looks at these steps, as bytes from elsewhere may say it."""
+    look = {"wrong": 0, "found": None, "writing": None, "reading": None}
+    about = {"task": "copy", "model": "ntm", "seed": 1, "digest": "", "size": "2", "loss": 0.5}
+    return json.dumps({**about, "looks": [{"step": step, **look} for step in steps]}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff",
+        said(),
+        said(0, 0),
+        said(10, 0),
+        said(-1),
+        said(0, 1 << 53),
+        said(-(10**400)),
+    ],
+)
 def test_bytes_that_are_no_course_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"not a course|at most"):
+    with pytest.raises(ValueError, match="not a course"):
         course.load(content)
+
+
+def test_a_large_file_is_not_read(suite: Suite, results: Path) -> None:
+    assert len(course.load(said(0, 10)).looks) == 2
+    path = results / "tiny/traces/copy/ntm-1-2.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(said(0) + b" " * course.LARGEST)
+    with pytest.raises(UsageError, match="at most"):
+        list(rerun.shown(suite, results))
 
 
 def test_some_are_drawn_at_random(results: Path, tiny: str) -> None:
@@ -158,8 +199,13 @@ def test_what_cannot_be_trained_again_is_said(suite: Suite, results: Path, tiny:
     assert "tiny: no such run has a record" in missing and "bench run --suite tiny" in missing
     assert "there are ntm, lstm" in bench("rerun", "--suite", tiny, "--model", "gru", code=2).stderr
     changed = replace(suite, experiments=tuple(replace(each, revision=2) for each in suite.experiments))
-    with pytest.raises(UsageError, match="no such run has a record"):  # stale ones are of other settings
+    with pytest.raises(UsageError, match=r"2 records under .* were made under other settings"):
         rerun.recorded(changed, results)
+    for model in ("ntm", "lstm"):  # killed before the first evaluation that training has a part in
+        path = only(suite, results, model)[1].path
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(UsageError, match="no such run has a record"):
+        rerun.recorded(suite, results)
 
 
 def watched(bits: list[float | None]) -> Course:
@@ -169,7 +215,7 @@ def watched(bits: list[float | None]) -> Course:
         return None if entropy is None else Focus(0.5, entropy, None, None, None)
 
     looks = tuple(Look(10 * n, 0, None, focus(3.0), focus(entropy)) for n, entropy in enumerate(bits))
-    return Course("copy", "ntm", 1, "", "2", looks)
+    return Course("copy", "ntm", 1, "", "2", 0.5, looks)
 
 
 def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
@@ -192,11 +238,40 @@ def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
 
 def test_which_came_first_is_counted() -> None:
     rows = [(60, 30, 10, 20), (60, 40, 40, 10), (60, 20, 30, 10), (60, np.inf, np.inf, 10), (60, 90, 10, 20)]
-    runs = pd.DataFrame(rows, columns=["watched", "solved", "write_sharp", "read_sharp"], dtype=float)
+    runs = pd.DataFrame(rows, columns=["seen", "solved", "write_sharp", "read_sharp"], dtype=float)
     assert attention.tally(runs) == (
-        "Of 5 runs 3 were solved while watched; in 2 of these read and write heads were sharp by then, by a median of "
-        "5 steps. Of the other 2, 1 never had both sharp."
+        "Of 5 runs 3 were solved while watched; in 2 of these write and read heads were sharp by then, by a median of "
+        "5 steps. Of the other 2, 1 had both sharp while watched; 1 were solved later."
     )
+
+
+def test_a_run_counts_as_solved_while_heads_could_still_be_seen_to_be_sharp(suite: Suite, results: Path) -> None:
+    frames = tables.load(results, suite)
+    outcomes = statistics.outcomes(frames, suite.solved)
+    for time, solved in ((20.0, 1), (30.0, 0)):  # of looks at 0 to 50: from 20 on four are there, from 30 on three
+        outcomes["time"] = time
+        note = attention.table([watched([3, 3, 0.5, 0.4, 0.3, 0.2])], outcomes).note
+        assert f"Of 1 runs {solved} were solved while watched" in note
+    headless = replace(watched([None, None]), looks=(Look(0, 0, None, None, None),))
+    assert attention.table([headless], outcomes).frame.empty
+    unrecorded = attention.table([replace(watched([3.0]), seed=9)], outcomes).frame
+    assert np.isnan(unrecorded["solved"]).all()
+
+
+def test_a_divergence_is_a_difference(suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, record = only(suite, results)
+    begun = [event for event in train(run, torch.device("cpu"))][:4]
+    monkeypatch.setattr(rerun, "train", lambda *_: iter([*begun, Ended(run.key, "diverged", 13, 1.0)]))
+    one = rerun.rerun(run, record, 45, watch=True)
+    assert one.difference == ("step 13", "status", None, "diverged") and one.course is None
+
+
+def test_what_the_record_lacks_is_not_counted(suite: Suite, results: Path) -> None:
+    run, record = only(suite, results)
+    fewer = replace(record, events=tuple(e for e in record.events if getattr(e, "size", None) != [4]))
+    assert rerun.rerun(run, fewer, 45).compared == 5 + 2
+    others = (replace(e, sequences=4, errors=9.0) if isinstance(e, Generalised) else e for e in record.events)
+    assert rerun.rerun(run, replace(record, events=tuple(others)), 45)[2:4] == (5, None)  # on other sequences
 
 
 def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) -> None:
@@ -205,8 +280,15 @@ def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) ->
     root = ElementTree.fromstring(page.read_text())
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     assert {"attention", "figure-attention-copy"} <= ids
+    outcomes = statistics.outcomes(frames, suite.solved)
+    known = replace(facts, models=("ntm", "lstm"))
+    two = [watched([2.0, 1.0]), replace(watched([2.0, 7.0]), model="lstm")]
+    with style.drawing():
+        figure = attention.picture(two, frames, known, "copy", outcomes)
+    assert figure is not None and {ax.get_ylim()[0] for ax in figure.axes} == {0}
+    assert all(ax.get_ylim()[1] > 7 for ax in figure.axes)  # panels share their height
     assert (results / "tiny/figures/attention-copy.png").exists()
     text = (results / "tiny/report.md").read_text()
-    assert "figures/attention-copy.png" in text and "| copy | ntm | 1 | 50 | never | 20 |" in text
+    assert "figures/attention-copy.png" in text and "| copy | ntm | 1 | 50 | not seen | 20 |" in text
     render.report(frames, facts, results / "tiny")
     assert "attention" not in (results / "tiny/report.md").read_text()

@@ -16,7 +16,11 @@ from .shared import arms_options, find, json_option, results_option
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
 @click.option("--sample", metavar="N", type=click.IntRange(min=1), help="So many of them, drawn at random.")
 @click.option(
-    "--steps", metavar="N", type=click.IntRange(min=1), show_default="as far as the record goes", help="Train so far."
+    "--steps",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default="as far as the record goes",
+    help="Up to the last evaluation within so many steps, at least the first.",
 )
 @click.option("--watch", is_flag=True, help="Look at the heads at every evaluation, and keep it for the report.")
 @results_option
@@ -38,13 +42,16 @@ def rerun(
 
     One after the other, on one thread of the CPU, from their first weights; a run stops at the first number that is
     not the record's. Equal is what the same code gives on the same kind of processor; another one rounds otherwise.
-    Records are not written to. With --watch, RESULTS/<suite>/traces/<task>/<model>-<seed>-<size>.json keeps how
-    sharply the heads looked at every evaluation, on the example that `trace` shows, and `report` draws it.
+    A recorded divergence is not repeated, only what came before. Records are not written to.
+
+    With --watch, RESULTS/<suite>/traces/<task>/<model>-<seed>-<size>.json keeps how sharply the heads looked at every
+    evaluation, on the example that `trace` shows, and `report` draws it.
 
     \b
     Exit codes:
       0    all are equal
       1    one is not
+      2    bad usage, a damaged record, or none
       130  interrupted
 
     \b

@@ -185,7 +185,7 @@ def claims() -> tuple[Claim, ...]:
             Claim(
                 f"code-write-head-{task}",
                 f"On {task}, it is the write head that has to begin on a row: {write} learns faster than {read}.",
-                "[o] after watching five runs: write heads that begin near uniform stay there until a run learns",
+                "[o] after watching a few such runs: write heads that begin near uniform stay there for long",
                 "speed-ratio",
                 {"task": task, "base": write, "rival": read},
             )
