@@ -38,9 +38,8 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         for side in SIDES:
             steps, bits = entropy(course, side)
             row[f"{side}_sharp"] = statistics.solved_at(steps, bits, SHARP)
-        at = [look for look in course.looks if look.step <= row["solved"]]
-        for side in SIDES:
-            row[f"{side}_entropy"] = entropy(course, side)[1][len(at) - 1] if at else np.nan
+            until = bits[steps <= row["solved"]]
+            row[f"{side}_entropy"] = until[-1] if len(until) else np.nan
         rows.append(row)
     columns = {
         "task": Column("Task"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .trace import STRICT, Focus, Numbers
+from .trace import STRICT, Example, Focus, Numbers
 
 LARGEST = 1 << 22
 """Bytes of the largest course that is read: ours have some 10,000."""
@@ -30,22 +30,11 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Course:
-    """Whose it is, and what was seen."""
+class Course(Example):
+    """What was seen of a run."""
 
-    __pydantic_config__ = STRICT
-    task: str
-    model: str
-    seed: int
-    digest: str  # of the run
-    size: str  # of the example: "20", "10x10"
     loss: float  # of the record, at the last look
     looks: tuple[Look, ...]  # in the order of their steps, at least one
-
-    @property
-    def run(self) -> tuple[str, str, int, str]:
-        """Whose it is."""
-        return self.task, self.model, self.seed, self.digest
 
 
 ADAPTER = TypeAdapter(Course)

@@ -65,8 +65,8 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where a trace comes from."""
+class Example:
+    """Whose heads were looked at, and on which example."""
 
     __pydantic_config__ = STRICT
     task: str
@@ -74,13 +74,19 @@ class Origin:
     seed: int
     digest: str  # of the run
     size: str  # of the example: "40", "10x20"
-    weights: str  # best or final
-    moments: tuple[Moment, ...]  # first, best, final: all the weights that are kept
 
     @property
     def run(self) -> tuple[str, str, int, str]:
         """Whose it is."""
         return self.task, self.model, self.seed, self.digest
+
+
+@dataclass(frozen=True)
+class Origin(Example):
+    """Where a trace comes from."""
+
+    weights: str  # best or final
+    moments: tuple[Moment, ...]  # first, best, final: all the weights that are kept
 
     @property
     def moment(self) -> Moment:

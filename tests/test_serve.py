@@ -10,6 +10,8 @@ from socket import socket
 
 import pytest
 
+from membench.benchmarks import serve
+
 SERVER = """#!{python}
 import http.server, os, signal, sys, time
 
@@ -109,3 +111,16 @@ def test_nothing_is_reported_home_unless_it_is_asked_for(tmp_path: Path, monkeyp
             assert b"MLFLOW_DISABLE_TELEMETRY=" + seen in environment
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(30) == 0
+
+
+def test_an_interrupt_that_was_dropped_is_asked_again() -> None:
+    """Python drops one that falls into a finaliser; none may come while the server is being ended."""
+    with serve.Interrupting() as interrupting:
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+            time.sleep(0.15)
+        interrupting.ending = True
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
