@@ -1,6 +1,5 @@
 """MLflow's pages on this machine alone, as a process of its own."""
 
-import math
 import os
 import signal
 import socket
@@ -44,7 +43,7 @@ def serve(uri: str, port: int, ready: Callable[[str], None]) -> int:
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {**SILENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with tempfile.TemporaryFile() as said, Interrupting() as interrupting:
+    with tempfile.TemporaryFile() as said, Interrupting():
         server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
         try:
             address = f"http://127.0.0.1:{port}"
@@ -58,7 +57,6 @@ def serve(uri: str, port: int, ready: Callable[[str], None]) -> int:
         except KeyboardInterrupt:
             return 0
         finally:
-            interrupting.ending = True
             _end(server)
 
 
@@ -91,26 +89,20 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
 
 
 class Interrupting:
-    """While entered, a kill or a closed terminal interrupts as Ctrl-C does, until ``ending`` is set.
+    """While entered, a kill or a closed terminal interrupts as Ctrl-C does; once, so that ending is not interrupted."""
 
-    Asked again it interrupts again: Python drops an interrupt that falls into a finaliser.
-    """
-
-    ending = False
-
-    def __enter__(self) -> "Interrupting":
-        last = -math.inf
+    def __enter__(self) -> None:
+        asked = False
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            nonlocal last
-            before, last = last, time.monotonic()
-            if not self.ending and last - before > 0.1:
+            nonlocal asked
+            if not asked:
+                asked = True
                 raise KeyboardInterrupt
 
         numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         told = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
         self.before = {number: signal.signal(number, interrupt) for number in told}
-        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():

@@ -10,8 +10,6 @@ from socket import socket
 
 import pytest
 
-from membench.benchmarks import serve
-
 SERVER = """#!{python}
 import http.server, os, signal, sys, time
 
@@ -33,6 +31,7 @@ COMMAND = """
 import signal, sys
 from membench.benchmarks import serve
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background without
 for number in sys.argv[3:]:
     signal.signal(int(number), signal.SIG_IGN)
 popen = serve.subprocess.Popen
@@ -111,16 +110,3 @@ def test_nothing_is_reported_home_unless_it_is_asked_for(tmp_path: Path, monkeyp
             assert b"MLFLOW_DISABLE_TELEMETRY=" + seen in environment
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(30) == 0
-
-
-def test_an_interrupt_that_was_dropped_is_asked_again() -> None:
-    """Python drops one that falls into a finaliser; none may come while the server is being ended."""
-    with serve.Interrupting() as interrupting:
-        for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.01)
-            time.sleep(0.15)
-        interrupting.ending = True
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
