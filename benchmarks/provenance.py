@@ -58,14 +58,17 @@ def commit() -> dict[str, Any]:
 
 @cache
 def processor() -> str:
-    """The CPU's name."""
+    """The CPU's name and the instructions that decide how it rounds: ``AMD EPYC with AVX512``."""
+    name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+                name = line.partition(":")[2].strip()
+                break
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return name if instructions == "DEFAULT" else f"{name} with {instructions}"
 
 
 def _version(package: str) -> str | None:

@@ -19,6 +19,7 @@ from .checkpoints import Snapshot
 from .core import Run, Suite, largest, said
 from .errors import UsageError
 from .events import Ended, Evaluated, Event, Generalised
+from .provenance import processor
 from .records import Record
 from .runner import chosen
 from .train import train
@@ -241,5 +242,5 @@ def sentence(one: Rerun) -> str:
         return f"{one.run.key}: equal in all {one.compared} evaluations and tests"
     where, what, before, now = one.difference
     commit, device, platform = (str(one.provenance.get(name) or "?") for name in ("commit", "device", "platform"))
-    by = f"recorded by the code at {commit[:10]} on {device}, {platform}"
+    by = f"recorded by the code at {commit[:10]} on {device}, {platform}; this is {processor()}"
     return f"{one.run.key}: differs at {where}: {what} {now} instead of {before}, {by}"

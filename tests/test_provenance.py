@@ -1,12 +1,22 @@
 """Where a run came from: two states of the code are told apart."""
 
+import json
+import os
+import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import torch
+from click.testing import CliRunner
 
 from membench.benchmarks import provenance
+from membench.benchmarks.cli.shared import AVX2, avx2_option
+
+HAS_AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 def test_changed_code_is_told_from_the_commit_and_from_other_changes(
@@ -36,3 +46,38 @@ def test_changed_code_is_told_from_the_commit_and_from_other_changes(
     (tmp_path / "results").mkdir()
     (tmp_path / "results/a").write_text("a record is no change of the code\n")
     assert said("a = 1\n") == clean
+
+
+@click.command()
+@avx2_option
+def command() -> None:
+    """What the option does to what is started."""
+    click.echo(json.dumps({name: os.environ.get(name) for name in AVX2}))
+
+
+@pytest.mark.skipif(not HAS_AVX2, reason="a processor without AVX2")
+def test_avx2_holds_for_pytorch_and_numba_alike() -> None:
+    program = """
+import numba.core.codegen
+from membench.benchmarks.provenance import processor
+print(processor())
+print(*numba.core.codegen.JITCPUCodegen("test").magic_tuple()[1:])
+"""
+    said = subprocess.run([sys.executable, "-c", program], env=os.environ | AVX2, capture_output=True, text=True)
+    name, numba = said.stdout.splitlines()
+    assert name.endswith(" with AVX2")
+    assert numba.split() == ["x86-64-v3"]  # the processor, and no features but its own
+
+
+def test_the_option_sets_it_for_all_that_is_started_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in AVX2:
+        monkeypatch.setenv(name, "as it was")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert set(json.loads(CliRunner().invoke(command, []).output).values()) == {"as it was"}
+    assert json.loads(CliRunner().invoke(command, ["--avx2"]).output) == AVX2
+
+
+def test_another_kind_of_processor_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    told = CliRunner().invoke(command, ["--avx2"])
+    assert told.exit_code == 2 and "arm64" in told.output and "x86-64" in told.output

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .shared import arms_options, find, json_option, results_option
+from .shared import arms_options, avx2_option, find, json_option, results_option
 
 
 @click.command()
@@ -23,6 +23,7 @@ from .shared import arms_options, find, json_option, results_option
     help="Up to the last evaluation within so many steps, at least the first.",
 )
 @click.option("--watch", is_flag=True, help="Look at the heads at every evaluation, and keep it for the report.")
+@avx2_option
 @results_option
 @json_option
 @click.pass_context
@@ -41,8 +42,9 @@ def rerun(
     """Train recorded runs again, and say whether the curves are equal to the last digit.
 
     One after the other, on one thread of the CPU, from their first weights; a run stops at the first number that is
-    not the record's. Equal is what the same code gives on the same kind of processor; another one rounds otherwise.
-    A recorded divergence is not repeated, only what came before. Records are not written to.
+    not the record's. Equal is what the same code gives with the same instructions: a processor with AVX-512 rounds
+    otherwise than one without, unless it is told --avx2. A recorded divergence is not repeated, only what came before.
+    Records are not written to.
 
     With --watch, RESULTS/<suite>/traces/<task>/<model>-<seed>-<size>.json keeps how sharply the heads looked at every
     evaluation, on the example that `trace` shows, and `report` draws it.
@@ -57,7 +59,7 @@ def rerun(
     \b
     Examples:
       bench rerun --suite mini --model ntm-constant --seeds 1
-      bench rerun --suite collier2018 --sample 10 --steps 2000
+      bench rerun --suite collier2018 --sample 10 --steps 2000 --avx2
       bench rerun --suite collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
     """
     from .. import arguments

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from .shared import answer, arms_options, find, json_option, new_results_option, tracking_options
+from .shared import answer, arms_options, avx2_option, find, json_option, new_results_option, tracking_options
 
 
 @click.command()
@@ -36,6 +36,7 @@ from .shared import answer, arms_options, find, json_option, new_results_option,
     help="Run again even what is done or stale; old records are kept as .old. Begins anew at every call: once stopped, "
     "the same command without --force goes on.",
 )
+@avx2_option
 @new_results_option
 @tracking_options
 @json_option

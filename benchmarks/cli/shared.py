@@ -1,6 +1,8 @@
 """What commands share: options of one name and meaning, the suites asked for, and how an answer is printed."""
 
 import json
+import os
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +58,29 @@ def uri_option(command: Command) -> Command:
         show_envvar=True,
         show_default="sqlite:///RESULTS/mlflow.db",
         help="MLflow's store.",
+    )(command)
+
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}
+"""What PyTorch and Numba read when they are first used; processes that are started inherit it."""
+
+
+def avx2_option(command: Command) -> Command:
+    """Round as older processors do."""
+
+    def narrowed(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+        if not asked:
+            return
+        if platform.machine().lower() not in ("x86_64", "amd64"):
+            raise click.BadParameter(f"this processor is {platform.machine()}; accepted on x86-64 alone")
+        os.environ.update(AVX2)
+
+    return click.option(
+        "--avx2",
+        is_flag=True,
+        expose_value=False,
+        callback=narrowed,
+        help="Use AVX2 where there is AVX-512: slower, but equal to the last digit on processors with and without.",
     )(command)
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from .shared import answer, arms_options, find, json_option, new_results_option
+from .shared import answer, arms_options, avx2_option, find, json_option, new_results_option
 
 
 @click.command()
 @click.option("--suite", default="collier2018", help="The suite's name or file.")
 @arms_options
 @click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
+@avx2_option
 @new_results_option
 @json_option
 def speed(
