@@ -139,6 +139,7 @@ def draw(ax: Axes, panel: Panel) -> None:
         numbers = panel.numbers
         every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000, 10**9) if len(numbers) <= 5 * step)
         at = np.flatnonzero(numbers % every == 0)
+        at = at[np.diff(at, append=len(numbers) + every) > every / 2]  # round the end, two may be neighbours
         ax.set_yticks(at, [str(number) for number in numbers[at]])
     elif kind in ("shift", "mode"):
         ax.set_yticks(range(values.shape[1]), choices(kind, values.shape[1]))

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from PIL import Image
 
 from membench.report import figures, render, statistics, style
 from membench.report.claim import Claim
@@ -277,6 +278,21 @@ def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
     assert figure is not None
     left, right = figure.axes[0].get_xlim()
     assert all(left < number < right for number in (paper if isinstance(paper, tuple) else (paper,)))
+
+
+def test_a_png_of_few_colours_looks_like_the_one_of_all() -> None:
+    tables = simulate(3)
+    with style.drawing():
+        figure = figures.convergence(tables, facts(3), "copy", statistics.outcomes(tables, 0.1))
+        assert figure is not None
+        _, small = style.saved(figure)
+        every = io.BytesIO()
+        figure.savefig(every, format="png", dpi=style.DPI, facecolor="white")
+    ours, whole = (Image.open(io.BytesIO(data)) for data in (small, every.getvalue()))
+    off = np.abs(np.subtract(*(np.asarray(each.convert("RGB"), dtype=float) for each in (ours, whole)))).max(axis=2)
+    assert ours.size == whole.size and np.isclose(ours.info["dpi"][0], style.DPI, atol=0.1)
+    assert (off > 16).mean() < 0.01 and (off > 96).mean() < 0.001
+    assert len(small) < len(every.getvalue()) / 2
 
 
 def test_an_arm_keeps_its_pen_and_neighbours_differ_without_colour() -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from membench.baselines.dnc import DNC
 from membench.benchmarks import records, tables, traces
@@ -469,6 +470,17 @@ def test_rows_that_nobody_attends_to_are_cut_off() -> None:
     assert rows(0, 30) == [63, *range(32)]
     assert rows(0, 2, 4, size=6) == rows(size=6) == list(range(6))
     assert inside.attended(made({}))[1] == 0
+
+
+def test_numbers_of_rows_leave_each_other_room_round_the_end() -> None:
+    weighting = np.full((9, 1, 16), 0.001)
+    weighting[4, 0, :13] = 0.3  # so that rows 15 to 13 are drawn, and 15 and 0 are neighbours
+    numbers, rows = inside.attended(made({"read weighting": weighting}))
+    (panel,) = inside.panels("read weighting", weighting, numbers, rows)
+    ax = Figure().subplots()
+    inside.draw(ax, panel)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "5", "10"]
+    assert list(ax.get_yticks()) == [1, 6, 11]
 
 
 def test_the_command_says_what_it_found(tiny: str, results: Path) -> None:
