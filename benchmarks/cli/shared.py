@@ -61,8 +61,14 @@ def uri_option(command: Command) -> Command:
     )(command)
 
 
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}
-"""What PyTorch and Numba read when they are first used; processes that are started inherit it."""
+AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "NUMBA_CPU_NAME": "x86-64-v3",
+    "NUMBA_CPU_FEATURES": "",
+}
+"""What PyTorch, its libraries and Numba read when they are first used; processes that are started inherit it."""
 
 
 def avx2_option(command: Command) -> Command:
