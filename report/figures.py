@@ -41,8 +41,10 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
     figure, axes, shown = plan.arms([name for name in plan.models if name in parts])
     for model, ax in shown:
         pen, curve = plan.pens[plan.arm(model)], curves[model]
-        for other in (name for name in plan.panel(plan.reading[model]) if name in curves):
-            ax.plot(curves[other]["step"], curves[other]["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
+        others = [curves[name] for name in plan.panel(plan.reading[model]) if name in curves and name != model]
+        for other in others:
+            points = other.iloc[:: 1 + len(others) // 4]  # the more there are, the less each is looked at
+            ax.plot(points["step"], points["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
         seeds = [run for _, run in parts[model].groupby("seed")]
         for run in seeds:
             ax.plot(

@@ -67,9 +67,9 @@ def draw(
                 f"Learning {task}",
                 f"""Wrong bits a sequence on the evaluation set, a panel an arm. Thick: median over the seeds that had
                 their full budget, a diverged one counting as untrained; band: their middle half; thin: every seed,
-                unfinished ones too; grey: the medians of the other arms. Dotted: the bar, {bar}; the scale is
-                logarithmic above it and linear below. In the corner: trained floats, and floats carried from step to
-                step. {n}""",
+                unfinished ones too; grey: the medians of the other arms, at fewer points where they are many. Dotted:
+                the bar, {bar}; the scale is logarithmic above it and linear below. In the corner: trained floats, and
+                floats carried from step to step. {n}""",
                 lambda task=task: figures.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             add(

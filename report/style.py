@@ -110,8 +110,14 @@ def saved(figure: Figure) -> tuple[str, bytes]:
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.set_layout_engine(None)  # laid out once is enough
     figure.savefig(data, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    lines = (line.rstrip() for line in text.getvalue().splitlines())
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", "\n".join(lines)) + "\n", _small(data)  # points need no more digits
+    lines = "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    lines = re.sub(r"(\d\.\d\d)\d+", r"\1", lines)  # points need no more digits
+    return re.sub(r'(?<= d=")M[^CQ"]{99,}', _straight, lines) + "\n", _small(data)
+
+
+def _straight(path: re.Match[str]) -> str:
+    """The path of a long line: a tenth of a point is exact enough, and after ``M`` all others are ``L``."""
+    return re.sub(r"(?<![Mz])\nL", "", re.sub(r"(\d\.\d)\d", r"\1", path[0]))
 
 
 def _small(drawn: io.BytesIO) -> bytes:

@@ -295,6 +295,20 @@ def test_a_png_of_few_colours_looks_like_the_one_of_all() -> None:
     assert len(small) < len(every.getvalue()) / 2
 
 
+def test_a_long_line_is_written_shorter_and_goes_where_it_went() -> None:
+    x = np.linspace(0, 1, 60)
+    with style.drawing():
+        figure, ((ax,),) = style.canvas(1, 1, 4, 2)
+        (line,) = ax.plot(x, np.random.default_rng(0).random(60), gid="line")
+        text, _ = style.saved(figure)
+        corner = [0, figure.bbox.height]
+        there = np.abs(corner - line.get_transform().transform(line.get_xydata())) * 72 / figure.dpi
+    path = re.search(r'id="line">\s*<path d="M([^"]*)"', text)
+    assert path is not None
+    points = np.array(path[1].split(), dtype=float).reshape(-1, 2)
+    assert points.shape == (60, 2) and np.abs(points - there).max() < 0.11 and len(path[1]) < 60 * 13
+
+
 def test_an_arm_keeps_its_pen_and_neighbours_differ_without_colour() -> None:
     pens = style.pens([f"arm {i}" for i in range(40)])
     assert len(set(pens.values())) == 40
