@@ -32,12 +32,11 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
             "model": course.model,
             "seed": course.seed,
             "watched": course.looks[-1].step,
-            "seen": course.looks[max(0, len(course.looks) - 1 - statistics.HOLD)].step,  # to be sharp for long enough
             "solved": float(times.get((course.task, course.model, course.seed), np.nan)),
         }
         for side in SIDES:
             steps, bits = entropy(course, side)
-            row[f"{side}_sharp"] = statistics.solved_at(steps, bits, SHARP)
+            row[f"{side}_sharp"] = sharp(steps, bits)
             until = bits[steps <= row["solved"]]
             row[f"{side}_entropy"] = until[-1] if len(until) else np.nan
         rows.append(row)
@@ -46,36 +45,43 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         "model": Column("Model"),
         "seed": Column("Seed", says=as_count),
         "watched": Column("Watched up to", "Step.", as_count),
-        "write_sharp": Column("Write heads sharp", f"First of four looks in a row below {SHARP:g} bit.", as_sharp),
+        "write_sharp": Column(
+            "Write heads sharp", f"First of four looks in a row, or of the last, below {SHARP:g} bit.", as_sharp
+        ),
         "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
         "solved": Column("Solved", "Time to solve.", as_steps),
         "write_entropy": Column("Write entropy then", "In bits; at the last look, where not solved by it.", as_bits),
         "read_entropy": Column("Read entropy then", "Likewise.", as_bits),
     }
     numbers = [name for name, column in columns.items() if column.says not in (None, as_count)]
-    frame = pd.DataFrame(rows, columns=[*columns, "seen"]).astype(dict.fromkeys(numbers, float))
+    frame = pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(numbers, float))
     note = (
         "Runs that were trained again and watched, equal to their records as far as that: the mean entropy of the "
         "heads' weightings at every evaluation, on the example of the traces, while writing before the answer and "
         f"reading in it. Sharp: below {SHARP:g} bit, that of two rows that count the same, at an evaluation and the "
-        f"next {statistics.HOLD}. {tally(frame)}"
+        f"next {statistics.HOLD}, as far as watched. {tally(frame)}"
     )
     return Table("attention", "While learning", note, frame, columns)
 
 
+def sharp(steps: statistics.Array, bits: statistics.Array) -> float:
+    """The first step from which heads are sharp as long as has to be seen, or to the last look; inf where none is."""
+    steps, bits = (np.pad(each, (0, statistics.HOLD), "edge") for each in (steps, bits))
+    return statistics.solved_at(steps, bits, SHARP)
+
+
 def tally(runs: pd.DataFrame) -> str:
     """Which came first, and whether the one goes without the other: a sentence or two."""
-    solved = runs["solved"] <= runs["seen"]
-    sharp = runs[["write_sharp", "read_sharp"]].max(axis=1)  # both
-    before = solved & (sharp <= runs["solved"])
-    rest = runs[~solved]
+    solved = runs["solved"] <= runs["watched"]
+    both = runs[["write_sharp", "read_sharp"]].max(axis=1)
+    before = solved & (both <= runs["solved"])
+    rest, others = runs[~solved], int(np.isfinite(both[~solved]).sum())
     later = int(np.isfinite(rest["solved"]).sum())
-    both = int(np.isfinite(sharp[~solved]).sum())
-    lead = (runs["solved"] - sharp)[before].median()
+    lead = (runs["solved"] - both)[before].median()
     by = f", by a median of {lead:,.0f} steps" if before.any() else ""
     return (
         f"Of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these write and "
-        f"read heads were sharp by then{by}. Of the other {len(rest)}, {both} had both sharp while watched; {later} "
+        f"read heads were sharp by then{by}. Of the other {len(rest)}, {others} had both sharp while watched; {later} "
         "were solved later."
     )
 

@@ -99,10 +99,13 @@ def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) 
     else:
         verdict, reason = decide_ratio(estimate, question.claim.paper, solved)
     if len(tasks) == 1:
-        beside = {"log-rank p": _logrank(base[0, 0], rival[0, 0], budgets[0])}
         sides = [*zip(bases[0], base[0], strict=True), *zip(rivals[0], rival[0], strict=True)]
+        two = len(sides) == 2
+        alike = _logrank(base[0, 0], rival[0, 0], budgets[0]) if two else np.nan
+        beside = {"log-rank p": alike} if two else {}
         each = (f"{question.arm(model)} {_median(times, budgets[0])}" for model, times in sides)
         found = f"Median steps to solve: {', '.join(each)}."
+        found += f" Log-rank p {alike:.2g}." if len(seeds) >= ENOUGH and np.isfinite(alike) else ""
     else:
         geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
         beside = {"geometric mean": geometric.low} if solved else {}
@@ -224,20 +227,27 @@ def fewer_relapses(question: Question) -> Verdict:
         reason = "Without solved runs on both sides there are no relapses to compare."
         return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", solved=counts)
     solved = min(counts[f"{task}/{model}"][0] for model in [base, *others])
-    estimate = _hardest([statistics.relapse_difference(runs[base], runs[m], question.chance) for m in others])
+    estimates = {m: statistics.relapse_difference(runs[base], runs[m], question.chance) for m in others}
+    hardest = _hardest(estimates)
+    estimate = estimates[hardest]
     verdict, reason = decide_relapses(estimate, solved)
+    found += f" Compared with {question.arm(hardest)}, which speaks most against it." if len(others) > 1 else ""
     reason += f" Not compared, since unsolved: {', '.join(left_out)}." if left_out else ""
     numbers: dict[str, Any] = {"estimate": estimate.low, "interval": estimate.interval, "solved": counts}
     return question.answer(verdict, found, reason, seeds=len(seeds), unit="difference", **numbers)
 
 
-def _hardest(estimates: list[Estimate]) -> Estimate:
+def _hardest(estimates: Mapping[str, Estimate]) -> str:
     """Of several differences that are all said to be above zero, the one that most speaks against it.
 
     Each has an interval of its own; the smallest of them, resampled, would be biased downwards.
     """
-    below = [each for each in estimates if each.interval and each.interval.high < 0]
-    return below[0] if below else min(estimates, key=lambda each: each.interval.low if each.interval else each.low)
+
+    def lowest(model: str) -> tuple[bool, float, float]:
+        value, _, interval = estimates[model]
+        return (not interval or interval.high >= 0, interval.low if interval else value, value)
+
+    return min(estimates, key=lowest)
 
 
 def _at_size(question: Question, always: bool) -> Verdict:

@@ -95,7 +95,7 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
         "median_b": Column("B steps", "median to solve", as_steps),
         "ratio": Column("B over A", "ratio of the medians, above 1 where A is faster; a bound where one is unsolved"),
         "interval": Column("95 % interval", "bootstrap over paired seeds"),
-        "logrank": Column("log-rank p", "that both solve alike", lambda value: f"{value:.2g}"),
+        "logrank": Column("log-rank p", "that both solve alike, by permutation", lambda value: f"{value:.2g}"),
         "beyond_a": Column("A longer", "wrong bits on sizes longer than trained, best weights", as_percent),
         "beyond_b": Column("B longer", "wrong bits on sizes longer than trained, best weights", as_percent),
         "decided": Column("So"),

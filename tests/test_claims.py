@@ -122,7 +122,10 @@ def test_a_ratio_says_its_number_interval_and_solved_fractions() -> None:
     assert found.interval is not None and found.interval.low <= 2 <= found.interval.high
     assert found.solved == {"copy/a": (6, 6), "copy/b": (5, 6)}
     assert "5 of 6 solved" in found.sentence and found.ours.startswith("2.00\N{MULTIPLICATION SIGN}")
-    assert 0 < found.beside["log-rank p"] < 0.05
+    assert 0 < found.beside["log-rank p"] < 0.05 and "Log-rank p 0.0" in found.sentence
+    assert "Log-rank" not in speed(FAST[:4], TWICE[:4], 2.0).sentence
+    three = records({("copy", "a"): FAST, ("copy", "b"): FAST, ("copy", "c"): TWICE})
+    assert "log-rank p" not in ask(three, claim("order", task="copy", first=("a", "b"), last="c")).beside
 
 
 def test_an_interval_that_leaves_the_order_open_may_exclude_the_size() -> None:
@@ -300,8 +303,9 @@ def test_relapses_are_rates_against_every_rival() -> None:
     asked = claim("fewer-relapses", task="copy", base="a", rivals=("b", "c"))
     found = ask(tables, asked)
     assert found.verdict == "agrees" and found.estimate == pytest.approx(10_000 * 3 / 8900)  # c's, the lesser
+    assert "Compared with c, which speaks most against it." in found.sentence
     busy = records({("copy", m): FAST for m in "abc"}, relapsing={"a": 1, "c": 3})
-    assert ask(busy, asked).verdict == "contradicts"
+    assert ask(busy, asked).verdict == "contradicts" and "Compared with b, which" in ask(busy, asked).sentence
     never = records({("copy", m): t for m, t in zip("abc", (FAST, FAST, UNSOLVED), strict=True)}, relapsing={"b": 1})
     assert "Not compared, since unsolved: c" in ask(never, asked).sentence
 

@@ -232,25 +232,27 @@ def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
     assert (found["solved"], found["read_entropy"], found["write_entropy"], found["watched"]) == (30, 0.9, 3.0, 60)
     assert row([3, 1.0, 1.0, 1.0, 1.0, 1.0])["read_sharp"] == np.inf  # below, not at
     assert row([None, 0.5, 0.5, 0.5, 0.5])["read_sharp"] == 10
+    assert row([3, 3, 3, 3, 0.5, 0.5])["read_sharp"] == 40  # to the last look
+    assert row([0.5, 0.5, 0.5, 3, 3])["read_sharp"] == np.inf
     outcomes["time"] = np.inf
     assert row([3, 0.5, 2, 0.4])["read_entropy"] == 0.4
 
 
 def test_which_came_first_is_counted() -> None:
     rows = [(60, 30, 10, 20), (60, 40, 40, 10), (60, 20, 30, 10), (60, np.inf, np.inf, 10), (60, 90, 10, 20)]
-    runs = pd.DataFrame(rows, columns=["seen", "solved", "write_sharp", "read_sharp"], dtype=float)
+    runs = pd.DataFrame(rows, columns=["watched", "solved", "write_sharp", "read_sharp"], dtype=float)
     assert attention.tally(runs) == (
         "Of 5 runs 3 were solved while watched; in 2 of these write and read heads were sharp by then, by a median of "
         "5 steps. Of the other 2, 1 had both sharp while watched; 1 were solved later."
     )
 
 
-def test_a_run_counts_as_solved_while_heads_could_still_be_seen_to_be_sharp(suite: Suite, results: Path) -> None:
+def test_a_run_counts_as_solved_while_watched_up_to_the_last_look(suite: Suite, results: Path) -> None:
     frames = tables.load(results, suite)
     outcomes = statistics.outcomes(frames, suite.solved)
-    for time, solved in ((20.0, 1), (30.0, 0)):  # of looks at 0 to 50: from 20 on four are there, from 30 on three
+    for time, solved in ((50.0, 1), (60.0, 0)):  # of looks at 0 to 50
         outcomes["time"] = time
-        note = attention.table([watched([3, 3, 0.5, 0.4, 0.3, 0.2])], outcomes).note
+        note = attention.table([watched([3, 3, 3, 3, 3, 0.2])], outcomes).note
         assert f"Of 1 runs {solved} were solved while watched" in note
     headless = replace(watched([None, None]), looks=(Look(0, 0, None, None, None),))
     assert attention.table([headless], outcomes).frame.empty
