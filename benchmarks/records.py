@@ -1,8 +1,10 @@
 """Records: one append-only file of JSON lines a run, ``<results>/<suite>/<task>/<model>/<seed>.jsonl``.
 
 The record is the truth of a run; MLflow and reports are drawn from it. A line is written once: a training that was set
-back to a checkpoint repeats what it said, and the repetition is dropped here. A line ends with a checksum of itself, so
-that a damaged disk shows no wrong number. Records from elsewhere are data: bounded, checked, never executed.
+back to a checkpoint repeats what it said, and the repetition is dropped here. One that was set back on a machine that
+rounds otherwise says something else: that is written, and counts instead of all that was said from there on, so that no
+curve is of two trainings. A line ends with a checksum of itself, so that a damaged disk shows no wrong number. Records
+from elsewhere are data: bounded, checked, never executed.
 """
 
 import contextlib
@@ -12,7 +14,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ class Record:
     """What a file says of its run."""
 
     path: Path
-    events: tuple[Event, ...]
+    events: tuple[Event, ...]  # without those that were made again and came out otherwise
     torn: bool = False  # ended within a line, as a kill or a full disk leaves it; that line is not among the events
     whole: int = 0  # bytes of the lines before
     crc: int = 0  # CRC-32 of these
@@ -93,6 +95,7 @@ def read(path: Path, key: str) -> Record | None:
     """
     events: list[Event] = []
     whole = crc = 0
+    last = -1  # step evaluated
     try:
         if not path.is_file():
             if os.path.lexists(path):
@@ -105,9 +108,14 @@ def read(path: Path, key: str) -> Record | None:
                 if not line.endswith(b"\n") and len(line) < LONGEST:
                     return Record(path, tuple(events), torn=True, whole=whole, crc=crc)
                 try:
-                    events.append(from_line(line, key, crc))
+                    event = from_line(line, key, crc)
                 except (ValueError, RecursionError) as error:
                     raise UsageError(_damaged(path, number, str(error))) from None
+                if isinstance(event, Evaluated) and event.step <= last:
+                    events = [each for each in events if not _outdated(each, event)]
+                if isinstance(event, Evaluated):
+                    last = event.step
+                events.append(event)
                 if number == 1 and not isinstance(events[0], Started):
                     raise UsageError(_damaged(path, 1, "a record begins with 'started'"))
                 whole, crc = whole + len(line), zlib.crc32(line, crc)
@@ -155,7 +163,7 @@ class Recorder:
             raise
         self.record = record
         self._crc = record.crc
-        self._said = {_identity(event) for event in record.events} - {None}
+        self._said = {name: event for event in record.events if (name := _identity(event)) is not None}
 
     def _lock(self, path: Path, wait: float) -> None:
         until = time.monotonic() + wait
@@ -178,7 +186,7 @@ class Recorder:
     def write(self, event: Event) -> bool:
         """Append the event and see it to the disk; False where the record says it already."""
         identity = _identity(event)
-        if identity is not None and identity in self._said:
+        if identity is not None and identity in self._said and not _differs(event, self._said[identity]):
             return False
         line = to_line(event, self._crc)
         size = os.fstat(self._file.fileno()).st_size
@@ -191,8 +199,10 @@ class Recorder:
                 self._file.truncate(size)
             raise
         self._crc = zlib.crc32(line, self._crc)
+        if isinstance(event, Evaluated):
+            self._said = {name: each for name, each in self._said.items() if not _outdated(each, event)}
         if identity is not None:
-            self._said.add(identity)
+            self._said[identity] = event
         return True
 
     def __enter__(self) -> "Recorder":
@@ -212,6 +222,18 @@ def _identity(event: Event) -> tuple[Any, ...] | None:
     if isinstance(event, Generalised):
         return ("generalised", event.weights, tuple(event.size))
     return None
+
+
+def _differs(event: Event, said: Event) -> bool:
+    """Whether what is said again is something else; how long it took does not count, nor where it began."""
+    if isinstance(event, Evaluated) and isinstance(said, Evaluated):
+        return replace(event, seconds=said.seconds) != said
+    return not isinstance(event, Started) and event != said
+
+
+def _outdated(event: Event, by: Evaluated) -> bool:
+    """Whether what was said is no more true once an evaluation came out otherwise, or was missing."""
+    return isinstance(event, Generalised) or (isinstance(event, Evaluated | Ended) and event.step >= by.step)
 
 
 def aside(path: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """Running a suite over processes: skipped, resumed, tried again, never lost or doubled."""
 
+import json
 import os
 import signal
 import threading
@@ -183,6 +184,23 @@ def test_a_run_that_begins_anew_on_its_record_says_so(tiny: str, undisturbed: Pa
     record = records.read(path, "copy/ntm/1")
     assert record is not None and record.events[3] == told[0]
     assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
+
+
+def test_a_run_that_comes_out_otherwise_when_begun_anew_is_of_one_training(
+    tiny: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    rounded = [line | {"loss": line["loss"] + 1e-6} if line["event"] == "evaluated" else line for line in lines[:-2]]
+    path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "sum"}) + "\n" for line in rounded))
+    path.with_suffix(".pt").unlink()
+    path.with_suffix(".previous.pt").unlink(missing_ok=True)
+    assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
+    found, alone = (records.read(where / "tiny/copy/ntm/1.jsonl", "copy/ntm/1") for where in (tmp_path, undisturbed))
+    assert found is not None and alone is not None
+    assert [e.loss for e in found.evaluated.values()] == [e.loss for e in alone.evaluated.values()]
+    assert found.generalised == alone.generalised
 
 
 def test_a_test_size_added_later_is_measured_from_the_kept_weights(
