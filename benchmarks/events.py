@@ -51,10 +51,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """Training went on from a checkpoint, or without one from step 0.
-
-    What the record says is not said again, unless it came out otherwise: then that counts, see ``records``.
-    """
+    """Training went on from a checkpoint, or without one from step 0; what the record says is not said again."""
 
     name = "resumed"
     step: Count

@@ -67,7 +67,8 @@ def measured(record: Record, run: Run, device: str) -> float | None:
             opened, evaluated = event.provenance, []
         elif isinstance(event, Evaluated):
             evaluated.append(event)
-    if len(evaluated) < 2 or (opened.get("device") == processor()) != (device == "cpu"):
+    here = str(opened.get("device")).partition(" with ")[0] == processor().partition(" with ")[0]
+    if len(evaluated) < 2 or here != (device == "cpu"):
         return None
     first, last = evaluated[0], evaluated[-1]
     return (last.seconds - first.seconds) / (last.step - first.step) if last.step > first.step else None

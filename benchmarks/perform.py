@@ -9,6 +9,7 @@ import torch
 
 from . import checkpoints, records
 from .checkpoints import Snapshot
+from .compared import counterpart, differs, said_of
 from .core import Run
 from .errors import UsageError
 from .events import Ended, Evaluated, Event, Resumed, Started, Status
@@ -21,7 +22,7 @@ class Session:
     """The files of one run while it is trained: its record, locked, and its checkpoint; a context manager.
 
     Attributes:
-        over: How the run ended, where there is nothing left to do: another process may have finished it meanwhile.
+        over: How the run ended; at first, where there is nothing left to do: another process may have finished it.
         snapshot: Where to go on from; None for the beginning.
 
     Args:
@@ -54,7 +55,8 @@ class Session:
     def take(self, event: Event | Snapshot) -> Event | None:
         """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
 
-        A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine.
+        A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine. If it
+        comes out otherwise, as on a processor that rounds otherwise, it fails: no curve is of two trainings.
 
         Raises:
             OSError: It cannot be written (the disk is full, say); what is there stays good.
@@ -62,13 +64,27 @@ class Session:
         if isinstance(event, Snapshot):
             checkpoints.save(event, self.checkpoint)
             return None
-        if isinstance(event, Ended) and not self.recorder.begun:
-            return event  # the model could not even be built: there is no run to say it of
+        if difference := self.unlike(event):
+            event = self.ended("failed", f"{difference}. With --force it is begun anew, and this record kept as .old")
+        if isinstance(event, Ended):
+            self.over = event
+            if not self.recorder.begun:
+                return event  # the model could not even be built: there is no run to say it of
         if isinstance(event, Started) and self.recorder.begun:
             event = Resumed(event.key, 0, event.provenance)
         if isinstance(event, Evaluated):
             self.reached = (event.step, event.seconds)
         return event if self.recorder.write(event) else None
+
+    def unlike(self, event: Event) -> str:
+        """How a training that began anew is not the recorded one; empty where it is."""
+        record = self.recorder.record
+        if self.snapshot is not None or record.started is None:
+            return ""
+        if isinstance(event, Ended) and (event.status != "diverged" or event.step >= max(record.evaluated, default=0)):
+            return ""
+        difference = differs(event, counterpart(event, record))
+        return said_of(difference, record.started.provenance) if difference is not None else ""
 
     def ended(self, status: Status, message: str = "") -> Ended:
         """That the run ended from outside, at the evaluation it last reached."""
@@ -107,10 +123,13 @@ def perform(
     with ExitStack() as files:
         sessions, statuses = opened(places, files, tell, wait)
         for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
-            if (recorded := sessions[event.key].take(event)) is not None:
+            session = sessions[event.key]
+            if session.over is None and (recorded := session.take(event)) is not None:
                 tell(recorded)
-            if isinstance(event, Ended):
-                statuses[event.key] = event.status
+            if session.over is not None:
+                statuses[event.key] = session.over.status
+            if all(each.over is not None for each in sessions.values()):
+                break
     return statuses
 
 
@@ -171,11 +190,12 @@ def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
     Otherwise training goes on from an earlier one or from the beginning: it repeats what the record holds and fills in
     what it lacks.
     """
-    started, recorded = recorder.record.started, recorder.record.evaluated
+    started, recorded, best = recorder.record.started, recorder.record.evaluated, snapshot.best
     return (
         (snapshot.key, snapshot.digest) == (run.key, run.digest)
         and started is not None
         and snapshot.weights.numel() == started.parameters
+        and (best is None or best.step not in recorded or recorded[best.step].loss == best.loss)  # of this training
         and all(step in recorded for step in range(0, snapshot.step + 1, run.experiment.training.eval_every))
     )
 

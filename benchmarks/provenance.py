@@ -68,7 +68,7 @@ def processor() -> str:
     except OSError:
         pass
     instructions = torch.backends.cpu.get_cpu_capability()
-    return name if instructions == "DEFAULT" else f"{name} with {instructions}"
+    return f"{name} with {instructions}" if instructions in ("AVX2", "AVX512") else name
 
 
 def _version(package: str) -> str | None:

@@ -1,10 +1,8 @@
 """Records: one append-only file of JSON lines a run, ``<results>/<suite>/<task>/<model>/<seed>.jsonl``.
 
 The record is the truth of a run; MLflow and reports are drawn from it. A line is written once: a training that was set
-back to a checkpoint repeats what it said, and the repetition is dropped here. One that was set back on a machine that
-rounds otherwise says something else: that is written, and counts instead of all that was said from there on, so that no
-curve is of two trainings. A line ends with a checksum of itself, so that a damaged disk shows no wrong number. Records
-from elsewhere are data: bounded, checked, never executed.
+back to a checkpoint repeats what it said, and the repetition is dropped here. A line ends with a checksum of itself, so
+that a damaged disk shows no wrong number. Records from elsewhere are data: bounded, checked, never executed.
 """
 
 import contextlib
@@ -14,7 +12,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +34,7 @@ class Record:
     """What a file says of its run."""
 
     path: Path
-    events: tuple[Event, ...]  # without those that were made again and came out otherwise
+    events: tuple[Event, ...]
     torn: bool = False  # ended within a line, as a kill or a full disk leaves it; that line is not among the events
     whole: int = 0  # bytes of the lines before
     crc: int = 0  # CRC-32 of these
@@ -95,7 +93,6 @@ def read(path: Path, key: str) -> Record | None:
     """
     events: list[Event] = []
     whole = crc = 0
-    last = -1  # step evaluated
     try:
         if not path.is_file():
             if os.path.lexists(path):
@@ -108,14 +105,9 @@ def read(path: Path, key: str) -> Record | None:
                 if not line.endswith(b"\n") and len(line) < LONGEST:
                     return Record(path, tuple(events), torn=True, whole=whole, crc=crc)
                 try:
-                    event = from_line(line, key, crc)
+                    events.append(from_line(line, key, crc))
                 except (ValueError, RecursionError) as error:
                     raise UsageError(_damaged(path, number, str(error))) from None
-                if isinstance(event, Evaluated) and event.step <= last:
-                    events = [each for each in events if not _outdated(each, event)]
-                if isinstance(event, Evaluated):
-                    last = event.step
-                events.append(event)
                 if number == 1 and not isinstance(events[0], Started):
                     raise UsageError(_damaged(path, 1, "a record begins with 'started'"))
                 whole, crc = whole + len(line), zlib.crc32(line, crc)
@@ -163,7 +155,7 @@ class Recorder:
             raise
         self.record = record
         self._crc = record.crc
-        self._said = {name: event for event in record.events if (name := _identity(event)) is not None}
+        self._said = {_identity(event) for event in record.events} - {None}
 
     def _lock(self, path: Path, wait: float) -> None:
         until = time.monotonic() + wait
@@ -186,7 +178,7 @@ class Recorder:
     def write(self, event: Event) -> bool:
         """Append the event and see it to the disk; False where the record says it already."""
         identity = _identity(event)
-        if identity is not None and identity in self._said and not _differs(event, self._said[identity]):
+        if identity is not None and identity in self._said:
             return False
         line = to_line(event, self._crc)
         size = os.fstat(self._file.fileno()).st_size
@@ -199,10 +191,8 @@ class Recorder:
                 self._file.truncate(size)
             raise
         self._crc = zlib.crc32(line, self._crc)
-        if isinstance(event, Evaluated):
-            self._said = {name: each for name, each in self._said.items() if not _outdated(each, event)}
         if identity is not None:
-            self._said[identity] = event
+            self._said.add(identity)
         return True
 
     def __enter__(self) -> "Recorder":
@@ -222,18 +212,6 @@ def _identity(event: Event) -> tuple[Any, ...] | None:
     if isinstance(event, Generalised):
         return ("generalised", event.weights, tuple(event.size))
     return None
-
-
-def _differs(event: Event, said: Event) -> bool:
-    """Whether what is said again is something else; how long it took does not count, nor where it began."""
-    if isinstance(event, Evaluated) and isinstance(said, Evaluated):
-        return replace(event, seconds=said.seconds) != said
-    return not isinstance(event, Started) and event != said
-
-
-def _outdated(event: Event, by: Evaluated) -> bool:
-    """Whether what was said is no more true once an evaluation came out otherwise, or was missing."""
-    return isinstance(event, Generalised) or (isinstance(event, Evaluated | Ended) and event.step >= by.step)
 
 
 def aside(path: Path) -> Path | None:

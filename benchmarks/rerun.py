@@ -16,25 +16,13 @@ from ..report.course import Course, Look
 from ..report.trace import measure
 from . import records, traces
 from .checkpoints import Snapshot
+from .compared import Difference, counterpart, differs, said_of
 from .core import Run, Suite, largest, said
 from .errors import UsageError
-from .events import Ended, Evaluated, Event, Generalised
-from .provenance import processor
+from .events import Ended, Event
 from .records import Record
 from .runner import chosen
 from .train import train
-
-COMPARED = ("loss", "errors", "train_loss", "gradient_norm", "perfect")
-"""What an evaluation or a test says that has to be equal, to the last digit."""
-
-
-class Difference(NamedTuple):
-    """The first number that is not the record's."""
-
-    where: str  # "step 200", "size 40, best weights"
-    what: str  # a field of the event
-    recorded: float | str | None
-    found: float | str | None
 
 
 class Rerun(NamedTuple):
@@ -133,32 +121,6 @@ def rerun(
     return Rerun(run, record.started.provenance, compared, difference, course)
 
 
-def counterpart(event: Event, record: Record) -> Evaluated | Generalised | None:
-    """What the record says of the same evaluation, or of the same test on as many sequences, if it does."""
-    if isinstance(event, Evaluated):
-        return record.evaluated.get(event.step)
-    if isinstance(event, Generalised):
-        tested = record.generalised.get((event.weights, tuple(event.size)))
-        return tested if tested is not None and tested.sequences == event.sequences else None
-    return None
-
-
-def differs(event: Event, was: Evaluated | Generalised | None) -> Difference | None:
-    """The first number of an event that is not the record's. What was recorded has not diverged so far."""
-    if isinstance(event, Ended) and event.status != "done":
-        return Difference(f"step {event.step:,}", "status", None, event.status)
-    if was is None:
-        return None
-    where = f"step {was.step:,}"
-    if isinstance(was, Generalised):
-        where = f"size {said(tuple(was.size))}, {was.weights} weights"
-    for name in COMPARED:
-        before, now = getattr(was, name, None), getattr(event, name, None)
-        if before != now:
-            return Difference(where, name, before, now)
-    return None
-
-
 class Watcher:
     """Looks at the heads of a run, on the example that its trace shows.
 
@@ -240,7 +202,4 @@ def sentence(one: Rerun) -> str:
     """For people."""
     if one.difference is None:
         return f"{one.run.key}: equal in all {one.compared} evaluations and tests"
-    where, what, before, now = one.difference
-    commit, device, platform = (str(one.provenance.get(name) or "?") for name in ("commit", "device", "platform"))
-    by = f"recorded by the code at {commit[:10]} on {device}, {platform}; this is {processor()}"
-    return f"{one.run.key}: differs at {where}: {what} {now} instead of {before}, {by}"
+    return f"{one.run.key}: {said_of(one.difference, one.provenance)}"

@@ -46,7 +46,7 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         "seed": Column("Seed", says=as_count),
         "watched": Column("Watched up to", "Step.", as_count),
         "write_sharp": Column(
-            "Write heads sharp", f"First of four looks in a row, or of the last, below {SHARP:g} bit.", as_sharp
+            "Write heads sharp", f"Below {SHARP:g} bit from here on, for four looks or to the last.", as_sharp
         ),
         "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
         "solved": Column("Solved", "Time to solve.", as_steps),

@@ -43,7 +43,7 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         pen, curve = plan.pens[plan.arm(model)], curves[model]
         others = [curves[name] for name in plan.panel(plan.reading[model]) if name in curves and name != model]
         for other in others:
-            points = other.iloc[:: 1 + len(others) // 4]  # the more there are, the less each is looked at
+            points = other.iloc[:: -1 - len(others) // 4]  # the more there are, the less each is looked at
             ax.plot(points["step"], points["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
         seeds = [run for _, run in parts[model].groupby("seed")]
         for run in seeds:

@@ -53,18 +53,18 @@ def restricted_mean(times: Array, reached: Array, budget: float) -> float:
 
 
 def logrank(times: Array, reached: Array, other_times: Array, other_reached: Array, most: int = 20_000) -> float:
-    """The p-value that two groups of runs have the same solved-by curve; NaN where nothing was solved in either.
+    """The p-value that two groups of runs have the same solved-by curve; NaN where none is solved or a group is of one.
 
-    That of the log-rank test by permutation, on both sides: among all ways to deal the runs to groups of these sizes
-    (at most so many, drawn at random where there are more), the share that sets them as far apart. The usual p-value
-    is of many runs; of five against five it can be a fifth of this one.
+    That of the log-rank test by permutation: among all ways to deal the runs to groups of these sizes (at most so many,
+    drawn at random where there are more), the share that sets them as far apart to the one side, doubled for both. The
+    usual p-value is of many runs; of five against five it can be a fifth of this one.
     """
     runs, solved = np.append(reached, other_reached), np.isfinite(np.append(times, other_times))
-    if not solved.any():
+    if not solved.any() or min(len(times), len(other_times)) < 2:
         return np.nan
     steps, count = np.unique(runs[solved], return_counts=True)
     hazard = count / (runs >= steps[:, None]).sum(axis=1)
     scores = solved - np.where(runs >= steps[:, None], hazard[:, None], 0.0).sum(axis=0)  # in sum: observed - expected
-    groups = scores[: len(times)], scores[len(times) :]
+    groups = np.split(scores.round(9), [len(times)])  # equal sums are equal
     options = {"permutation_type": "independent", "vectorized": True, "n_resamples": most, "random_state": 0}
     return float(stats.permutation_test(groups, lambda a, b, axis: a.sum(axis=axis), **options).pvalue)

@@ -149,6 +149,12 @@ def test_an_arm_without_its_full_budget_is_not_run() -> None:
     assert found.verdict == "not run" and "copy/b 0 of 6" in found.sentence and found.estimate is None
 
 
+def test_one_seed_decides_nothing_and_has_no_p_value() -> None:
+    found = speed(FAST[:1], TWICE[:1], 2.0)
+    assert found.verdict == "undecided" and found.seeds == 1 and np.isnan(found.beside["log-rank p"])
+    assert found.to_json()["beside"]["log-rank p"] is None
+
+
 def test_only_seeds_complete_in_every_arm_decide() -> None:
     found = speed(FAST, TWICE, 2.0, status={"copy/a/1": "failed", "copy/b/2": "new"})
     assert found.seeds == 4 and found.planned == 6 and found.verdict == "undecided"

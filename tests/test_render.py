@@ -334,6 +334,7 @@ def test_comparing_models_and_folders() -> None:
     assert row["seeds"] == 6 and row["decided"] == "A is faster" and row["ratio_low"] > 1
     back = compare_models(tables, facts(6), "lstm", "ntm-constant-dot").frame.to_dict("records")[0]
     assert back["decided"] == "B is faster" and np.isclose(back["ratio_high"] * row["ratio_low"], 1)
+    assert compare_results(tables, simulate(1), facts(6)).frame["logrank"].isna().all()
     same = compare_results(tables, simulate(3), facts(6)).frame
     assert set(same["seeds"]) == {3} and set(same["decided"]) == {"undecided: fewer than 5 seeds"}
     assert "A is faster" in table.plain().splitlines()[1]

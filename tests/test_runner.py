@@ -186,21 +186,49 @@ def test_a_run_that_begins_anew_on_its_record_says_so(tiny: str, undisturbed: Pa
     assert said(tmp_path) == {"tiny/copy/ntm/1.jsonl": said(undisturbed)["tiny/copy/ntm/1.jsonl"]}
 
 
-def test_a_run_that_comes_out_otherwise_when_begun_anew_is_of_one_training(
-    tiny: str, undisturbed: Path, tmp_path: Path
-) -> None:
+def changed(path: Path, where: str, **values: Any) -> None:
+    """As another processor would have rounded: an evaluation's numbers, in a record whose run is not over."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if line["event"] in ("started", "evaluated")]
+    for line in lines:
+        line.pop("sum", None)
+        if line["event"] == "evaluated" and str(line["step"]) == where:
+            line.update(values)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("step", ["0", "10"])
+def test_a_run_that_comes_out_otherwise_when_begun_anew_fails(tiny: str, tmp_path: Path, step: str) -> None:
     go(tiny, tmp_path, models=["ntm"], seeds=[1])
     path = tmp_path / "tiny/copy/ntm/1.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    rounded = [line | {"loss": line["loss"] + 1e-6} if line["event"] == "evaluated" else line for line in lines[:-2]]
-    path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "sum"}) + "\n" for line in rounded))
-    path.with_suffix(".pt").unlink()
-    path.with_suffix(".previous.pt").unlink(missing_ok=True)
-    assert go(tiny, tmp_path, models=["ntm"], seeds=[1]).done == 1
-    found, alone = (records.read(where / "tiny/copy/ntm/1.jsonl", "copy/ntm/1") for where in (tmp_path, undisturbed))
-    assert found is not None and alone is not None
-    assert [e.loss for e in found.evaluated.values()] == [e.loss for e in alone.evaluated.values()]
-    assert found.generalised == alone.generalised
+    changed(path, step, loss=0.25)
+    records.checkpoint_of(path).unlink()
+    before = records.read(path, "copy/ntm/1")
+    told: list[Event] = []
+    outcome = go(tiny, tmp_path, told.append, models=["ntm"], seeds=[1])
+    record = records.read(path, "copy/ntm/1")
+    assert outcome.failed == 1 and record is not None and before is not None and record.ended is not None
+    assert record.evaluated == before.evaluated  # nothing was added
+    assert f"differs at step {step}: loss " in record.ended.message and " instead of 0.25" in record.ended.message
+    assert "--force" in record.ended.message and record.ended.status == "failed"
+    assert told[-1] == record.ended and not any(isinstance(event, Evaluated) for event in told)
+
+
+def test_an_old_checkpoint_does_not_go_on_with_a_newer_training(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+    """As in a folder that was given, meanwhile, a record that another machine began anew."""
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    kept = records.read(path, "copy/ntm/1")
+    assert kept is not None
+    changed(path, str(best_step(kept)), loss=0.25)
+    told: list[Event] = []
+    go(tiny, tmp_path, told.append, models=["ntm"], seeds=[1])
+    assert isinstance(told[0], Resumed) and told[0].step == 0
+
+
+def best_step(record: records.Record) -> int:
+    """Of the lowest error, ties by loss."""
+    return min(record.evaluated.values(), key=lambda e: (e.errors, e.loss)).step
 
 
 def test_a_test_size_added_later_is_measured_from_the_kept_weights(

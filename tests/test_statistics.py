@@ -217,6 +217,7 @@ def test_logrank_of_five_against_five_is_at_least_2_of_252() -> None:
     assert survival.logrank(early, early, late, reached) == pytest.approx(2 / 252)
     assert survival.logrank(late, reached, early, early) == pytest.approx(2 / 252)
     assert survival.logrank(early, early, early, early) == 1
+    assert np.isnan(survival.logrank(early[:1], early[:1], late, reached))  # one run is no group
 
 
 def test_logrank_is_near_that_of_lifelines() -> None:

@@ -1,13 +1,14 @@
 """``bench run``: a suite's runs are trained, or what is left of them."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from .shared import answer, arms_options, avx2_option, find, json_option, new_results_option, tracking_options
+from .shared import AVX2, answer, arms_options, avx2_option, find, json_option, new_results_option, tracking_options
 
 
 @click.command()
@@ -79,10 +80,13 @@ def run(
       BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
     """
     from .. import arguments, engines, listing
+    from ..errors import UsageError
     from ..pace import Pace
     from ..progress import Progress
     from ..runner import Planned, execute, plan, refuse_stale, writable
 
+    if engine == "ray" and AVX2.items() <= os.environ.items():
+        raise UsageError("--avx2 holds for this machine, not for a cluster's; accepted: --engine local")
     limit = None if time_limit is None else arguments.seconds(time_limit)
     wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
     found = find(suite)

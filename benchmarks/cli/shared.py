@@ -71,15 +71,24 @@ AVX2 = {
 """What PyTorch, its libraries and Numba read when they are first used; processes that are started inherit it."""
 
 
+def has_avx2() -> bool:
+    """Whether this processor has the instructions."""
+    from llvmlite import binding
+
+    try:
+        return bool(binding.get_host_cpu_features().get("avx2"))
+    except RuntimeError:  # LLVM does not know this processor
+        return False
+
+
 def avx2_option(command: Command) -> Command:
     """Round as older processors do."""
 
     def narrowed(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
-        if not asked:
-            return
-        if platform.machine().lower() not in ("x86_64", "amd64"):
-            raise click.BadParameter(f"this processor is {platform.machine()}; accepted on x86-64 alone")
-        os.environ.update(AVX2)
+        if asked and not has_avx2():
+            raise click.BadParameter(f"this {platform.machine()} processor does not have it; accepted: without --avx2")
+        if asked:
+            os.environ.update(AVX2)
 
     return click.option(
         "--avx2",
