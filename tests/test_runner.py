@@ -214,7 +214,7 @@ def test_a_run_that_comes_out_otherwise_when_begun_anew_fails(tiny: str, tmp_pat
     assert told[-1] == record.ended and not any(isinstance(event, Evaluated) for event in told)
 
 
-def test_an_old_checkpoint_does_not_go_on_with_a_newer_training(tiny: str, undisturbed: Path, tmp_path: Path) -> None:
+def test_an_old_checkpoint_does_not_go_on_with_a_newer_training(tiny: str, tmp_path: Path) -> None:
     """As in a folder that was given, meanwhile, a record that another machine began anew."""
     go(tiny, tmp_path, models=["ntm"], seeds=[1])
     path = tmp_path / "tiny/copy/ntm/1.jsonl"
