@@ -33,3 +33,16 @@ class Claim:
     def label(self) -> str:
         """The id without the paper it belongs to: ``C2``."""
         return self.id.partition("-")[2] or self.id
+
+    @property
+    def sides(self) -> str:
+        """What a claim about times compares: ``copy: ntm-constant / ntm-learned``."""
+        tasks, base, rival = (
+            self._among(*roles) for roles in (("task", "tasks"), ("base", "first"), ("rival", "rivals", "last"))
+        )
+        return f"{'mean of ' if ', ' in tasks else ''}{tasks}: {base} / {rival}"
+
+    def _among(self, *roles: str) -> str:
+        """What fills these roles, each once."""
+        values = [self.arms[role] for role in roles if role in self.arms]
+        return ", ".join(dict.fromkeys(v for value in values for v in ([value] if isinstance(value, str) else value)))

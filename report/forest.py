@@ -24,14 +24,14 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
     readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
     looks = pens([*readings])
-    figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.36 * len(ids))
+    figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
     ends += [v.estimate for v in drawn if v.estimate] + [1.0]
     ends += [number for v in drawn for number in papers(v)]
     left, right = min(ends) / 1.3, max(ends) * 1.5
     for v in drawn:
         among = [r for r in readings if any(w.reading == r and w.claim.id == v.claim.id for w in drawn)]
-        y = ids.index(v.claim.id) + 0.22 * (among.index(v.reading) - (len(among) - 1) / 2) * 2 / max(1, len(among) - 1)
+        y = ids.index(v.claim.id) + 0.16 * (among.index(v.reading) - (len(among) - 1) / 2) * 2 / max(1, len(among) - 1)
         pen = looks[v.reading]
         if v.interval is not None:
             low, high = max(v.interval.low, left), min(v.interval.high, right)
@@ -44,6 +44,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
     for place, name in enumerate(ids):
         one = next(v for v in drawn if v.claim.id == name)
+        above = (0.006, place - 0.38)
+        ax.annotate(one.claim.sides, above, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=7.5)
         for number in papers(one):
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
         if one.claim.paper is not None:
@@ -59,13 +61,15 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
             linewidth=1.4,
             label=f"ours, {reading} reading" if reading else "ours",
         )
-    ax.plot([], [], marker="D", color=INK, markerfacecolor="none", linestyle="", label="the paper's number")
-    ax.axvline(1, color=MUTED, linewidth=0.9)
+    if any(papers(v) for v in drawn):
+        ax.plot([], [], marker="D", color=INK, markerfacecolor="none", linestyle="", label="the paper's number")
+    rows = np.arange(len(ids))
+    ax.vlines(np.ones(len(ids)), rows - 0.27, rows + 0.5, color=MUTED, linewidth=0.9)  # not through the words
     ax.set_xscale("log")
     ax.set_xlim(left, right)
     ratios(ax)
     ax.set_yticks(range(len(ids)), [next(v.claim.label for v in drawn if v.claim.id == name) for name in ids])
-    ax.set_ylim(len(ids) - 0.4, -0.6)
+    ax.set_ylim(len(ids) - 0.5, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("times as fast (1: no difference)")
     legend(figure, [[ax]])

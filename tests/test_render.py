@@ -278,6 +278,13 @@ def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
     assert figure is not None
     left, right = figure.axes[0].get_xlim()
     assert all(left < number < right for number in (paper if isinstance(paper, tuple) else (paper,)))
+    assert "copy: ntm-constant / ntm-learned" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_claim_about_times_says_what_it_compares() -> None:
+    several = Claim("C9", "", "", "order", {"task": "copy", "first": ("ntm", "dnc"), "last": "lstm"})
+    mean = Claim("C1", "", "", "mean-speed-ratio", {"tasks": ("copy", "recall"), "base": "a", "rivals": ("b", "b")})
+    assert (several.sides, mean.sides) == ("copy: ntm, dnc / lstm", "mean of copy, recall: a / b")
 
 
 def test_a_png_of_few_colours_looks_like_the_one_of_all() -> None:
