@@ -55,11 +55,12 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
     }
     numbers = [name for name, column in columns.items() if column.says not in (None, as_count)]
     frame = pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(numbers, float))
+    tallies = [f"On {task}, {tally(runs)}" for task, runs in frame.groupby("task")]
     note = (
         "Runs that were trained again and watched, equal to their records as far as that: the mean entropy of the "
         "heads' weightings at every evaluation, on the example of the traces, while writing before the answer and "
         f"reading in it. Sharp: below {SHARP:g} bit, that of two rows that count the same, at an evaluation and the "
-        f"next {statistics.HOLD}, as far as watched. {tally(frame)}"
+        f"next {statistics.HOLD}, as far as watched. {' '.join(tallies)}"
     )
     return Table("attention", "While learning", note, frame, columns)
 
@@ -71,7 +72,7 @@ def sharp(steps: statistics.Array, bits: statistics.Array) -> float:
 
 
 def tally(runs: pd.DataFrame) -> str:
-    """Which came first, and whether the one goes without the other: a sentence or two."""
+    """Which came first, and whether the one goes without the other: a sentence or two about runs of one task."""
     solved = runs["solved"] <= runs["watched"]
     both = runs[["write_sharp", "read_sharp"]].max(axis=1)
     before = solved & (both <= runs["solved"])
@@ -80,7 +81,7 @@ def tally(runs: pd.DataFrame) -> str:
     lead = (runs["solved"] - both)[before].median()
     by = f", by a median of {lead:,.0f} steps" if before.any() else ""
     return (
-        f"Of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these write and "
+        f"of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these write and "
         f"read heads were sharp by then{by}. Of the other {len(rest)}, {others} had both sharp while watched; {later} "
         "were solved later."
     )

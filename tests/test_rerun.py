@@ -242,7 +242,7 @@ def test_which_came_first_is_counted() -> None:
     rows = [(60, 30, 10, 20), (60, 40, 40, 10), (60, 20, 30, 10), (60, np.inf, np.inf, 10), (60, 90, 10, 20)]
     runs = pd.DataFrame(rows, columns=["watched", "solved", "write_sharp", "read_sharp"], dtype=float)
     assert attention.tally(runs) == (
-        "Of 5 runs 3 were solved while watched; in 2 of these write and read heads were sharp by then, by a median of "
+        "of 5 runs 3 were solved while watched; in 2 of these write and read heads were sharp by then, by a median of "
         "5 steps. Of the other 2, 1 had both sharp while watched; 1 were solved later."
     )
 
@@ -253,7 +253,7 @@ def test_a_run_counts_as_solved_while_watched_up_to_the_last_look(suite: Suite, 
     for time, solved in ((50.0, 1), (60.0, 0)):  # of looks at 0 to 50
         outcomes["time"] = time
         note = attention.table([watched([3, 3, 3, 3, 3, 0.2])], outcomes).note
-        assert f"Of 1 runs {solved} were solved while watched" in note
+        assert f", of 1 runs {solved} were solved while watched" in note
     headless = replace(watched([None, None]), looks=(Look(0, 0, None, None, None),))
     assert attention.table([headless], outcomes).frame.empty
     unrecorded = attention.table([replace(watched([3.0]), seed=9)], outcomes).frame
