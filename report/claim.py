@@ -37,12 +37,15 @@ class Claim:
     @property
     def sides(self) -> str:
         """What a claim about times compares: ``copy: ntm-constant / ntm-learned``."""
-        tasks, base, rival = (
-            self._among(*roles) for roles in (("task", "tasks"), ("base", "first"), ("rival", "rivals", "last"))
-        )
-        return f"{'mean of ' if ', ' in tasks else ''}{tasks}: {base} / {rival}"
+        tasks = self.names("task", "tasks")
+        base, rival = self.names("base", "first"), self.names("rival", "rivals", "last")
+        where, one, other = (", ".join(dict.fromkeys(each)) for each in (tasks, base, rival))
+        return f"{'mean of ' if len(tasks) > 1 else ''}{where}: {one} / {other}"
 
-    def _among(self, *roles: str) -> str:
-        """What fills these roles, each once."""
-        values = [self.arms[role] for role in roles if role in self.arms]
-        return ", ".join(dict.fromkeys(v for value in values for v in ([value] if isinstance(value, str) else value)))
+    def names(self, *roles: str) -> list[str]:
+        """What fills these roles, one or several, in order."""
+        found: list[str] = []
+        for role in roles:
+            value = self.arms.get(role, ())
+            found += [value] if isinstance(value, str) else list(value)
+        return found

@@ -255,7 +255,7 @@ def _at_size(question: Question, always: bool) -> Verdict:
 
     A solved run that was not tested, since it diverged later, counts as an exception.
     """
-    (model,), (task,), (size,) = question.models("model"), question.tasks, question.names("size")
+    (model,), (task,), (size,) = question.models("model"), question.tasks, question.claim.names("size")
     runs = question.runs(task, model)
     if runs.empty:
         return question.answer(NOT_RUN, seeds=0)

@@ -29,22 +29,14 @@ class Question:
     outcomes: pd.DataFrame
     generalisation: pd.DataFrame
 
-    def names(self, *roles: str) -> list[str]:
-        """What fills these roles, one or several, in order."""
-        found: list[str] = []
-        for role in roles:
-            value = self.claim.arms.get(role, ())
-            found += [value] if isinstance(value, str) else list(value)
-        return found
-
     @property
     def tasks(self) -> list[str]:
-        return self.names("task", "tasks")
+        return self.claim.names("task", "tasks")
 
     def models(self, *roles: str) -> list[str]:
         """The models that stand for these arms under this reading."""
         known = self.facts.models
-        return [f"{a}-{self.reading}" if f"{a}-{self.reading}" in known else a for a in self.names(*roles)]
+        return [f"{a}-{self.reading}" if f"{a}-{self.reading}" in known else a for a in self.claim.names(*roles)]
 
     def runs(self, task: str, model: str) -> pd.DataFrame:
         """Runs that had their full budget, by seed."""

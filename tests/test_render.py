@@ -279,6 +279,8 @@ def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
     left, right = figure.axes[0].get_xlim()
     assert all(left < number < right for number in (paper if isinstance(paper, tuple) else (paper,)))
     assert "copy: ntm-constant / ntm-learned" in [text.get_text() for text in figure.axes[0].texts]
+    (named,) = (legend.get_texts() for legend in figure.legends)
+    assert "the paper's number" in [text.get_text() for text in named]
 
 
 def test_a_claim_about_times_says_what_it_compares() -> None:

@@ -254,6 +254,11 @@ def test_a_run_counts_as_solved_while_watched_up_to_the_last_look(suite: Suite, 
         outcomes["time"] = time
         note = attention.table([watched([3, 3, 3, 3, 3, 0.2])], outcomes).note
         assert f", of 1 runs {solved} were solved while watched" in note
+    both = [watched([3.0]), replace(watched([3.0]), task="recall")]
+    assert [f"On {task}, of 1 runs" in attention.table(both, outcomes).note for task in ("copy", "recall")] == [
+        True,
+        True,
+    ]
     headless = replace(watched([None, None]), looks=(Look(0, 0, None, None, None),))
     assert attention.table([headless], outcomes).frame.empty
     unrecorded = attention.table([replace(watched([3.0]), seed=9)], outcomes).frame
