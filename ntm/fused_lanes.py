@@ -63,7 +63,7 @@ def alike(builder: Any, kinds: tuple[Any, ...], values: Any) -> list[Any]:
 
 def spread(builder: Any, number: Any) -> Any:
     """The number in every lane."""
-    first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, INT(0))
+    first = builder.insert_element(ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined), number, INT(0))
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
 
 
@@ -118,9 +118,7 @@ def call(name: str) -> Callable[[Any, Any], Any]:
 
     def compute(builder: Any, x: Any) -> Any:
         suffix = f"v{LANES}f32" if x.type == VECTOR else "f32"
-        kind = ir.FunctionType(x.type, [x.type])
-        known = builder.module.globals.get(f"llvm.{name}.{suffix}")
-        return builder.call(known or ir.Function(builder.module, kind, f"llvm.{name}.{suffix}"), [x])
+        return called(builder, f"llvm.{name}.{suffix}", x.type, [x])
 
     return compute
 
@@ -163,26 +161,12 @@ mantissa = function(_mantissa, 1)  # in sqrt(1/2) to sqrt(2)
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load(context: Any, row: Any, at: Any) -> Any:
-    """Lanes of a contiguous row from a place on; beyond its end the last number is repeated (it must have one)."""
+    """Lanes of a contiguous row from a place on, zero beyond its end."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        array, left = opened(context, builder, sig, args)
-        first = builder.gep(array.data, [args[1]])
-        with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
-            with whole:
-                plain = builder.load(builder.bitcast(first, VECTOR.as_pointer()), align=4)
-                from_whole = builder.block
-            with rest:
-                some: Any = ir.Constant(VECTOR, ir.Undefined)
-                last = builder.sub(left, PLACE(1))
-                for n in range(LANES):
-                    place = builder.select(builder.icmp_signed("<", PLACE(n), last), PLACE(n), last)
-                    some = builder.insert_element(some, builder.load(builder.gep(first, [place])), INT(n))
-                from_rest = builder.block
-        either = builder.phi(VECTOR)
-        either.add_incoming(plain, from_whole)
-        either.add_incoming(some, from_rest)
-        return either
+        first, left = opened(context, builder, sig, args)
+        given = [first, INT(4), within(builder, left), filled(VECTOR, 0.0)]
+        return called(builder, f"llvm.masked.load.v{LANES}f32.p0v{LANES}f32", VECTOR, given)
 
     return lanes(row, types.intp), lower
 
@@ -192,8 +176,8 @@ def load_whole(context: Any, row: Any, at: Any) -> Any:
     """``load`` where the row is known to go on long enough."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        array, _ = opened(context, builder, sig, args)
-        return builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), VECTOR.as_pointer()), align=4)
+        first, _ = opened(context, builder, sig, args)
+        return builder.load(first, align=4)
 
     return lanes(row, types.intp), lower
 
@@ -203,15 +187,13 @@ def store(context: Any, row: Any, at: Any, value: Any) -> Any:
     """Put lanes into a contiguous row from a place on, up to its end."""
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        array, left = opened(context, builder, sig, args)
-        first = builder.gep(array.data, [args[1]])
+        first, left = opened(context, builder, sig, args)
         with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
-            with whole:
-                builder.store(args[2], builder.bitcast(first, VECTOR.as_pointer()), align=4)
+            with whole:  # what is stored under a mask is slow to load again
+                builder.store(args[2], first, align=4)
             with rest:
-                for n in range(LANES - 1):
-                    with builder.if_then(builder.icmp_signed("<", PLACE(n), left)):
-                        builder.store(builder.extract_element(args[2], INT(n)), builder.gep(first, [PLACE(n)]))
+                given = [args[2], first, INT(4), within(builder, left)]
+                called(builder, f"llvm.masked.store.v{LANES}f32.p0v{LANES}f32", ir.VoidType(), given)
         return context.get_dummy_value()
 
     return types.void(row, types.intp, lanes), lower
@@ -224,7 +206,20 @@ def nothing(context: Any) -> Any:
 
 
 def opened(context: Any, builder: Any, sig: Any, args: Any) -> tuple[Any, Any]:
-    """The array, and how many of its numbers are left from the place on."""
+    """The array's lanes from the place on, and how many numbers are left there."""
     assert sig.args[0].ndim == 1 and sig.args[0].layout == "C"
     array = context.make_array(sig.args[0])(context, builder, args[0])
-    return array, builder.sub(builder.extract_value(array.shape, 0), args[1])
+    first = builder.bitcast(builder.gep(array.data, [args[1]]), VECTOR.as_pointer())
+    return first, builder.sub(builder.extract_value(array.shape, 0), args[1])
+
+
+def within(builder: Any, left: Any) -> Any:
+    """Which lanes are of the numbers that are left."""
+    ahead = ir.Constant(ir.VectorType(INT, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", ahead, spread(builder, builder.trunc(left, INT)))
+
+
+def called(builder: Any, name: str, gives: Any, values: list[Any]) -> Any:
+    """What a function of LLVM's gives."""
+    kind = ir.FunctionType(gives, [value.type for value in values])
+    return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), values)

@@ -35,10 +35,10 @@ def pack(panels: Floats, weights: Floats) -> Any:
 def pack_back(panels: Floats, weights: Floats, first: int) -> Any:
     """Weights (k, n), without those of their columns that come before ``first``, likewise for products with them."""
     for p in range(panels.shape[0]):
+        at = first + p * PANEL
         for k in range(panels.shape[1]):
-            for j in range(PANEL):
-                at = first + p * PANEL + j
-                panels[p, k, j] = weights[k, at] if at < weights.shape[1] else ZERO
+            row = weights[k]
+            put_three(panels[p, k], 0, load(row, at), load(row, at + LANES), load(row, at + 2 * LANES))
 
 
 @kernel

@@ -60,6 +60,17 @@ class TestLanes:
             lanes(beyond[:size], x)
             assert (beyond[size:] == 7).all(), "nothing is stored beyond the end of a row"
 
+    def test_are_zero_beyond_the_end_of_a_row(self) -> None:
+        @kernel
+        def copied(out: Floats, x: Floats) -> Any:
+            for at in range(0, out.shape[0], LANES):
+                store(out, at, load(x, at))
+
+        for size in SIZES:
+            followed, out = drawn(size + 3 * LANES), np.full(size + 2 * LANES, np.nan, np.float32)
+            copied(out, followed[:size])
+            np.testing.assert_array_equal(out, np.append(followed[:size], np.zeros(2 * LANES, np.float32)))
+
     def test_are_put_together_from_numbers(self) -> None:
         lanes, _ = on_both(parts)
         x = drawn(1000)
