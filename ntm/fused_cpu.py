@@ -1,17 +1,18 @@
 """The NTM's unroll as one autograd function on the CPU: forward, and the backward derived by hand.
 
-Values and gradients are those of ``unroll(cell, inputs)``. First states and the clip of the output stay with torch.
+Values and gradients are those of ``unroll(cell, inputs)``. What first states are squashed by stays with torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .cell import NTMCell, State
+from .cell import NTMCell
 from .controller import LSTMStack
 from .fused_controller import BARE, LINEAR, LSTM, TANH
 from .fused_math import Floats
@@ -29,14 +30,13 @@ def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     kinds, parameters = layers(cell)
     weights = parameters[: len(kinds)]
     layout = laid_out(cell.spec, kinds, tuple(tuple(weight.shape) for weight in weights))
-    given = (*flatten(cell.begin(1)), *parameters)
+    given = (*first_state(cell), *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
-        logits = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
-    else:
-        lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
-        begin(lent.workspace, given)
-        logits = torch.cat([go_on(lent.workspace, chunk, parameters) for chunk in torch.split(inputs, CHUNK)])
-    return cell.clip(logits, cell.spec.clip_output)
+        logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
+        return logits
+    lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
+    begin(lent.workspace, given)
+    return torch.cat([go_on(lent.workspace, chunk, parameters) for chunk in torch.split(inputs, CHUNK)])
 
 
 def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
@@ -57,17 +57,23 @@ def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
     return tuple(kind for kind, _ in found), (*weights, *biases)
 
 
-def flatten(state: State) -> tuple[Tensor, ...]:
-    """Memory, weightings, reads; then hidden and cell of every layer."""
-    return (state.memory, state.weightings, state.reads, *(part for pair in state.controller for part in pair))
+def first_state(cell: NTMCell) -> tuple[Tensor, ...]:
+    """The state before the first step, of one sequence.
+
+    Returns:
+        Memory (rows * width,), weightings of read heads and of write heads, reads; then every layer's hidden and cell.
+    """
+    starts: Iterable[Any] = cell.controller.starts if isinstance(cell.controller, LSTMStack) else ()
+    return tuple(start() for start in (cell.memory, cell.read_weighting, cell.write_weighting, cell.reads, *starts))
 
 
 def begin(on: Workspace, given: Sequence[Tensor]) -> None:
     """Put the state before the first step, alike for all samples, where the kernel looks for it."""
     layout, trail = on.layout, on.trail
-    memory, weightings, reads, *layers = (numpy(part)[0] for part in given[: 3 + 2 * len(layout.lstms)])
-    on.memory[...] = memory.T
-    trail.weightings[:, 0] = weightings
+    memory, reading, writing, reads, *layers = map(numpy, given[: 4 + 2 * len(layout.lstms)])
+    on.memory[...] = np.ascontiguousarray(memory.reshape(layout.spec.rows, -1).T)
+    trail.weightings[:, 0, :, : layout.spec.reads] = reading
+    trail.weightings[:, 0, :, layout.spec.reads :] = writing
     trail.inputs[0][:, 0, :, layout.x : layout.x + layout.read] = reads.reshape(layout.read)
     for n, hidden, cell in zip(layout.lstms, layers[::2], layers[1::2], strict=True):
         first = layout.options.below[n] + (layout.x if n == 0 else 0)
@@ -76,7 +82,7 @@ def begin(on: Workspace, given: Sequence[Tensor]) -> None:
 
 
 def forward(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Logits (time, batch, outputs), before their clip."""
+    """Logits (time, batch, outputs)."""
     logits = torch.empty(*inputs.shape[:2], on.layout.units[-1])
     weights, biases = halves(parameters)
     with flushed():
@@ -107,16 +113,17 @@ def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], want
             numpy(d_logits.contiguous()), layout.x, places(weights), places(d_weights), places(d_biases),
             back, on.trail, on.scratch, layout.options,
         )  # fmt: skip
-    states = [back.memory.swapaxes(2, 3), back.weightings, back.inputs[0][..., : layout.read]]
+    states = [back.memory, *np.split(back.weightings, [layout.spec.reads], 2), back.inputs[0][..., : layout.read]]
     for n in layout.lstms:
         first = layout.options.below[n]
         states += [back.inputs[n][..., first : first + layout.units[n]], back.cells[n]]
     firsts = [
-        torch.from_numpy(state.sum((0, 1))[None]) if want else None
-        for state, want in zip(states, wanted[1:], strict=False)
+        torch.from_numpy(state.sum((0, 1))) if want else None for state, want in zip(states, wanted[1:], strict=False)
     ]
-    if firsts[2] is not None:
-        firsts[2] = firsts[2].view(1, layout.spec.reads, layout.spec.width)
+    if firsts[0] is not None:
+        firsts[0] = firsts[0].T.reshape(-1)
+    if firsts[3] is not None:
+        firsts[3] = firsts[3].view(layout.spec.reads, layout.spec.width)
     d_x = None
     if wanted[0]:
         deltas = torch.from_numpy(on.trail.gates[0][:, : len(d_logits)])  # (blocks, time, 4, units)

@@ -23,9 +23,7 @@ def ask_heads(
     limit: float,
 ) -> Any:
     """The ranges of head parameters: tanh keys and additions, softplus strengths, and so on."""
-    for j in range(0, raw.shape[0], LANES):
-        x = load(raw, j)
-        store(ask, j, choose(x, -limit, -limit, choose(limit, x, limit, x)))
+    clip(ask, raw, limit)
     per = width + shifts + 3
     for head in range(heads):
         at = head * per
@@ -57,8 +55,22 @@ def ask_heads_back(
     at = heads * per
     sigmoid_back(d_ask[at : at + writes * width], ask[at : at + writes * width])
     tanh_back(d_ask[at + writes * width :], ask[at + writes * width :])
+    clip_back(raw, d_ask, limit)
+
+
+@kernel
+def clip(out: Floats, raw: Floats, limit: float) -> Any:
+    """To +/-limit."""
+    for j in range(0, raw.shape[0], LANES):
+        x = load(raw, j)
+        store(out, j, choose(x, -limit, -limit, choose(limit, x, limit, x)))
+
+
+@kernel
+def clip_back(raw: Floats, d: Floats, limit: float) -> Any:
+    """``raw`` turns into its gradient."""
     for j in range(raw.shape[0]):
-        raw[j] = d_ask[j] if abs(raw[j]) <= limit else ZERO
+        raw[j] = d[j] if abs(raw[j]) <= limit else ZERO
 
 
 @kernel

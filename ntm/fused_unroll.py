@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .fused_address import address, address_back, read
 from .fused_controller import LSTM, layer, layer_back
-from .fused_heads import ask_heads, ask_heads_back
+from .fused_heads import ask_heads, ask_heads_back, clip, clip_back
 from .fused_math import Floats, loop
 from .fused_memory import add, clear, copy, copy_matrix, write, write_back, write_to
 from .fused_products import NO_BIAS, multiply_four, pack, pack_back, weight_gradient
@@ -81,6 +81,7 @@ class Options(NamedTuple):
     writes: int
     reach: int
     limit: Any  # of the raw head parameters, float32
+    bound: Any  # of the logits, float32
     cosine: bool
     read_first: bool
 
@@ -96,7 +97,7 @@ def unroll(
         weights: (units or 4 * units, inputs) each.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
-    layers, kinds, below, reads, writes, reach, limit, cosine, read_first = options
+    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     steps, batch, size = x.shape
     width, top = memory.shape[2], layers - 1
@@ -145,7 +146,7 @@ def unroll(
                 inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers],
             )  # fmt: skip
             for s in range(count):
-                copy(logits[t, 4 * b + s], gates[layers][b, t, s])
+                clip(logits[t, 4 * b + s], gates[layers][b, t, s], bound)
 
 
 @uncounted
@@ -164,7 +165,7 @@ def unroll_back(
         d_weights: (units or 4 * units, inputs) each.
         d_biases: (units or 4 * units) each.
     """
-    layers, kinds, below, reads, writes, reach, limit, cosine, read_first = options
+    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     d_inputs, d_cells, d_memory, d_weightings = back
     steps, batch, _ = d_logits.shape
@@ -194,7 +195,7 @@ def unroll_back(
                         )  # fmt: skip
             for s in range(4):
                 if s < count:
-                    copy(gates[layers][b, t, s], d_logits[t, 4 * b + s])
+                    clip_back(gates[layers][b, t, s], d_logits[t, 4 * b + s], bound)
                 else:
                     clear(gates[layers][b, t, s])
             multiply_four(on.d_features, gates[layers][b, t], on.panels_back[layers], NO_BIAS)

@@ -61,6 +61,7 @@ class Layout:
             writes=spec.writes,
             reach=spec.reach,
             limit=np.float32(np.inf if spec.clip_heads is None else spec.clip_heads),
+            bound=np.float32(np.inf if spec.clip_output is None else spec.clip_output),
             cosine=spec.similarity == "cosine",
             read_first=spec.read_first,
         )
