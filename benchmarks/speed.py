@@ -1,7 +1,8 @@
 """How fast a training step is: every implementation of a model beside a plain LSTM, interleaved, one thread.
 
 Only ratios of one call mean anything: all contestants take their turns in the same process, so that whatever else the
-machine does falls on all of them.
+machine does falls on all of them. A turn is two steps, of which the second is timed: in a training, too, the step
+before is one's own, and caches hold what it left, not what another contestant did.
 """
 
 import gc
@@ -88,13 +89,14 @@ def drawn(experiment: Experiment, size: Size | None = None, batch: int | None = 
 
 
 def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every step, taking turns; one untimed turn first, which compiles."""
+    """Milliseconds of every step, taking turns; one untimed step first, which compiles."""
     for step in steps.values():
         step()
     gc.freeze()  # as workers do
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
+            step()
             began = time.perf_counter()
             step()
             times[name].append((time.perf_counter() - began) * 1000)

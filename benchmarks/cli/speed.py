@@ -19,8 +19,9 @@ def speed(
 ) -> None:
     """Time training steps: each model's reference and fused implementation beside a plain LSTM.
 
-    All take turns in one process on one thread of the CPU, at the largest size trained on; compare ratios within one
-    call, not milliseconds between calls. Writes RESULTS/speed.json; with --json prints it instead.
+    All take turns of two steps, the second timed, in one process on one thread of the CPU, at the largest size trained
+    on; compare ratios within one call, not milliseconds between calls. Writes RESULTS/speed.json; with --json prints it
+    instead.
 
     \b
     Examples:
