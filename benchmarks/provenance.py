@@ -71,6 +71,11 @@ def processor() -> str:
     return f"{name} with {instructions}" if instructions in ("AVX2", "AVX512") else name
 
 
+def rounds_wide(device: str) -> bool:
+    """Whether a device, so named, rounds as AVX-512 does: its sums are twice as wide, and so in another order."""
+    return device.endswith(" with AVX512")
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

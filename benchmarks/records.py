@@ -45,6 +45,11 @@ class Record:
         return self.events[0] if self.events and isinstance(self.events[0], Started) else None
 
     @property
+    def device(self) -> str:
+        """What it was made on."""
+        return str(self.started.provenance.get("device") or "") if self.started else ""
+
+    @property
     def ended(self) -> Ended | None:
         """How the last session ended; None while it runs, or where it was killed."""
         return self.events[-1] if self.events and isinstance(self.events[-1], Ended) else None

@@ -20,6 +20,7 @@ from .compared import Difference, counterpart, differs, said_of
 from .core import Run, Suite, largest, said
 from .errors import UsageError
 from .events import Ended, Event
+from .provenance import processor, rounds_wide
 from .records import Record
 from .runner import chosen
 from .train import train
@@ -62,6 +63,18 @@ def recorded(
             f"{suite.name}: no such run has a record under {results}; first: bench run --suite {suite.name}"
         )
     return found
+
+
+def alike(found: Sequence[tuple[Run, Record]]) -> tuple[list[tuple[Run, Record]], str]:
+    """Those recorded with instructions that round as this process does, and a sentence about the others, if any."""
+    wide = rounds_wide(processor())
+    same = [(run, record) for run, record in found if rounds_wide(record.device) == wide]
+    if wide:
+        others = "without AVX-512, which rounds otherwise; --avx2 trains those"
+    else:
+        others = "with AVX-512, which rounds otherwise; a processor that has it trains those, without --avx2"
+    left = len(found) - len(same)
+    return same, f"{left} of {len(found)} records are left out, made {others}" if left else ""
 
 
 def until(run: Run, record: Record, steps: int | None) -> int:

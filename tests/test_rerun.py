@@ -18,6 +18,7 @@ from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Generalised
+from membench.benchmarks.provenance import processor, rounds_wide
 from membench.benchmarks.records import Record
 from membench.benchmarks.train import train
 from membench.report import attention, course, render, statistics, style
@@ -71,6 +72,27 @@ def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path
     assert not traces.path_of(suite, results, run, (2,)).with_suffix(".json").exists()
     answers = json.loads(bench("rerun", "--suite", tiny, "--results", results, "--json", code=1).stdout)["runs"]
     assert [(each["key"], each["equal"]) for each in answers] == [("copy/ntm/1", False), ("copy/lstm/1", True)]
+
+
+def test_what_was_made_with_other_instructions_is_left_out(suite: Suite, results: Path, tiny: str) -> None:
+    wide = rounds_wide(processor())
+    asked = ("rerun", "--suite", tiny, "--results", results, "--steps", 10)
+    for left, model in enumerate(("ntm", "lstm"), start=1):
+        path = only(suite, results, model)[1].path
+        first, *others = path.read_text().splitlines()
+        started = json.loads(first)
+        started["provenance"]["device"] = "EPYC" if wide else "EPYC with AVX512"
+        del started["sum"]
+        path.write_text("\n".join([json.dumps(started), *(without_sum(line) for line in others)]) + "\n")
+        result = bench(*asked, code=0 if left == 1 else 2)
+        assert f"tiny: {left} of 2 records are left out, made with" in result.stderr
+        assert ("--avx2 trains those" in result.stderr) == wide
+        assert ("tiny: 1 of 1 as recorded" in result.stdout) == (left == 1)
+
+
+def without_sum(line: str) -> str:
+    """A line as a hand would write it."""
+    return json.dumps({name: value for name, value in json.loads(line).items() if name != "sum"})
 
 
 def test_a_test_that_is_not_the_records_is_found(suite: Suite, results: Path) -> None:

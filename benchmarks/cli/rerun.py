@@ -59,17 +59,22 @@ def rerun(
     \b
     Examples:
       bench rerun --suite mini --model ntm-constant --seeds 1
-      bench rerun --suite collier2018 --sample 10 --steps 2000 --avx2
+      bench rerun --suite collier2018 --sample 10 --steps 2000
       bench rerun --suite collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
     """
     from .. import arguments
     from .. import rerun as again
+    from ..errors import UsageError
     from ..pace import Pace
     from ..progress import Progress
     from ..runner import Planned
 
     found = find(suite)
-    there = again.recorded(found, results, tasks, models, arguments.seeds(seeds) if seeds else ())
+    there, others = again.alike(again.recorded(found, results, tasks, models, arguments.seeds(seeds) if seeds else ()))
+    if not there:
+        raise UsageError(f"{found.name}: {others}")
+    if others:
+        click.echo(f"{found.name}: {others}", err=True)
     if sample is not None and sample < len(there):
         there = [there[n] for n in sorted(random.sample(range(len(there)), sample))]
     asked = [(run, record, again.until(run, record, steps)) for run, record in there]
