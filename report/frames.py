@@ -31,9 +31,9 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "state_size": "float64",  # floats carried from step to step; NaN where unknown
         "digest": "str",
         "message": "str",
-        "device": "str",
+        "device": "str",  # several where it was resumed elsewhere, as for the next two
         "implementation": "str",
-        "commit": "str",  # ten digits, with a plus where changed; several where it was resumed under another
+        "commit": "str",  # ten digits, with a plus where changed
         "cut": "bool",  # trained beyond the budget for another suite: its weights belong there
     },
     "evaluations": {
@@ -138,3 +138,8 @@ def frames(
 ) -> Frames:
     """All three tables from rows; empty ones with the right columns where no rows are given."""
     return Frames(frame("runs", runs), frame("evaluations", evaluations), frame("generalisation", generalisation))
+
+
+def distinct(column: "pd.Series[str]") -> list[str]:
+    """What a column of sessions names, each once: a row may name several, joined by commas."""
+    return sorted({one for several in column for one in several.split(", ") if one})

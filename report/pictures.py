@@ -26,6 +26,7 @@ class Picture:
     caption: str
     svg: str
     png: bytes
+    vectors: bool = True  # an SVG file of its own; without it, pixels and the page have to do
 
     @property
     def inline(self) -> Markup:
@@ -134,8 +135,8 @@ def draw_traces(traces: Sequence[Trace]) -> list[Picture]:
     with style.drawing():
         for trace in traces:
             task, model = trace.origin.task, trace.origin.model
-            drawn = style.saved(inside.picture(trace))
-            pictures.append(Picture(f"trace-{task}-{model}", f"{model}: {task}", traced.sentence(trace), *drawn))
+            name, drawn = f"trace-{task}-{model}", style.saved(inside.picture(trace))
+            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace), *drawn, vectors=False))
     return pictures
 
 

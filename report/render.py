@@ -15,7 +15,7 @@ from . import traces as traced
 from .claims import judge
 from .course import Course
 from .effects import effects
-from .frames import COMPLETE, Frames, SuiteFacts
+from .frames import COMPLETE, Frames, SuiteFacts, distinct
 from .pictures import draw, draw_traces
 from .summary import progress, summary
 from .table import marked
@@ -93,8 +93,8 @@ def report(
         "pictures": pictures,
         "tables": {table.name: table if len(table.frame) else None for table in shown},
         "unfinished": unfinished(frames),
-        "commits": sorted({commit for several in frames.runs["commit"] for commit in several.split(", ") if commit}),
-        "devices": sorted({device for device in frames.runs["device"] if device}),
+        "commits": distinct(frames.runs["commit"]),
+        "devices": distinct(frames.runs["device"]),
         "colours": style.variables(),
         "dark": style.COLOURS,
     }
@@ -102,7 +102,8 @@ def report(
         _write(folder / "tables" / f"{table.name}.csv", table.csv())
         _write(folder / "tables" / f"{table.name}.tex", table.latex())
     for picture in pictures:
-        _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
+        if picture.vectors:
+            _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
         _write(folder / "figures" / f"{picture.name}.png", picture.png)
     counts = frames.runs["status"].value_counts()
     document = {

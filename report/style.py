@@ -110,7 +110,7 @@ def saved(figure: Figure) -> tuple[str, bytes]:
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.set_layout_engine(None)  # laid out once is enough
     figure.savefig(data, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    lines = "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    lines = "\n".join(line.strip() for line in text.getvalue().splitlines())
     lines = re.sub(r"(\d\.\d\d)\d+", r"\1", lines)  # points need no more digits
     return re.sub(r'(?<= d=")M[^CQ"]{99,}', _straight, lines) + "\n", _small(data)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import statistics, survival
-from .frames import COMPLETE, Frames, SuiteFacts
+from .frames import COMPLETE, Frames, SuiteFacts, distinct
 from .statistics import Estimate
 from .table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
 from .verdict import Verdict, said
@@ -203,8 +203,8 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
                 "runs": len(mine),
                 "seconds": mine["seconds"].median(),
                 "rate": (mine["sequences"] / mine["seconds"].where(mine["seconds"] > 0)).median(),
-                "device": ", ".join(sorted(set(mine["device"]) - {""})),
-                "implementation": ", ".join(sorted(set(mine["implementation"]) - {""})),
+                "device": ", ".join(distinct(mine["device"])),
+                "implementation": ", ".join(distinct(mine["implementation"])),
             }
         )
     columns = {

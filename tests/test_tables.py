@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from membench.benchmarks import tables
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.events import Ended, Evaluated, Generalised, Resumed, Started
 from membench.benchmarks.records import Recorder, path_of
+from membench.report.frames import distinct
+from membench.report.tables import cost
 
 HERE = {"device": "a processor", "implementation": "fused"}
 
@@ -70,3 +73,13 @@ def test_every_session_says_where_it_trained(suite: Suite, tmp_path: Path) -> No
     trained(suite, tmp_path, first, first, first | {"commit": "fedcba9876543210", "dirty": True})
     row = tables.load(tmp_path, suite).runs.iloc[0]
     assert (row["commit"], row["device"], row["implementation"]) == ("0123456789, fedcba9876+", "a processor", "fused")
+
+
+def test_a_column_names_each_place_once(suite: Suite, tmp_path: Path) -> None:
+    trained(suite, tmp_path, HERE, HERE | {"device": "another"})
+    frames = tables.load(tmp_path, suite)
+    assert frames.runs["device"].iloc[0] == "a processor, another"
+    assert distinct(pd.Series(["a processor, another", "", "a processor"])) == ["a processor", "another"]
+    twice = frames.runs.iloc[[0, 0]].assign(device=["a processor, another", "a processor"])
+    costs = cost(frames._replace(runs=twice), tables.facts(suite)).frame
+    assert list(costs["device"]) == ["a processor, another"]
