@@ -71,9 +71,9 @@ def processor() -> str:
     return f"{name} with {instructions}" if instructions in ("AVX2", "AVX512") else name
 
 
-def rounds_wide(device: str) -> bool:
-    """Whether a device, so named, rounds as AVX-512 does: its sums are twice as wide, and so in another order."""
-    return device.endswith(" with AVX512")
+def rounding(device: str) -> str:
+    """The instructions that decide how a device rounds, if its name tells: wider sums are in another order."""
+    return device.rpartition(" with ")[2] if " with " in device else ""
 
 
 def _version(package: str) -> str | None:

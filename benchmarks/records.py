@@ -19,7 +19,7 @@ from typing import Any
 from .checkpoints import previous_of
 from .core import Run, Suite
 from .errors import UsageError
-from .events import Ended, Evaluated, Event, Generalised, Started
+from .events import Ended, Evaluated, Event, Generalised, Resumed, Started
 from .lines import from_line, to_line
 
 LONGEST = 1 << 20
@@ -45,9 +45,10 @@ class Record:
         return self.events[0] if self.events and isinstance(self.events[0], Started) else None
 
     @property
-    def device(self) -> str:
-        """What it was made on."""
-        return str(self.started.provenance.get("device") or "") if self.started else ""
+    def devices(self) -> set[str]:
+        """What it was made on: a session that began anew, and came to the same, does not count."""
+        sessions = [e for e in self.events if isinstance(e, Started) or (isinstance(e, Resumed) and e.step > 0)]
+        return {str(session.provenance.get("device") or "") for session in sessions}
 
     @property
     def ended(self) -> Ended | None:

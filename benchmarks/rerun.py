@@ -20,7 +20,7 @@ from .compared import Difference, counterpart, differs, said_of
 from .core import Run, Suite, largest, said
 from .errors import UsageError
 from .events import Ended, Event
-from .provenance import processor, rounds_wide
+from .provenance import processor, rounding
 from .records import Record
 from .runner import chosen
 from .train import train
@@ -66,15 +66,18 @@ def recorded(
 
 
 def alike(found: Sequence[tuple[Run, Record]]) -> tuple[list[tuple[Run, Record]], str]:
-    """Those recorded with instructions that round as this process does, and a sentence about the others, if any."""
-    wide = rounds_wide(processor())
-    same = [(run, record) for run, record in found if rounds_wide(record.device) == wide]
-    if wide:
-        others = "without AVX-512, which rounds otherwise; --avx2 trains those"
-    else:
-        others = "with AVX-512, which rounds otherwise; a processor that has it trains those, without --avx2"
-    left = len(found) - len(same)
-    return same, f"{left} of {len(found)} records are left out, made {others}" if left else ""
+    """Those recorded with the instructions of this process, and a sentence about the others, if any.
+
+    Older records do not name theirs; most were made with AVX2.
+    """
+    here = rounding(processor())
+    accepted = {here, ""} if here == "AVX2" else {here}
+    same = [(run, record) for run, record in found if {rounding(device) for device in record.devices} <= accepted]
+    if len(same) == len(found):
+        return same, ""
+    hint = "; --avx2 trains those that were made without AVX512" if here == "AVX512" else ""
+    left = f"{len(found) - len(same)} of {len(found)} records are left out"
+    return same, f"{left}: not made with {here or 'the instructions of this processor'}, they round otherwise{hint}"
 
 
 def until(run: Run, record: Record, steps: int | None) -> int:

@@ -89,7 +89,7 @@ def drawn(experiment: Experiment, size: Size | None = None, batch: int | None = 
 
 
 def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every step, taking turns; one untimed step first, which compiles."""
+    """Milliseconds of every step, taking turns of two, the second timed; one more first, which compiles."""
     for step in steps.values():
         step()
     gc.freeze()  # as workers do

@@ -128,7 +128,7 @@ def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -
 
 def _said(values: Iterable[str]) -> str:
     """What several sessions of a run say: each once, in order."""
-    return ", ".join(dict.fromkeys(value for value in values if value))
+    return "; ".join(dict.fromkeys(value for value in values if value))
 
 
 def _status(record: Record | None, stale: bool, cut_at: int | None) -> str:

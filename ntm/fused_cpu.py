@@ -1,6 +1,6 @@
 """The NTM's unroll as one autograd function on the CPU: forward, and the backward derived by hand.
 
-Values and gradients are those of ``unroll(cell, inputs)``. What first states are squashed by stays with torch.
+Values and gradients are those of ``unroll(cell, inputs)``. The squash of first states (tanh, softmax) stays with torch.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -6,10 +6,14 @@ the erase vectors of all write heads, then their add vectors.
 
 from typing import Any
 
+import numpy as np
+
 from .fused_controller import sigmoid_all, tanh_all
 from .fused_lanes import LANES, choose, load, store
 from .fused_math import ONE, ZERO, Floats, exp, kernel, maximum, sigmoid, softplus
 from .fused_products import dot
+
+INFINITE = np.float32(np.inf)
 
 
 @kernel
@@ -68,9 +72,9 @@ def clip(out: Floats, raw: Floats, limit: float) -> Any:
 
 @kernel
 def clip_back(raw: Floats, d: Floats, limit: float) -> Any:
-    """``raw`` turns into its gradient."""
+    """``raw`` turns into its gradient, from that of the clipped: zero beyond the limit, and where it is NaN."""
     for j in range(raw.shape[0]):
-        raw[j] = d[j] if abs(raw[j]) <= limit else ZERO
+        raw[j] = d[j] if abs(raw[j]) <= limit or limit == INFINITE else ZERO
 
 
 @kernel

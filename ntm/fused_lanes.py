@@ -165,8 +165,17 @@ def load(context: Any, row: Any, at: Any) -> Any:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first, left = opened(context, builder, sig, args)
-        given = [first, INT(4), within(builder, left), filled(VECTOR, 0.0)]
-        return called(builder, f"llvm.masked.load.v{LANES}f32.p0v{LANES}f32", VECTOR, given)
+        with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
+            with whole:
+                plain, from_whole = builder.load(first, align=4), builder.block
+            with rest:
+                given = [first, INT(4), within(builder, left), filled(VECTOR, 0.0)]
+                some = called(builder, f"llvm.masked.load.v{LANES}f32.p0v{LANES}f32", VECTOR, given)
+                from_rest = builder.block
+        either = builder.phi(VECTOR)
+        either.add_incoming(plain, from_whole)
+        either.add_incoming(some, from_rest)
+        return either
 
     return lanes(row, types.intp), lower
 
@@ -189,7 +198,7 @@ def store(context: Any, row: Any, at: Any, value: Any) -> Any:
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         first, left = opened(context, builder, sig, args)
         with builder.if_else(builder.icmp_signed(">=", left, PLACE(LANES))) as (whole, rest):
-            with whole:  # what is stored under a mask is slow to load again
+            with whole:
                 builder.store(args[2], first, align=4)
             with rest:
                 given = [args[2], first, INT(4), within(builder, left)]
@@ -214,7 +223,11 @@ def opened(context: Any, builder: Any, sig: Any, args: Any) -> tuple[Any, Any]:
 
 
 def within(builder: Any, left: Any) -> Any:
-    """Which lanes are of the numbers that are left."""
+    """Which lanes are of the numbers that are left, fewer than all.
+
+    A mask where none is needed costs: a branch a number on processors that have no masks, and on others what was stored
+    under one is slow to load again.
+    """
     ahead = ir.Constant(ir.VectorType(INT, LANES), list(range(LANES)))
     return builder.icmp_signed("<", ahead, spread(builder, builder.trunc(left, INT)))
 

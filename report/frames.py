@@ -141,5 +141,5 @@ def frames(
 
 
 def distinct(column: "pd.Series[str]") -> list[str]:
-    """What a column of sessions names, each once: a row may name several, joined by commas."""
-    return sorted({one for several in column for one in several.split(", ") if one})
+    """What a column of sessions names, each once: a row may name several, with semicolons between."""
+    return sorted({one for several in column for one in several.split("; ") if one})

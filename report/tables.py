@@ -203,8 +203,8 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
                 "runs": len(mine),
                 "seconds": mine["seconds"].median(),
                 "rate": (mine["sequences"] / mine["seconds"].where(mine["seconds"] > 0)).median(),
-                "device": ", ".join(distinct(mine["device"])),
-                "implementation": ", ".join(distinct(mine["implementation"])),
+                "device": "; ".join(distinct(mine["device"])),
+                "implementation": "; ".join(distinct(mine["implementation"])),
             }
         )
     columns = {

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from membench.ntm import fused_math as math32
+from membench.ntm.fused_heads import clip, clip_back
 from membench.ntm.fused_lanes import LANES, absolute, choose, exponent, floor, load, mantissa, power_of_two, store
 from membench.ntm.fused_math import Floats, kernel
 from membench.ntm.fused_products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
@@ -94,8 +96,8 @@ class TestProducts:
 
     @pytest.mark.parametrize("first", [0, 3])
     def test_with_their_transpose(self, first: int) -> None:
-        weights, a = drawn(13, 30), drawn(4, 13)
-        out = np.full((4, 30 - first), np.nan, np.float32)
+        weights, a = drawn(13, PANEL + LANES + 3), drawn(4, 13)
+        out = np.full((4, weights.shape[1] - first), np.nan, np.float32)
         panels = np.empty((-(-out.shape[1] // PANEL), 13, PANEL), np.float32)
         pack_back(panels, weights, first)
         multiply_four(out, a, panels, NO_BIAS)
@@ -109,3 +111,22 @@ class TestProducts:
         weight_gradient(d_weights, d_bias, deltas, given)
         np.testing.assert_allclose(d_weights, want, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(d_bias, want_bias, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [20.0, np.inf])
+def test_the_clip_is_torchs_at_its_bounds_and_where_there_is_no_number(limit: float) -> None:
+    @kernel
+    def both(out: Floats, d: Floats, raw: Floats, bound: Any) -> Any:
+        clip(out, raw, bound)
+        clip_back(raw, d, bound)
+
+    edge = np.nextafter(np.float32(20), np.float32(21))
+    raw = np.array([0, 20, -20, edge, -edge, np.inf, -np.inf, np.nan, 3], np.float32)
+    given = torch.tensor(raw, requires_grad=True)
+    clipped = given.clamp(-limit, limit) if limit < np.inf else given * 1
+    d, out = drawn(raw.size), np.empty_like(raw)
+    clipped.backward(torch.from_numpy(d))  # type: ignore[no-untyped-call]
+    both(out, d, raw, np.float32(limit))  # raw turns into its gradient
+    np.testing.assert_array_equal(out, clipped.detach().numpy())
+    assert given.grad is not None
+    np.testing.assert_array_equal(raw, given.grad.numpy())

@@ -18,7 +18,6 @@ from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.events import Ended, Generalised
-from membench.benchmarks.provenance import processor, rounds_wide
 from membench.benchmarks.records import Record
 from membench.benchmarks.train import train
 from membench.report import attention, course, render, statistics, style
@@ -74,25 +73,51 @@ def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path
     assert [(each["key"], each["equal"]) for each in answers] == [("copy/ntm/1", False), ("copy/lstm/1", True)]
 
 
-def test_what_was_made_with_other_instructions_is_left_out(suite: Suite, results: Path, tiny: str) -> None:
-    wide = rounds_wide(processor())
+def made_on(path: Path, *devices: str | None) -> None:
+    """Another device of the first session, and of one that went on at step 20 if two are given, as by hand."""
+    lines = [json.loads(line) for line in path.read_text().splitlines() if '"resumed"' not in line]
+    for line in lines:
+        line.pop("sum", None)
+    lines[0]["provenance"]["device"] = devices[0]
+    for later in devices[1:]:
+        resumed = {"event": "resumed", "step": 20, "provenance": {**lines[0]["provenance"], "device": later}}
+        lines.insert(4, resumed)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("here", "same", "others"),
+    [
+        ("EPYC with AVX512", [("Xeon (Skylake, IBRS) with AVX512",)], ["EPYC", "EPYC with AVX2", None]),
+        ("EPYC with AVX2", [("EPYC",), ("Xeon with AVX2",), (None, "Xeon with AVX2")], ["EPYC with AVX512"]),
+        ("M2", [("M2",)], ["EPYC with AVX2", "EPYC with AVX512"]),
+    ],
+)
+def test_what_was_made_with_other_instructions_is_left_out(
+    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch, here: str, same: list[Any], others: list[Any]
+) -> None:
+    monkeypatch.setattr(rerun, "processor", lambda: here)
+    path = only(suite, results)[1].path
+    for devices in same:
+        made_on(path, *devices)
+        assert rerun.alike([only(suite, results)]) == ([only(suite, results)], "")
+    for other in others:
+        for devices in ((other,), (same[0][0], other)):  # all of it, or from step 20 on
+            made_on(path, *devices)
+            kept, sentence = rerun.alike([only(suite, results)])
+            assert kept == [] and sentence.startswith("1 of 1 records are left out: not made with ")
+            assert ("--avx2" in sentence) == (here == "EPYC with AVX512")
+
+
+def test_what_is_left_out_is_said(suite: Suite, results: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("rerun", "--suite", tiny, "--results", results, "--steps", 10)
-    for left, model in enumerate(("ntm", "lstm"), start=1):
-        path = only(suite, results, model)[1].path
-        first, *others = path.read_text().splitlines()
-        started = json.loads(first)
-        started["provenance"]["device"] = "EPYC" if wide else "EPYC with AVX512"
-        del started["sum"]
-        path.write_text("\n".join([json.dumps(started), *(without_sum(line) for line in others)]) + "\n")
-        result = bench(*asked, code=0 if left == 1 else 2)
-        assert f"tiny: {left} of 2 records are left out, made with" in result.stderr
-        assert ("--avx2 trains those" in result.stderr) == wide
-        assert ("tiny: 1 of 1 as recorded" in result.stdout) == (left == 1)
-
-
-def without_sum(line: str) -> str:
-    """A line as a hand would write it."""
-    return json.dumps({name: value for name, value in json.loads(line).items() if name != "sum"})
+    made_on(only(suite, results)[1].path, "another with other instructions")
+    result = bench(*asked)
+    assert "tiny: 1 of 2 records are left out: not made with" in result.stderr
+    assert "lstm/1: equal" in result.stdout and "tiny: 1 of 1 as recorded" in result.stdout
+    assert json.loads(bench(*asked, "--json").stdout)["left_out"].startswith("1 of 2 records")
+    made_on(only(suite, results, "lstm")[1].path, "another with other instructions")
+    assert "tiny: 2 of 2 records are left out" in bench(*asked, code=2).stderr
 
 
 def test_a_test_that_is_not_the_records_is_found(suite: Suite, results: Path) -> None:

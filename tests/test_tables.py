@@ -72,14 +72,17 @@ def test_every_session_says_where_it_trained(suite: Suite, tmp_path: Path) -> No
     first = HERE | {"commit": "0123456789abcdef", "dirty": False}
     trained(suite, tmp_path, first, first, first | {"commit": "fedcba9876543210", "dirty": True})
     row = tables.load(tmp_path, suite).runs.iloc[0]
-    assert (row["commit"], row["device"], row["implementation"]) == ("0123456789, fedcba9876+", "a processor", "fused")
+    assert (row["commit"], row["device"], row["implementation"]) == ("0123456789; fedcba9876+", "a processor", "fused")
 
 
 def test_a_column_names_each_place_once(suite: Suite, tmp_path: Path) -> None:
-    trained(suite, tmp_path, HERE, HERE | {"device": "another"})
+    trained(suite, tmp_path, HERE, HERE | {"device": "another, of two"})
     frames = tables.load(tmp_path, suite)
-    assert frames.runs["device"].iloc[0] == "a processor, another"
-    assert distinct(pd.Series(["a processor, another", "", "a processor"])) == ["a processor", "another"]
-    twice = frames.runs.iloc[[0, 0]].assign(device=["a processor, another", "a processor"])
+    assert frames.runs["device"].iloc[0] == "a processor; another, of two"
+    assert distinct(pd.Series(["a processor; another, of two", "", "a processor"])) == [
+        "a processor",
+        "another, of two",
+    ]
+    twice = frames.runs.iloc[[0, 0]].assign(device=["a processor; another, of two", "a processor"])
     costs = cost(frames._replace(runs=twice), tables.facts(suite)).frame
-    assert list(costs["device"]) == ["a processor, another"]
+    assert list(costs["device"]) == ["a processor; another, of two"]

@@ -43,17 +43,18 @@ def rerun(
 
     One after the other, on one thread of the CPU, from their first weights; a run stops at the first number that is
     not the record's. Equal is what the same code gives with the same instructions: a processor with AVX-512 rounds
-    otherwise than one without, unless it is told --avx2. A recorded divergence is not repeated, only what came before.
-    Records are not written to.
+    otherwise than one without, unless it is told --avx2. Records that were made with other instructions than this
+    call's are left out, and counted. A recorded divergence is not repeated, only what came before. Records are not
+    written to.
 
     With --watch, RESULTS/<suite>/traces/<task>/<model>-<seed>-<size>.json keeps how sharply the heads looked at every
     evaluation, on the example that `trace` shows, and `report` draws it.
 
     \b
     Exit codes:
-      0    all are equal
+      0    all that were trained are equal
       1    one is not
-      2    bad usage, a damaged record, or none
+      2    bad usage, a damaged record, or none that can be trained here
       130  interrupted
 
     \b
@@ -90,7 +91,7 @@ def rerun(
                 click.echo(again.sentence(one))
     different = sum(not each["equal"] for each in answers)
     if as_json:
-        click.echo(json.dumps({"runs": answers}, indent=2))
+        click.echo(json.dumps({"runs": answers, "left_out": others}, indent=2))
     else:
         click.echo(f"{found.name}: {len(answers) - different} of {len(answers)} as recorded")
     context.exit(1 if different else 0)
