@@ -15,6 +15,7 @@ import pandas as pd
 from . import statistics
 from .frames import SuiteFacts
 from .statistics import Array, Interval
+from .summary import listed
 from .table import Column, Table, as_count, as_percent
 
 Cell = tuple[str, ...]
@@ -80,6 +81,30 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
     seeds on."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
+
+
+def deciding(choices: Table) -> str:
+    """A sentence: which choices change how soon each task is solved, those whose interval excludes it, strongest first.
+
+    Empty where no interval is known.
+    """
+    single = choices.frame[choices.frame["ratio_low"].notna()] if len(choices.frame) else choices.frame
+    parts = []
+    for task, mine in single.groupby("task", sort=False):
+        changes = mine[(mine["ratio_low"] > 1) | (mine["ratio_high"] < 1)]
+        strongest = changes.sort_values("ratio", key=lambda ratio: -np.abs(np.log(ratio)))
+        said = [
+            f"{row['factor']} ({row['level']} against {row['base']}: {row['difference_text']} points solved, "
+            f"{row['ratio_text']} as fast)"
+            for row in strongest.to_dict("records")
+        ]
+        parts.append(f"on {task} {listed(said) or 'none'}")
+    if not parts:
+        return ""
+    return (
+        "Choices that change how soon a task is solved, over all combinations of the others and in capped mean steps, "
+        f"the strongest first: {'; '.join(parts)}."
+    )
 
 
 def grid(outcomes: pd.DataFrame, facts: SuiteFacts, task: str) -> dict[tuple[int, Cell], tuple[float, float]]:

@@ -14,7 +14,7 @@ from . import attention, statistics, style, tables
 from . import traces as traced
 from .claims import judge
 from .course import Course
-from .effects import effects
+from .effects import deciding, effects
 from .frames import COMPLETE, Frames, SuiteFacts, distinct
 from .pictures import draw, draw_traces
 from .summary import progress, summary
@@ -72,10 +72,11 @@ def report(
     outcomes = statistics.outcomes(frames, facts.solved)
     verdicts = judge(frames, facts)
     pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces)]
+    choices = effects(outcomes, facts)
     shown = [
         tables.claims(verdicts),
         tables.solving(frames, facts, outcomes),
-        effects(outcomes, facts),
+        choices,
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces),
@@ -83,7 +84,7 @@ def report(
         tables.cost(frames, facts),
         tables.runs(frames, outcomes),
     ]
-    partial, paragraph = progress(frames), summary(frames, facts, verdicts)
+    partial, paragraph = progress(frames), f"{deciding(choices)} {summary(frames, facts, verdicts)}".strip()
     values = {
         "facts": facts,
         "partial": partial,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from membench.report import render, statistics
-from membench.report.effects import effects
+from membench.report.effects import deciding, effects
 from membench.report.frames import SuiteFacts, frames
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
@@ -53,6 +53,20 @@ def test_a_factor_that_decides_and_one_that_does_not() -> None:
     assert rows["memory", "learned"]["difference"] == 0 and rows["memory", "learned"]["ratio"] == pytest.approx(1)
     assert rows["memory and first weighting", "random, one-hot"]["difference"] == 0
     assert len(rows) == 2 + 1 + 2
+
+
+def test_the_choices_that_decide_are_said_strongest_first() -> None:
+    def time(memory: str, weighting: str, seed: int) -> float:
+        return 1000.0 * (1 if weighting == "one-hot" else 4) * (2 if memory == "random" else 1)
+
+    said = deciding(effects(outcomes(time), facts()))
+    assert said.endswith(
+        "on copy first weighting (one-hot against learned: +0 [+0, +0] points solved, "
+        "4.00\N{MULTIPLICATION SIGN} [4.00, 4.00] as fast) and memory (random against constant: +0 [+0, +0] points "
+        "solved, 0.50\N{MULTIPLICATION SIGN} [0.50, 0.50] as fast)."
+    )
+    assert "on copy none" in deciding(effects(outcomes(lambda *_: 1000.0), facts()))
+    assert deciding(effects(outcomes(time, complete=False), facts())) == ""
 
 
 def test_two_factors_that_need_each_other() -> None:
