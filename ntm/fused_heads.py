@@ -72,7 +72,7 @@ def clip(out: Floats, raw: Floats, limit: float) -> Any:
 
 @kernel
 def clip_back(raw: Floats, d: Floats, limit: float) -> Any:
-    """``raw`` turns into its gradient, from that of the clipped: zero beyond the limit, and where it is NaN."""
+    """``raw`` turns into its gradient, from that of the clipped: zero beyond a limit, and where it is NaN."""
     for j in range(raw.shape[0]):
         raw[j] = d[j] if abs(raw[j]) <= limit or limit == INFINITE else ZERO
 
