@@ -26,7 +26,6 @@ class Picture:
     caption: str
     svg: str
     png: bytes
-    vectors: bool = True  # an SVG file of its own; without it, pixels and the page have to do
 
     @property
     def inline(self) -> Markup:
@@ -136,7 +135,7 @@ def draw_traces(traces: Sequence[Trace]) -> list[Picture]:
         for trace in traces:
             task, model = trace.origin.task, trace.origin.model
             name, drawn = f"trace-{task}-{model}", style.saved(inside.picture(trace))
-            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace), *drawn, vectors=False))
+            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace), *drawn))
     return pictures
 
 

@@ -103,8 +103,7 @@ def report(
         _write(folder / "tables" / f"{table.name}.csv", table.csv())
         _write(folder / "tables" / f"{table.name}.tex", table.latex())
     for picture in pictures:
-        if picture.vectors:
-            _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
+        _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
         _write(folder / "figures" / f"{picture.name}.png", picture.png)
     counts = frames.runs["status"].value_counts()
     document = {
@@ -121,7 +120,7 @@ def report(
     }
     _write(folder / "claims.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _write(folder / "report.md", _template("report.md.jinja", values))
-    return _write(folder / "report.html", _template("report.html.jinja", values))
+    return _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
 
 
 def front(results: Path) -> Path:

@@ -6,6 +6,7 @@ figure's colours become CSS variables, so that one SVG serves the light and the 
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -135,14 +136,23 @@ def inline(text: str, name: str, label: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', _width, body, count=1)
-    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', body))
-    wanted = {one or other for one, other in used}
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in wanted else "", body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    used = [one or other for one, other in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', body)]
+    ids = {each: f"{name}-{i}" for i, each in enumerate(dict.fromkeys(used))}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{ids[m[1]]}"' if m[1] in ids else "", body)
+    body = re.sub(r'(url\(|href=")#([^)"]+)', lambda m: f"{m[1]}#{ids[m[2]]}", body)
     for colour, variable in variables().items():
         body = body.replace(colour, f"var({variable})")
     return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def classed(page: str) -> str:
+    """A page whose figures say a style that they repeat once, as a class: two thirds of the bytes."""
+    styled = re.compile(r'(<(?:path|use|text)\b[^>]*?) style="([^"]*)"')
+    often = [each for each, n in Counter(each for _, each in styled.findall(page)).items() if n > 2]
+    names = {each: f"s{i}" for i, each in enumerate(often)}
+    page = styled.sub(lambda m: f'{m[1]} class="{names[m[2]]}"' if m[2] in names else m[0], page)
+    rules = "".join(f"\n.{name} {{ {each} }}" for each, name in names.items())
+    return page.replace("</style>", f"{rules}\n</style>", 1)
 
 
 def _width(found: re.Match[str]) -> str:

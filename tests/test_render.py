@@ -350,3 +350,22 @@ def test_comparing_models_and_folders() -> None:
     with pytest.raises(ValueError, match="no model 'gru' in simulated; there are ntm-constant-cosine"):
         compare_models(tables, facts(6), "gru", "lstm")
     assert compare_results(frames(), frames(), facts(6)).frame.empty
+
+
+def test_a_style_that_a_page_says_once_is_what_the_figure_s_file_says_each_time(tmp_path: Path) -> None:
+    page = render.report(simulate(2), facts(2), tmp_path).read_text()
+    rules = dict(re.findall(r"^\.(s\d+) \{ (.*) \}$", page, flags=re.MULTILINE))
+    drawn = [e for e in parsed(page).iter() if e.tag.endswith("}svg")]
+    names = re.findall(r'id="figure-([^"]+)"', page)
+    assert len(rules) > 10 and len(drawn) == len(names) > 3
+    for figure, name in zip(drawn, names, strict=True):
+        file = ElementTree.parse(tmp_path / "figures" / f"{name}.svg").getroot()
+        for ours, its in zip(styled(figure), styled(file), strict=True):
+            style_of_file = its.attrib["style"]
+            for colour, variable in style.variables().items():
+                style_of_file = style_of_file.replace(colour, f"var({variable})")
+            assert (rules[ours.attrib["class"]] if "class" in ours.attrib else ours.attrib["style"]) == style_of_file
+
+
+def styled(figure: ElementTree.Element) -> list[ElementTree.Element]:
+    return [e for e in figure.iter() if {"class", "style"} & e.attrib.keys() and not e.tag.endswith(("}svg", "}style"))]

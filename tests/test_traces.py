@@ -418,7 +418,7 @@ def test_a_report_shows_the_traces_that_are_there(suite: Suite, results: Path) -
     assert said.sentence(shown[0]) in " ".join("".join(root.itertext()).split())
     links = [e.attrib["href"] for e in root.iter() if e.attrib.get("href", "").startswith("figures/")]
     assert "figures/trace-copy-ntm.png" in links and all((results / "tiny" / link).exists() for link in links)
-    assert not (results / "tiny/figures/trace-copy-ntm.svg").exists()  # the page has it
+    assert (results / "tiny/figures/trace-copy-ntm.svg").exists()
     assert len((results / "tiny/tables/traces.csv").read_text().splitlines()) == 3
     assert "figures/trace-copy-ntm.png" in (results / "tiny/report.md").read_text()
 
