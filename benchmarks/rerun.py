@@ -14,7 +14,7 @@ from torch.nn.utils import vector_to_parameters
 from ..report import course as courses
 from ..report.course import Course, Look
 from ..report.trace import measure
-from . import records, traces
+from . import files, records, traces
 from .checkpoints import Snapshot
 from .compared import Difference, counterpart, differs, said_of
 from .core import Run, Suite, largest, said
@@ -172,7 +172,7 @@ def keep(suite: Suite, results: Path, run: Run, course: Course) -> Path:
     path = path_of(suite, results, run)
     before = kept(suite, results, run)
     if before is None or before.looks[-1].step <= course.looks[-1].step:
-        traces.put({path: courses.dump(course)})
+        files.put({path: courses.dump(course)})
     return path
 
 
@@ -182,7 +182,7 @@ def kept(suite: Suite, results: Path, run: Run) -> Course | None:
     Raises:
         UsageError: The course or the record is damaged.
     """
-    one = traces.taken(path_of(suite, results, run), courses.LARGEST, courses.load, "bench rerun --watch")
+    one = files.taken(path_of(suite, results, run), courses.LARGEST, courses.load, "bench rerun --watch")
     if one is None or one.run != (*traces.names(run), run.digest):
         return None
     record = records.read(records.path_of(results, suite.name, run), run.key)

@@ -4,25 +4,22 @@ A module that can be looked into has a method ``watch(inputs)``, which gives the
 each (time, batch, heads, size); of any other, a trace has outputs and errors alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import vector_to_parameters
 
 from ..ntm import stream
 from ..report import inside, statistics, style, traces
 from ..report.frames import Frames
 from ..report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
-from . import checkpoints, records, runner, tables
-from .checkpoints import Snapshot
+from . import files, records, runner, tables, weights
 from .core import Batch, Run, Size, Suite, Task, largest, said
 from .errors import UsageError
 from .evaluate import identity
-
-Weights = Literal["best", "final"]
+from .weights import Kept, Weights
 
 
 @runtime_checkable
@@ -36,11 +33,11 @@ class Traced(NamedTuple):
     """A trace, and the files it was written to."""
 
     trace: Trace
-    files: tuple[Path, ...]  # packed, SVG, PNG
+    files: tuple[Path, ...]  # packed, SVG, PNG; and the weights, if published
 
 
 def trace(
-    suite: Suite, results: Path, task: str, model: str, seed: int, size: Size | None = None, weights: Weights = "best"
+    suite: Suite, results: Path, task: str, model: str, seed: int, size: Size | None = None, which: Weights = "best"
 ) -> Traced:
     """Trace a run on one example, the same for every model, and draw it.
 
@@ -51,7 +48,7 @@ def trace(
         model: A model of the suite.
         seed: A seed of the suite.
         size: Of the example; the largest that training draws, if not given.
-        weights: Those of the lowest evaluation error, or the last.
+        which: The weights of the lowest evaluation error, or the last.
 
     Raises:
         UsageError: The suite has no such run, there is no record of it, its weights are not kept, the task has no such
@@ -61,30 +58,16 @@ def trace(
     size = size or largest(run.experiment.task)
     batch = example(run.experiment.task, size)
     try:
-        made = _trace(run, kept(suite, results, run), batch, size, weights)
+        made = _trace(run, weights.kept(suite, results, run), batch, size, which)
         packed = pack(made)
     except ValueError as error:
         raise UsageError(f"{run.key}, size {said(size)}: {error}") from None
     with style.drawing():
         drawing, pixels = style.saved(inside.picture(made))
-    path = path_of(suite, results, run, size, weights)
-    files = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
-    put(files)
-    return Traced(made, tuple(files))
-
-
-def put(files: Mapping[Path, bytes]) -> None:
-    """Write some files.
-
-    Raises:
-        UsageError: One cannot be written.
-    """
-    for path, written in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(written)
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    path = path_of(suite, results, run, size, which)
+    written = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
+    files.put(written)
+    return Traced(made, tuple(written))
 
 
 def typical(
@@ -135,58 +118,15 @@ def read(path: Path) -> Trace | None:
     Raises:
         UsageError: The file is damaged, or no trace.
     """
-    return taken(path, LARGEST, unpack, "bench trace")
+    return files.taken(path, LARGEST, unpack, "bench trace")
 
 
-Content = TypeVar("Content")
-
-
-def taken(path: Path, largest: int, unpacked: Callable[[bytes], Content], maker: str) -> Content | None:
-    """What is in a file of at most so many bytes, or None where there is none.
-
-    Raises:
-        UsageError: The file is damaged; says what makes it again.
-    """
-    try:
-        if not path.is_file():
-            return None
-        if (size := path.stat().st_size) > largest:
-            raise ValueError(f"{size} bytes, at most {largest} are read")
-        return unpacked(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {error}; remove it, or make it again with {maker}") from None
-
-
-def path_of(suite: Suite, results: Path, run: Run, size: Size, weights: Weights = "best") -> Path:
+def path_of(suite: Suite, results: Path, run: Run, size: Size, which: Weights = "best") -> Path:
     """Where a run's trace is: ``<suite>/traces/<task>/<model>-<seed>-<size>.npz``, where the suite's records are."""
     record = records.path_of(results, suite.name, run)
     task, model = names(run)[:2]
-    last = "-final" if weights == "final" else ""
+    last = "-final" if which == "final" else ""
     return record.parents[2] / "traces" / task / f"{model}-{run.seed}-{said(size)}{last}.npz"
-
-
-def kept(suite: Suite, results: Path, run: Run) -> Snapshot:
-    """The weights of a run.
-
-    Raises:
-        UsageError: There is no record, it was made under other settings, or the weights are not there.
-    """
-    path = records.path_of(results, suite.name, run)
-    task, model, seed = names(run)
-    again = f"bench run --suite {suite.name} --task {task} --model {model} --seed {seed} --results {results}"
-    status = runner.state(run, path).status
-    if status == "new":
-        raise UsageError(f"{run.key}: no record at {path}; make it with: {again}")
-    if status == "stale":
-        raise UsageError(f"{run.key}: {path} was made under other settings; make it again with: {again} --force")
-    good = (one for one in checkpoints.kept(records.checkpoint_of(path)) if one.digest == run.digest)
-    snapshot = next(good, None)
-    if snapshot is None or snapshot.best is None:
-        raise UsageError(
-            f"{run.key}: no weights at {records.checkpoint_of(path)}; they stay on the machine that trained them, or "
-            f"make them again with: {again} --force"
-        )
-    return snapshot
 
 
 def example(task: Task, size: Size) -> Batch:
@@ -211,28 +151,24 @@ def look(module: nn.Module, batch: Batch) -> tuple[Array, dict[str, Array]]:
     return torch.sigmoid(logits)[:, 0].numpy(), {name: part[:, 0].numpy() for name, part in seen.items()}
 
 
-def _trace(run: Run, snapshot: Snapshot, batch: Batch, size: Size, weights: Weights) -> Trace:
+def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, which: Weights) -> Trace:
     """The trace of some weights, and the same numbers from all that are kept.
 
     Raises:
-        ValueError: The weights do not fit the model.
+        UsageError: These are not kept, or do not fit the model.
     """
-    task = run.experiment.task
-    module = run.experiment.model.build(task.inputs, task.outputs, run.seed)  # its first weights follow from the seed
+    if which not in kept:
+        raise UsageError(f"{run.key}: no {which} weights, which its checkpoint had; accepted: {', '.join(kept)}")
+    module = weights.built(run)
     inputs, targets, scored = (part[:, 0].numpy() for part in batch)
-    assert snapshot.best is not None  # the caller looked
-    vectors = {"first": (0, None), "best": (snapshot.best.step, snapshot.best.weights)}
-    vectors |= {"final": (snapshot.step, snapshot.weights)}
     moments, views = [], {}
-    for name, (step, vector) in vectors.items():
+    for name, step, vector in (("first", 0, None), *((name, *each) for name, each in kept.items())):
         if vector is not None:
-            if len(vector) != (count := sum(p.numel() for p in module.parameters())):
-                raise ValueError(f"{len(vector)} kept weights do not fit a model of {count}")
-            vector_to_parameters(vector, module.parameters())
+            weights.fill(module, vector, run)
         views[name] = look(module, batch)
         moments.append(Moment(name, step, measure(inputs, targets, views[name][0], scored, views[name][1])))
-    origin = Origin(*names(run), run.digest, said(size), weights, tuple(moments))
-    outputs, seen = views[weights]
+    origin = Origin(*names(run), run.digest, said(size), which, tuple(moments))
+    outputs, seen = views[which]
     return Trace(origin, inputs, targets, outputs, scored, seen)
 
 

@@ -4,9 +4,7 @@ Packed into a few 10,000 bytes, so that it can be kept beside the records. Bytes
 checked, never executed.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 
+from . import packed
+
 Array = NDArray[np.floating[Any]]
 
 LARGEST = 1 << 24
 """Bytes of the largest packed trace that is read; unpacked, four times as many."""
 
-LONGEST, MOST_HEADS, MOST_ARRAYS = 2000, 16, 64
-"""Time steps, heads and arrays of the largest trace."""
+LONGEST, MOST_HEADS = 2000, 16
+"""Time steps and heads of the largest trace."""
 
 LAGS = (0, 1, 2, 3)
 """Steps that a controller may keep a vector, between seeing and writing it or between reading and answering."""
@@ -182,12 +182,10 @@ def pack(trace: Trace) -> bytes:
     arrays = {name: getattr(trace, name) for name in OWN} | {f"seen {name}": part for name, part in trace.seen.items()}
     limit = float(np.finfo(np.float16).max)
     rounded = {name: np.clip(part.astype(float).round(4), -limit, limit) for name, part in arrays.items()}
-    halved = {name: part.astype(np.float16, order="C") for name, part in rounded.items()}
-    about = np.frombuffer(ORIGIN.dump_json(trace.origin), np.uint8)
-    file = io.BytesIO()
-    np.savez_compressed(file, about=about, **halved)
-    unpack(file.getvalue())
-    return file.getvalue()
+    halved = {name: part.astype(np.float16) for name, part in rounded.items()}
+    content = packed.pack(ORIGIN.dump_json(trace.origin), halved)
+    unpack(content)
+    return content
 
 
 def unpack(content: bytes) -> Trace:
@@ -197,39 +195,14 @@ def unpack(content: bytes) -> Trace:
         ValueError: They are no trace, or one that is too large.
     """
     try:
-        arrays = _arrays(content)
-        origin = ORIGIN.validate_json(arrays.pop("about").tobytes())
+        about, arrays = packed.unpack(content, np.float16, LARGEST)
+        origin = ORIGIN.validate_json(about)
         seen = {name.removeprefix("seen "): arrays.pop(name) for name in list(arrays) if name.startswith("seen ")}
         trace = Trace(origin, **arrays, seen=seen)
         _check(trace)
     except Exception as error:  # whatever a file that is none makes zipfile or NumPy raise
         raise ValueError(f"not a trace: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     return trace
-
-
-def _arrays(content: bytes) -> dict[str, Any]:
-    if len(content) > LARGEST:
-        raise ValueError(f"{len(content)} bytes, at most {LARGEST} are read")
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = archive.infolist()
-        if len(entries) > MOST_ARRAYS or sum(entry.file_size for entry in entries) > 4 * LARGEST:
-            raise ValueError("too large when unpacked")
-        for entry in entries:
-            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"{entry.filename}: compressed in another way")
-            with archive.open(entry) as file:
-                unpacked = file.read(entry.file_size + 1)  # no more than it announces
-            stream = io.BytesIO(unpacked)
-            if np.lib.format.read_magic(stream) != (1, 0):
-                raise ValueError(f"{entry.filename}: not an array of format 1.0")
-            shape, by_column, kind = np.lib.format.read_array_header_1_0(stream)
-            if by_column or kind != (np.uint8 if entry.filename == "about.npy" else np.float16):
-                raise ValueError(f"{entry.filename}: an array of {kind}")
-            arrays[entry.filename.removesuffix(".npy")] = np.frombuffer(unpacked, kind, -1, stream.tell()).reshape(
-                shape
-            )
-    return arrays
 
 
 def _check(trace: Trace) -> None:

@@ -5,9 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
+from membench.benchmarks import records, weights
 from membench.benchmarks.cli import main
+from membench.benchmarks.evaluate import evaluate, evaluation_set
 from membench.benchmarks.optimizers import Adam, GlobalNorm
 from membench.benchmarks.runner import plan
 from membench.benchmarks.suites import find, names
@@ -15,6 +18,8 @@ from membench.ntm import Constant, Learned, Random
 
 RESULTS = Path(__file__).parent.parent / "results"
 PUBLISHED = [name for name in names() if (RESULTS / name).is_dir()]
+WEIGHTS = sorted(str(path.relative_to(RESULTS)) for path in RESULTS.glob("*/weights/*/*.npz"))
+CPU = torch.device("cpu")
 PAGES = ("report.md", "claims.json", "tables/*.csv")
 """Pages of words and numbers; how figures are drawn differs from machine to machine."""
 
@@ -60,3 +65,17 @@ def test_the_pages_are_what_the_records_say(suite: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, asked, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert kept and [path for path, bytes in kept.items() if path.read_bytes() != bytes] == []
+
+
+@pytest.mark.parametrize("file", WEIGHTS)
+def test_published_weights_do_what_their_record_says(file: str) -> None:
+    suite, _, task, arm = file.removesuffix(".npz").split("/")
+    (run,) = [run for run in find(suite).runs() if run.key == f"{task}/{'/'.join(arm.rsplit('-', 1))}"]
+    record = records.read(records.path_of(RESULTS, suite, run), run.key)
+    assert record is not None
+    best = weights.unpack((RESULTS / file).read_bytes(), run)
+    experiment = run.experiment
+    score = evaluate(weights.filled(run, best.vector), evaluation_set(experiment.task, experiment.training, CPU))
+    then = record.evaluated[best.step]
+    assert (score.loss, score.errors) == pytest.approx((then.loss, then.errors), rel=1e-4, abs=0.01)
+    assert (then.errors, then.loss) == min((each.errors, each.loss) for each in record.evaluated.values())

@@ -10,7 +10,10 @@ import torch
 from click.testing import CliRunner
 
 from membench.benchmarks.cli import main
+from membench.benchmarks.evaluate import evaluate
 from membench.benchmarks.suites import find
+from membench.benchmarks.tasks.copy import Copy
+from membench.ntm import stream
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text()
@@ -30,6 +33,15 @@ def test_the_memories_it_shows_can_be_used() -> None:
     here: dict[str, Any] = {"inputs": torch.zeros(3, 2, 9)}
     exec(text, here)
     assert here["logits"].shape == (3, 2, 8)
+
+
+def test_the_trained_model_it_shows_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = [block for block in PYTHON if "weights.trained" in block]
+    monkeypatch.chdir(README.parent)
+    here: dict[str, Any] = {}
+    exec(text, here)
+    longest = Copy(bits=8, train=(range(1, 21),)).sample((20,), 32, stream("unseen"))
+    assert evaluate(here["ntm"], [longest]).errors < 0.1
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 from membench.baselines.dnc import DNC
-from membench.benchmarks import records, tables, traces
+from membench.benchmarks import records, tables, traces, weights
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Suite
 from membench.benchmarks.errors import UsageError
@@ -340,13 +340,9 @@ def test_a_run_is_traced_from_its_best_weights(suite: Suite, results: Path) -> N
     assert [(m.weights, m.step) for m in trace.origin.moments] == [("first", 0), ("best", best), ("final", 45)]
     first, _, final = trace.origin.moments
     assert first.numbers.writing != final.numbers.writing
-    snapshot = traces.kept(suite, results, run)
-    task = run.experiment.task
-    module = run.experiment.model.build(task.inputs, task.outputs, 99)  # all its values are replaced
-    assert snapshot.best is not None
-    torch.nn.utils.vector_to_parameters(snapshot.best.weights, module.parameters())
     with torch.no_grad():
-        outputs = torch.sigmoid(module(traces.example(task, (2,)).inputs))[:, 0]
+        logits = weights.trained(suite, results, "copy", "ntm", 1)(traces.example(run.experiment.task, (2,)).inputs)
+    outputs = torch.sigmoid(logits)[:, 0]
     np.testing.assert_allclose(trace.outputs, outputs, atol=1e-3)
     np.testing.assert_allclose(trace.seen["write weighting"].sum(axis=-1), 1, atol=2e-3)
 
@@ -378,7 +374,12 @@ def test_what_cannot_be_traced_is_said(suite: Suite, results: Path) -> None:
     refused(r"size \(1, 2\): accepted is \(length >= 1\)", "copy", "ntm", 1, (1, 2))
     refused("size 5000 takes 10001 time steps; accepted are up to 2000", "copy", "ntm", 1, (5000,))
     (results / "tiny/copy/ntm/1.pt").write_bytes(b"damaged")
-    refused("copy/ntm/1: no weights at .*1.pt; they stay on the machine that trained them, or", "copy", "ntm", 1)
+    refused(
+        "copy/ntm/1: no weights at .*1.pt, nor at .*ntm-1.npz; they stay on the machine that trained them, or",
+        "copy",
+        "ntm",
+        1,
+    )
     changed = replace(suite.experiments[1], revision=2)
     suite = replace(suite, experiments=(suite.experiments[0], changed))
     refused("copy/lstm/1: .* was made under other settings; make it again with: .* --force", "copy", "lstm", 1)

@@ -22,6 +22,11 @@ from .shared import arms_options, find, json_option, results_option
     default="best",
     help="The best on the evaluation set, or the last.",
 )
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Write the best weights too, RESULTS/<suite>/weights/<task>/<model>-<seed>.npz, for a repository to hold.",
+)
 @results_option
 @json_option
 def trace(
@@ -31,6 +36,7 @@ def trace(
     seed: int | None,
     size: str | None,
     weights: Literal["best", "final"],
+    publish: bool,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -38,7 +44,7 @@ def trace(
 
     Draws what comes in and out over time beside what the heads write and read, where they look and why, as in the
     figures of Graves et al. 2014, under RESULTS/<suite>/traces/<task>/. `report` shows the traces of the best weights
-    at the largest size trained on. Weights stay where they were trained: they are no part of the records.
+    at the largest size trained on. Weights stay where they were trained, but for those that --publish has written.
 
     \b
     Examples:
@@ -47,13 +53,17 @@ def trace(
     """
     from ...report.traces import sentence
     from .. import arguments, traces
+    from .. import weights as kept
 
     found = find(suite)
     asked = None if size is None else arguments.size(size)
     made, refused = [], []
     for run in traces.typical(found, results, tasks, models, seed):
         try:
-            made.append(traces.trace(found, results, *traces.names(run), asked, weights))
+            one = traces.trace(found, results, *traces.names(run), asked, weights)
+            if publish:
+                one = one._replace(files=(*one.files, kept.publish(found, results, run)))
+            made.append(one)
         except UsageError as error:
             refused.append(error)
             continue
