@@ -107,7 +107,7 @@ def unroll(
     first, phases = (0, 1) if read_first else (reads, 2)
     for at in range(layers + 1):
         pack(on.panels[at], weights[at])
-    for b in range(memory.shape[0]):
+    for b in range(memory.shape[0] - 1, -1, -1):  # the way back begins with block 0, which the cache then still holds
         count = min(4, batch - 4 * b)
         for t in range(steps):
             for s in range(count):
