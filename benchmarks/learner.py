@@ -2,17 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
+from ..ntm.model import Slope
 from .checkpoints import Snapshot
 from .core import Batch, Run, Training
 from .evaluate import Score, evaluate
 from .optimizers import Moments
 from .provenance import provenance
+
+FULL = 64
+"""Floats that are whole vectors on every processor."""
+
+
+@runtime_checkable
+class Quick(Protocol):
+    """A module that may have its gradients sooner than autograd does: see ``NTMModule.gradients``."""
+
+    def gradients(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor] | None: ...
 
 
 class Learner:
@@ -65,12 +76,17 @@ class Alone(Learner):
 
     def __init__(self, run: Run, device: torch.device) -> None:
         module = built(run).to(device)
+        self.quick = module if isinstance(module, Quick) else None
         super().__init__(run.experiment.training, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
             parameter.data = view
 
     def gradients(self, batch: Batch) -> tuple[float, Tensor]:
         """The training loss and its gradient (1, parameters)."""
+        found = self.quick.gradients(batch.inputs, slope(self.training, batch)) if self.quick is not None else None
+        if found is not None:
+            logits, gradients = found
+            return float(objective(self.training, logits, batch)), gradients[None]
         loss = objective(self.training, self.module(batch.inputs), batch)
         parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
@@ -117,6 +133,23 @@ def views(weights: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 def objective(training: Training, logits: Tensor, batch: Batch) -> Tensor:
     """The loss as it is trained on."""
-    scored = batch.scored[..., None]
-    total = binary_cross_entropy_with_logits(logits, batch.targets, scored, reduction="sum")
-    return total / (logits.shape[-2] if training.reduction == "sum" else scored.sum() * batch.targets.shape[-1])
+    total = binary_cross_entropy_with_logits(logits, batch.targets, batch.scored[..., None], reduction="sum")
+    return total / shared(training, batch)
+
+
+def slope(training: Training, batch: Batch) -> Slope:
+    """The gradient of ``objective`` by the logits of some samples, in one piece: autograd's of all, to the last bit."""
+    share = batch.scored[..., None] / shared(training, batch)
+
+    def of(logits: Tensor, samples: slice) -> Tensor:
+        filled = pad(logits.flatten(), (0, -logits.numel() % FULL))  # what is left of vectors torch rounds otherwise
+        probabilities = filled.sigmoid_()[: logits.numel()].view_as(logits)
+        return probabilities.sub_(batch.targets[:, samples]).mul_(share[:, samples])
+
+    return of
+
+
+def shared(training: Training, batch: Batch) -> int | Tensor:
+    """How many the loss is a mean over: sequences, or scored bits."""
+    sequences, bits = batch.targets.shape[-2:]
+    return sequences if training.reduction == "sum" else batch.scored.sum() * bits

@@ -16,7 +16,7 @@ from .cell import NTMCell
 from .controller import LSTMStack
 from .fused_controller import BARE, LINEAR, LSTM, TANH
 from .fused_math import Floats
-from .fused_unroll import unroll, unroll_back
+from .fused_unroll import prepare, unroll, unroll_back
 from .fused_workspace import Layout, Lent, Workspace, laid_out, places
 
 CHUNK = 64
@@ -27,16 +27,21 @@ DENORMAL = 5e-324
 
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
-    kinds, parameters = layers(cell)
-    weights = parameters[: len(kinds)]
-    layout = laid_out(cell.spec, kinds, tuple(tuple(weight.shape) for weight in weights))
-    given = (*first_state(cell), *parameters)
+    layout, first, parameters = parts(cell)
+    given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
         return logits
     lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
     begin(lent.workspace, given)
     return torch.cat([go_on(lent.workspace, chunk, parameters) for chunk in torch.split(inputs, CHUNK)])
+
+
+def parts(cell: NTMCell) -> tuple[Layout, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """How a cell is laid out, its first state, and the weights of its layers followed by their biases."""
+    kinds, parameters = layers(cell)
+    shapes = tuple(tuple(weight.shape) for weight in parameters[: len(kinds)])
+    return laid_out(cell.spec, kinds, shapes), first_state(cell), parameters
 
 
 def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
@@ -68,9 +73,14 @@ def first_state(cell: NTMCell) -> tuple[Tensor, ...]:
 
 
 def begin(on: Workspace, given: Sequence[Tensor]) -> None:
-    """Put the state before the first step, alike for all samples, where the kernel looks for it."""
-    layout, trail = on.layout, on.trail
-    memory, reading, writing, reads, *layers = map(numpy, given[: 4 + 2 * len(layout.lstms)])
+    """Put weights, and the state before the first step, alike for all samples, where the kernel looks for them.
+
+    Args:
+        given: The first state, then the weights of all layers and their biases.
+    """
+    layout, trail, states = on.layout, on.trail, 4 + 2 * len(on.layout.lstms)
+    prepare(on.scratch, places(halves(given[states:])[0]), layout.options.layers, layout.x)
+    memory, reading, writing, reads, *layers = map(numpy, given[:states])
     on.memory[...] = np.ascontiguousarray(memory.reshape(layout.spec.rows, -1).T)
     trail.weightings[:, 0, :, : layout.spec.reads] = reading
     trail.weightings[:, 0, :, layout.spec.reads :] = writing
@@ -84,11 +94,10 @@ def begin(on: Workspace, given: Sequence[Tensor]) -> None:
 def forward(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """Logits (time, batch, outputs)."""
     logits = torch.empty(*inputs.shape[:2], on.layout.units[-1])
-    weights, biases = halves(parameters)
+    biases = places(halves(parameters)[1])
     with flushed():
         unroll(
-            numpy(inputs.contiguous()), numpy(logits), places(weights), places(biases), on.memory, on.trail, on.scratch,
-            on.layout.options,
+            numpy(inputs.contiguous()), numpy(logits), biases, on.memory, on.trail, on.scratch, on.layout.options
         )  # fmt: skip
     return logits
 
@@ -104,31 +113,35 @@ def go_on(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor
 
 def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], wanted: Sequence[bool]) -> list[Any]:
     """Gradients of the input and of the state before the first step, where wanted, and of the parameters."""
-    layout, back = on.layout, on.back
-    weights, _ = halves(parameters)
     d_parameters = [torch.zeros(parameter.shape) for parameter in parameters]
-    d_weights, d_biases = halves(d_parameters)
+    d_weights, d_biases = map(places, halves(d_parameters))
     with flushed():
         unroll_back(
-            numpy(d_logits.contiguous()), layout.x, places(weights), places(d_weights), places(d_biases),
-            back, on.trail, on.scratch, layout.options,
+            numpy(d_logits.contiguous()), d_weights, d_biases, on.back, on.trail, on.scratch, on.layout.options
         )  # fmt: skip
+    d_x = None
+    if wanted[0]:
+        weight = parameters[0].detach()[:, : on.layout.x]
+        deltas = torch.from_numpy(on.trail.gates[0][:, : len(d_logits)])  # (blocks, time, 4, units)
+        d_x = (deltas @ weight).transpose(0, 1).flatten(1, 2)[:, : on.batch]
+    return [d_x, *first_back(on, wanted[1:]), *d_parameters]
+
+
+def first_back(on: Workspace, wanted: Sequence[bool]) -> list[Tensor | None]:
+    """Gradients of the parts of ``first_state``, where wanted."""
+    layout, back = on.layout, on.back
     states = [back.memory, *np.split(back.weightings, [layout.spec.reads], 2), back.inputs[0][..., : layout.read]]
     for n in layout.lstms:
         first = layout.options.below[n]
         states += [back.inputs[n][..., first : first + layout.units[n]], back.cells[n]]
     firsts = [
-        torch.from_numpy(state.sum((0, 1))) if want else None for state, want in zip(states, wanted[1:], strict=False)
+        torch.from_numpy(state.sum((0, 1))) if want else None for state, want in zip(states, wanted, strict=False)
     ]
     if firsts[0] is not None:
         firsts[0] = firsts[0].T.reshape(-1)
     if firsts[3] is not None:
         firsts[3] = firsts[3].view(layout.spec.reads, layout.spec.width)
-    d_x = None
-    if wanted[0]:
-        deltas = torch.from_numpy(on.trail.gates[0][:, : len(d_logits)])  # (blocks, time, 4, units)
-        d_x = (deltas @ torch.from_numpy(weights[0][:, : layout.x])).transpose(0, 1).flatten(1, 2)[:, : on.batch]
-    return [d_x, *firsts, *d_parameters]
+    return firsts
 
 
 class Unroll(torch.autograd.Function):

@@ -70,6 +70,11 @@ class Back(NamedTuple):
     memory: Floats  # (blocks, 4, width, rows)
     weightings: Floats  # (blocks, 4, heads, rows)
 
+    def some(self, blocks: slice) -> "Back":
+        """Those of some blocks."""
+        inputs, cells = (tuple(part[blocks] for part in parts) for parts in (self.inputs, self.cells))
+        return Back(inputs, cells, self.memory[blocks], self.weightings[blocks])
+
 
 class Options(NamedTuple):
     """What an NTM's fields mean in numbers."""
@@ -87,26 +92,34 @@ class Options(NamedTuple):
 
 
 @uncounted
+def prepare(on: Scratch, weights: Several, layers: int, x: int) -> Any:
+    """Put weights, (units or 4 * units, inputs) each, where both ways look for them.
+
+    Args:
+        x: The size of the input.
+    """
+    for at in range(layers + 1):
+        pack(on.panels[at], weights[at])
+        pack_back(on.panels_back[at], weights[at], x if at == 0 else 0)
+
+
+@uncounted
 def unroll(
-    x: Floats, logits: Floats, weights: Several, biases: Several, memory: Floats, trail: Trail, on: Scratch,
-    options: Options,
+    x: Floats, logits: Floats, biases: Several, memory: Floats, trail: Trail, on: Scratch, options: Options
 ) -> Any:  # fmt: skip
     """Fill logits (time, batch, outputs) from x (time, batch, inputs), and leave a trail.
 
     Args:
-        weights: (units or 4 * units, inputs) each.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
     layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     steps, batch, size = x.shape
     width, top = memory.shape[2], layers - 1
-    heads, shifts, units = reads + writes, 2 * reach + 1, weights[top].shape[1]
+    heads, shifts, units = reads + writes, 2 * reach + 1, on.panels[top].shape[1]
     erases = heads * (width + shifts + 3)
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
-    for at in range(layers + 1):
-        pack(on.panels[at], weights[at])
     for b in range(memory.shape[0] - 1, -1, -1):  # the way back begins with block 0, which the cache then still holds
         count = min(4, batch - 4 * b)
         for t in range(steps):
@@ -151,8 +164,7 @@ def unroll(
 
 @uncounted
 def unroll_back(
-    d_logits: Floats, x: int, weights: Several, d_weights: Several, d_biases: Several, back: Back, trail: Trail,
-    on: Scratch, options: Options,
+    d_logits: Floats, d_weights: Several, d_biases: Several, back: Back, trail: Trail, on: Scratch, options: Options
 ) -> Any:  # fmt: skip
     """Fill ``back`` with the gradients of the first state, and add to those of weights and biases.
 
@@ -160,8 +172,6 @@ def unroll_back(
 
     Args:
         d_logits: (time, batch, outputs).
-        x: The size of the input.
-        weights: (units or 4 * units, inputs) each.
         d_weights: (units or 4 * units, inputs) each.
         d_biases: (units or 4 * units) each.
     """
@@ -170,12 +180,11 @@ def unroll_back(
     d_inputs, d_cells, d_memory, d_weightings = back
     steps, batch, _ = d_logits.shape
     width, top = d_memory.shape[2], layers - 1
-    heads, shifts, units = reads + writes, 2 * reach + 1, weights[top].shape[1]
+    heads, shifts, units = reads + writes, 2 * reach + 1, d_weights[top].shape[1]
     erases = heads * (width + shifts + 3)
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
     for at in range(layers + 1):
-        pack_back(on.panels_back[at], weights[at], x if at == 0 else 0)
         clear(d_inputs[at].reshape(d_inputs[at].size))
         clear(d_cells[at].reshape(d_cells[at].size))
     clear(d_memory.reshape(d_memory.size))

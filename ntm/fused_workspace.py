@@ -68,14 +68,18 @@ class Layout:
 
 
 class Workspace:
-    """What the kernels need for so many samples, and at most so many time steps."""
+    """What the kernels need for so many samples, some at once, and at most so many time steps.
 
-    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
-        self.layout, self.steps, self.batch = layout, steps, batch
-        spec, layers, blocks = layout.spec, len(layout.gates), -(-batch // 4)
+    Attributes:
+        backs: ``back``, cut into what is at once.
+    """
+
+    def __init__(self, layout: Layout, steps: int, batch: int, at_once: int) -> None:
+        self.layout, self.steps, self.batch, self.at_once = layout, steps, batch, at_once
+        spec, layers, blocks, every = layout.spec, len(layout.gates), -(-at_once // 4), -(-batch // 4)
         rows, width, heads, asked = spec.rows, spec.width, spec.reads + spec.writes, layout.units[-2]
         vectors, ring, lengths = heads + spec.reads, rows + 2 * spec.reach, rows if layout.options.cosine else 0
-        times, states, memory = (blocks, steps, 4), (blocks, steps + 1, 4), (blocks, 4, width, rows)
+        times, states = (blocks, steps, 4), (blocks, steps + 1, 4)
         cells = [units if n in layout.lstms else 0 for n, units in enumerate(layout.units)]
         shapes: list[tuple[int, ...]] = [
             *((*states, PANEL * panels(size)) for size in (*layout.inputs[:-2], layout.inputs[-1])),
@@ -88,9 +92,9 @@ class Workspace:
             *((4, units) for units in layout.units),
             *[(4, layout.inputs[-1]), (ring,), (ring,), (rows,), (rows,), (rows,)],
             *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
-            *((blocks, 4, size) for size in layout.back),
-            *((blocks, 4, units) for units in cells),
-            *[memory, (blocks, 4, heads, rows), memory],
+            *((every, 4, size) for size in layout.back),
+            *((every, 4, units) for units in cells),
+            *[(every, 4, width, rows), (every, 4, heads, rows), (blocks, 4, width, rows)],
         ]
         self.size = sum(whole(prod(shape)) for shape in shapes)
         parts = carve(self.size, shapes)
@@ -106,6 +110,7 @@ class Workspace:
         )
         self.back = Back(several(layers), several(layers), *islice(parts, 2))
         self.memory = next(parts)
+        self.backs = [self.back.some(slice(b, b + blocks)) for b in range(0, every, blocks)]
         if batch % 4:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0
@@ -114,13 +119,14 @@ class Workspace:
 class Lent:
     """A workspace, until nothing refers to this any more."""
 
-    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
+    def __init__(self, layout: Layout, steps: int, batch: int, at_once: int | None = None) -> None:
+        size = (layout, batch, at_once or batch)
         with taking:
-            mine = [each for each in free if each.layout is layout and each.batch == batch]
+            mine = [each for each in free if (each.layout, each.batch, each.at_once) == size]
             fitting = [each for each in mine if each.steps >= steps]
             taken = fitting[-1:] or mine  # those that are too small make way
             free[:] = [each for each in free if each not in taken]
-        self.workspace = fitting[-1] if fitting else Workspace(layout, steps, batch)
+        self.workspace = fitting[-1] if fitting else Workspace(layout, steps, *size[1:])
 
     def __del__(self) -> None:
         if (workspace := getattr(self, "workspace", None)) is not None and workspace.size <= LARGEST:

@@ -119,6 +119,32 @@ class TestEqualsTheReference:
     def test_with_random_weights(self, spec: NTM, steps: int, batch: int) -> None:
         assert_equal(modules(spec), drawn(steps, batch))
 
+    @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+    @pytest.mark.parametrize("batch", [1, 6, 8])
+    def test_four_after_four_to_the_last_bit(self, spec: NTM, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Equals the fused twin under autograd, which the other tests hold against the reference."""
+        monkeypatch.setattr(workspace, "free", [])
+        monkeypatch.setattr(workspace.np, "empty", lambda shape, kind: np.full(shape, np.nan, kind))
+        module, inputs = modules(spec)[0], drawn(9, batch)
+        towards = torch.randn(9, batch, OUTPUTS, generator=stream("towards"))
+        logits, *found = answers(module, inputs)
+        for _ in range(2):  # the second time on what the first left behind
+            found_too = module.gradients(inputs, lambda y, samples: y * 0 + towards[:, samples])
+            assert found_too is not None
+            assert found_too[0].equal(logits)
+            assert found_too[1].equal(torch.cat([part.flatten() for part in found[1:]]))
+
+    def test_four_after_four_only_where_the_twin_runs(self) -> None:
+        def slope(logits: Tensor, samples: slice) -> Tensor:
+            return logits
+
+        reference = modules(SMALL)[1]
+        assert reference.gradients(drawn(5, 3), slope) is None
+        assert modules(SMALL)[2].gradients(drawn(5, 3).double(), slope) is None
+        reference.implementation = "fused"
+        with pytest.raises(ValueError, match="computes in float32"):
+            reference.gradients(drawn(5, 3).double(), slope)
+
     @pytest.mark.slow  # compiles again
     def test_with_more_layers_than_kernels_are_made_for(self) -> None:
         assert_equal(modules(small(controller=LSTMController(units=3, layers=6))), drawn(5, 2))

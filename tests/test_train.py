@@ -12,7 +12,7 @@ from membench.benchmarks.checkpoints import Snapshot
 from membench.benchmarks.core import Batch, Experiment, Run, Size, pad
 from membench.benchmarks.evaluate import evaluate, evaluation_set, identity, nats
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
-from membench.benchmarks.learner import objective
+from membench.benchmarks.learner import objective, slope
 from membench.benchmarks.optimizers import Adam
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
@@ -64,6 +64,21 @@ def test_the_loss_is_a_sum_over_time_and_bits_or_a_mean_of_scored_bits(run: Run,
     each, bits = nats(logits, batch), 3 * (1 + 4) * 2
     expected = each.mean() if reduction == "sum" else each.sum() / bits
     torch.testing.assert_close(objective(training, logits, batch), expected)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize(("bits", "length"), [(8, 5), (6, 4), (6, 5), (1, 3)])
+def test_the_slope_of_four_samples_is_autograd_s_of_all_to_the_last_bit(
+    run: Run, reduction: str, bits: int, length: int
+) -> None:
+    training = dataclasses.replace(run.experiment.training, reduction=reduction)
+    batch = Copy(bits=bits).sample((length,), 32, stream("slope"))
+    logits = (4 * torch.randn(batch.targets.shape, generator=stream("logits"))).requires_grad_()
+    (gradient,) = torch.autograd.grad(objective(training, logits, batch), logits)
+    for samples in (slice(at, at + 4) for at in range(0, 32, 4)):
+        part = logits.detach()[:, samples].contiguous()
+        assert slope(training, batch)(part, samples).equal(gradient[:, samples])
+        assert part.equal(logits[:, samples])  # and is left alone
 
 
 def test_the_same_run_gives_the_same_curve_and_another_seed_another(run: Run) -> None:
