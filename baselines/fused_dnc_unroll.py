@@ -83,7 +83,7 @@ def unroll(
     read = options.reads * options.width
     outlet = to_interface.shape[1]
     hidden, parts = np.empty((4, outlet), np.float32), np.empty((2, options.width), np.float32)
-    for b in range(0, batch, 4):
+    for b in range((batch - 1) // 4 * 4, -1, -4):  # the way back begins with block 0, which the cache then still holds
         count = min(4, batch - b)
         for t in range(steps):
             at = 0
