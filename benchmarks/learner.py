@@ -15,8 +15,8 @@ from .evaluate import Score, evaluate
 from .optimizers import Moments
 from .provenance import provenance
 
-FULL = 64
-"""Floats that are whole vectors on every processor."""
+FULL = 32
+"""Floats that torch computes at a time, on processors with the longest vectors."""
 
 
 @runtime_checkable
@@ -142,8 +142,9 @@ def slope(training: Training, batch: Batch) -> Slope:
     share = batch.scored[..., None] / shared(training, batch)
 
     def of(logits: Tensor, samples: slice) -> Tensor:
-        filled = pad(logits.flatten(), (0, -logits.numel() % FULL))  # what is left of vectors torch rounds otherwise
-        probabilities = filled.sigmoid_()[: logits.numel()].view_as(logits)
+        row, left = logits.flatten(), logits.numel() % FULL  # which torch rounds otherwise than whole vectors
+        filled = pad(row, (0, FULL - left)) if left else row
+        probabilities = torch.sigmoid(filled)[: len(row)].view_as(logits)
         return probabilities.sub_(batch.targets[:, samples]).mul_(share[:, samples])
 
     return of
