@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
-from ..ntm.model import Slope
+from ..ntm.model import NTMModule, Slope
 from .checkpoints import Snapshot
 from .core import Batch, Run, Training
 from .evaluate import Score, evaluate
@@ -16,14 +16,7 @@ from .optimizers import Moments
 from .provenance import provenance
 
 FULL = 32
-"""Floats that torch computes at a time, on processors with the longest vectors."""
-
-
-@runtime_checkable
-class Quick(Protocol):
-    """A module that may have its gradients sooner than autograd does: see ``NTMModule.gradients``."""
-
-    def gradients(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor] | None: ...
+"""Floats that torch computes at a time, where vectors are longest; what is left over it rounds otherwise."""
 
 
 class Learner:
@@ -76,7 +69,7 @@ class Alone(Learner):
 
     def __init__(self, run: Run, device: torch.device) -> None:
         module = built(run).to(device)
-        self.quick = module if isinstance(module, Quick) else None
+        self.quick = module if isinstance(module, NTMModule) and module.plain() else None
         super().__init__(run.experiment.training, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
             parameter.data = view
@@ -134,23 +127,27 @@ def views(weights: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 def objective(training: Training, logits: Tensor, batch: Batch) -> Tensor:
     """The loss as it is trained on."""
     total = binary_cross_entropy_with_logits(logits, batch.targets, batch.scored[..., None], reduction="sum")
-    return total / shared(training, batch)
+    return total / divisor(training, batch)
 
 
 def slope(training: Training, batch: Batch) -> Slope:
-    """The gradient of ``objective`` by the logits of some samples, in one piece: autograd's of all, to the last bit."""
-    share = batch.scored[..., None] / shared(training, batch)
+    """The gradient of ``objective`` by the logits of some samples, in one piece.
+
+    Autograd's to the last bit where the logits of all samples fill ``FULL`` without a rest, as those of 32 samples do,
+    and torch has one thread.
+    """
+    weight = batch.scored[..., None] / divisor(training, batch)
 
     def of(logits: Tensor, samples: slice) -> Tensor:
-        row, left = logits.flatten(), logits.numel() % FULL  # which torch rounds otherwise than whole vectors
+        row, left = logits.flatten(), logits.numel() % FULL
         filled = pad(row, (0, FULL - left)) if left else row
         probabilities = torch.sigmoid(filled)[: len(row)].view_as(logits)
-        return probabilities.sub_(batch.targets[:, samples]).mul_(share[:, samples])
+        return probabilities.sub_(batch.targets[:, samples]).mul_(weight[:, samples])
 
     return of
 
 
-def shared(training: Training, batch: Batch) -> int | Tensor:
+def divisor(training: Training, batch: Batch) -> int | Tensor:
     """How many the loss is a mean over: sequences, or scored bits."""
     sequences, bits = batch.targets.shape[-2:]
     return sequences if training.reduction == "sum" else batch.scored.sum() * bits

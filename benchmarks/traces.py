@@ -1,4 +1,4 @@
-"""Inside the memory: one example through a trained model, from the weights that are kept beside its record.
+"""Inside the memory: one example through a trained model, from the weights that were kept.
 
 A module that can be looked into has a method ``watch(inputs)``, which gives the logits and by name what is to be seen,
 each (time, batch, heads, size); of any other, a trace has outputs and errors alone.
@@ -19,6 +19,7 @@ from . import files, records, runner, tables, weights
 from .core import Batch, Run, Size, Suite, Task, largest, said
 from .errors import UsageError
 from .evaluate import identity
+from .learner import built
 from .weights import Kept, Weights
 
 
@@ -158,8 +159,11 @@ def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, whi
         UsageError: These are not kept, or do not fit the model.
     """
     if which not in kept:
-        raise UsageError(f"{run.key}: no {which} weights, which its checkpoint had; accepted: {', '.join(kept)}")
-    module = weights.built(run)
+        raise UsageError(
+            f"{run.key}: no {which} weights; accepted: {', '.join(kept)}, which are published; others are in its "
+            "checkpoint, on the machine that trained it"
+        )
+    module = built(run)
     inputs, targets, scored = (part[:, 0].numpy() for part in batch)
     moments, views = [], {}
     for name, step, vector in (("first", 0, None), *((name, *each) for name, each in kept.items())):

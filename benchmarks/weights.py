@@ -19,6 +19,7 @@ from ..report.trace import STRICT
 from . import checkpoints, files, records, runner
 from .core import Run, Suite
 from .errors import UsageError, reason
+from .learner import built
 
 Weights = Literal["best", "final"]
 
@@ -57,16 +58,10 @@ def trained(suite: Suite, results: Path, task: str, model: str, seed: int) -> nn
         seed: A seed of the suite.
 
     Raises:
-        UsageError: The suite has no such run, there is no record of it, or its weights are not there.
+        UsageError: The suite has no such run, there is no record of it, or its weights are not there, or damaged.
     """
     run = runner.plan(suite, results, [task], [model], [seed])[0].run
     return filled(run, kept(suite, results, run)["best"].vector)
-
-
-def built(run: Run) -> nn.Module:
-    """The run's model before training."""
-    task = run.experiment.task
-    return run.experiment.model.build(task.inputs, task.outputs, run.seed)
 
 
 def fill(module: nn.Module, vector: Tensor, run: Run) -> None:
@@ -97,10 +92,15 @@ def publish(suite: Suite, results: Path, run: Run) -> Path:
     """Write the best weights of a run where a repository can hold them.
 
     Raises:
-        UsageError: They are not there, do not fit the model, or cannot be written.
+        UsageError: They are not there, do not fit the model, would not be read again, or cannot be written.
     """
     path = path_of(suite, results, run)
-    files.put({path: pack(run, kept(suite, results, run)["best"])})
+    content = pack(run, kept(suite, results, run)["best"])
+    try:
+        unpack(content, run)
+    except ValueError as error:
+        raise UsageError(f"{run.key}: {error}") from None
+    files.put({path: content})
     return path
 
 
@@ -125,8 +125,10 @@ def unpack(content: bytes, run: Run) -> Kept:
         raise ValueError(f"no weights: {reason(error)}") from None
     if (about.run, about.digest) != (run.key, run.digest):
         raise ValueError(f"weights of {about.run}, settings {about.digest}; accepted is {run.key}, {run.digest}")
-    if {name: part.shape for name, part in arrays.items()} != expected:
-        raise ValueError(f"weights that do not fit the model of {run.key}")
+    shapes = {name: part.shape for name, part in arrays.items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if (there := shapes.get(name)) != (wanted := expected.get(name)):
+            raise ValueError(f"weights that do not fit the model: {name} is {there}; accepted is {wanted}")
     return Kept(about.step, torch.cat([torch.tensor(arrays[name]).flatten() for name in expected]))
 
 
@@ -152,10 +154,20 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
             best = Kept(snapshot.best.step, snapshot.best.weights)
             return {"best": best, "final": Kept(snapshot.step, snapshot.weights)}
     published = path_of(suite, results, run)
-    found = files.taken(published, LARGEST, lambda content: unpack(content, run), "bench trace --publish")
+    maker = "bench trace --publish where its checkpoint is"
+    found = files.taken(published, LARGEST, lambda content: unpack(content, run), maker)
     if found is None:
         raise UsageError(
             f"{run.key}: no weights at {records.checkpoint_of(path)}, nor at {published}; they stay on the machine "
             f"that trained them, or make them again with: {again} --force"
         )
+    if found.step != (step := best_step(path, run)):
+        raise UsageError(f"{published}: of step {found.step:,}, but by its record the best step is {step:,}; {maker}")
     return {"best": found}
+
+
+def best_step(path: Path, run: Run) -> int:
+    """The step of a record whose weights were kept as the best: of the lowest error, then loss, then the first."""
+    record = records.read(path, run.key)
+    assert record is not None  # the caller looked
+    return min(record.evaluated.values(), key=lambda each: (each.errors, each.loss, each.step)).step

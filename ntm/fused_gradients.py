@@ -2,7 +2,7 @@
 
 Autograd sends the whole batch forward before anything goes back; by then, what the way back needs has left the cache.
 Where each sample has a loss of its own, four go forward and back before the next four set out: the same numbers, to the
-last bit, sooner, and the memory of four.
+last bit, sooner, and room for the way back of four.
 """
 
 import torch
@@ -19,12 +19,17 @@ def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tens
     """Logits (time, batch, outputs) of inputs (time, batch, inputs), and the gradient of all parameters, (parameters,).
 
     Args:
-        cell: The cell.
-        inputs: Which want no gradient themselves.
-        slope: Of the loss.
+        cell: The cell; all its parameters want a gradient.
+        inputs: Which want none.
+        slope: The loss: its gradient by the logits of some samples.
+
+    Raises:
+        ValueError: The slope is not of the logits' shape, or not in float32.
     """
-    layout, first, parameters = parts(cell)
-    lent = Lent(layout, len(inputs), inputs.shape[1], at_once=4)
+    batch = inputs.shape[1]
+    with torch.enable_grad():
+        layout, first, parameters = parts(cell)
+    lent = Lent(layout, len(inputs), batch, at_once=4)
     on = lent.workspace
     begin(on, (*first, *parameters))
     memory, biases = on.memory.copy(), places(halves(parameters)[1])
@@ -33,14 +38,19 @@ def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tens
     pieces = torch.split(vector, [parameter.numel() for parameter in wanted])
     d = {parameter: piece.view(parameter.shape) for parameter, piece in zip(wanted, pieces, strict=True)}
     d_weights, d_biases = map(places, halves([d[parameter] for parameter in parameters]))
-    logits: list[Tensor] = []
+    logits = []
     with flushed():
-        for x, back in zip(torch.split(inputs, 4, dim=1), on.backs, strict=True):
+        for at, back in zip(range(0, batch, 4), on.backs, strict=True):
+            samples = slice(at, min(at + 4, batch))
+            x = inputs[:, samples].contiguous()
             y = torch.empty(*x.shape[:2], layout.units[-1])
             on.memory[...] = memory
-            unroll(numpy(x.contiguous()), numpy(y), biases, on.memory, on.trail, on.scratch, layout.options)
-            d_y = slope(y, slice(4 * len(logits), 4 * len(logits) + 4))
-            unroll_back(numpy(d_y.contiguous()), d_weights, d_biases, back, on.trail, on.scratch, layout.options)
+            unroll(numpy(x), numpy(y), biases, on.memory, on.trail, on.scratch, layout.options)
+            d_y = slope(y, samples).contiguous()
+            if d_y.shape != y.shape or d_y.dtype != y.dtype:
+                given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_y, y))
+                raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
+            unroll_back(numpy(d_y), d_weights, d_biases, back, on.trail, on.scratch, layout.options)
             logits.append(y)
     layered = set(parameters)
     rest = [parameter for parameter in wanted if parameter not in layered]

@@ -1,9 +1,10 @@
 """The NTM over whole sequences, four samples at a time: the loop over time, forward and backward.
 
 Arrays are (blocks, time, 4, ...), a block being four samples, so that what is done one after the other lies one after
-the other. A last block that is not full holds zeros and gets no gradient. The layers are the controller's, then the
-heads', then the output's, which two are given the same: [hidden; reads], or the first part of it. What layer l is given
-lies in ``inputs[l]``: a layer writes its output where the next layer, or the next step, reads it.
+the other. What a last block that is not full holds besides, zeros or samples of before, gets no gradient. The layers
+are the controller's, then the heads', then the output's, which two are given the same: [hidden; reads], or the first
+part of it. What layer l is given lies in ``inputs[l]``: a layer writes its output where the next layer, or the next
+step, reads it.
 """
 
 from functools import partial

@@ -76,7 +76,7 @@ class Workspace:
 
     def __init__(self, layout: Layout, steps: int, batch: int, at_once: int) -> None:
         self.layout, self.steps, self.batch, self.at_once = layout, steps, batch, at_once
-        spec, layers, blocks, every = layout.spec, len(layout.gates), -(-at_once // 4), -(-batch // 4)
+        spec, layers, blocks, all_blocks = layout.spec, len(layout.gates), max(1, -(-at_once // 4)), -(-batch // 4)
         rows, width, heads, asked = spec.rows, spec.width, spec.reads + spec.writes, layout.units[-2]
         vectors, ring, lengths = heads + spec.reads, rows + 2 * spec.reach, rows if layout.options.cosine else 0
         times, states = (blocks, steps, 4), (blocks, steps + 1, 4)
@@ -92,9 +92,9 @@ class Workspace:
             *((4, units) for units in layout.units),
             *[(4, layout.inputs[-1]), (ring,), (ring,), (rows,), (rows,), (rows,)],
             *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
-            *((every, 4, size) for size in layout.back),
-            *((every, 4, units) for units in cells),
-            *[(every, 4, width, rows), (every, 4, heads, rows), (blocks, 4, width, rows)],
+            *((all_blocks, 4, size) for size in layout.back),
+            *((all_blocks, 4, units) for units in cells),
+            *[(all_blocks, 4, width, rows), (all_blocks, 4, heads, rows), (blocks, 4, width, rows)],
         ]
         self.size = sum(whole(prod(shape)) for shape in shapes)
         parts = carve(self.size, shapes)
@@ -110,7 +110,7 @@ class Workspace:
         )
         self.back = Back(several(layers), several(layers), *islice(parts, 2))
         self.memory = next(parts)
-        self.backs = [self.back.some(slice(b, b + blocks)) for b in range(0, every, blocks)]
+        self.backs = [self.back.some(slice(b, b + blocks)) for b in range(0, all_blocks, blocks)]
         if batch % 4:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0

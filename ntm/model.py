@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from .addressing import Similarity
 from .cell import NTMCell
@@ -17,7 +18,7 @@ from .memory import Constant, Contents, Learned, Weighting
 logger = logging.getLogger(__name__)
 
 Slope = Callable[[Tensor, slice], Tensor]
-"""From the logits (time, n, outputs) of some samples of the batch, the gradient of the loss by them."""
+"""From the logits (time, n, outputs) of some samples of the batch, the gradient of the loss by them, of their shape."""
 
 WEIGHTINGS = ("read_weighting", "write_weighting")
 
@@ -170,10 +171,20 @@ class NTMModule(Unrolled):
 
         return fused(self.cell, inputs)
 
+    def plain(self) -> bool:
+        """Whether ``gradients`` is what autograd would find: nothing overridden, frozen, parametrised or hooked."""
+        hooks = (kept for part in self.modules() for name, kept in vars(part).items() if name.endswith("_hooks"))
+        return (
+            type(self) is NTMModule
+            and all(parameter.requires_grad for parameter in self.parameters())
+            and not any(is_parametrized(part) for part in self.modules())
+            and not any(hooks)
+        )
+
     def gradients(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor] | None:
         """Logits, and the gradient of all parameters as a vector, of a loss that is a sum over samples.
 
-        The same as autograd's, sooner and in less memory.
+        The same as autograd's, sooner and in less memory, where the module is ``plain``.
 
         Args:
             inputs: (time, batch, inputs), which want no gradient themselves.
@@ -183,9 +194,9 @@ class NTMModule(Unrolled):
             None where the fused twin does not cover it, or the reference is asked for.
 
         Raises:
-            ValueError: The fused twin is asked for where it cannot run.
+            ValueError: The fused twin is asked for where it cannot run, or the slope is not of the logits' shape.
         """
-        if self.implementation_for(inputs.device, inputs.dtype) == "reference":
+        if self.implementation_for(inputs.device, inputs.dtype) == "reference" or inputs.shape[1] == 0:
             return None
         from .fused_gradients import gradients
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 64
+MOST = 256
 """Arrays of the largest file that is read."""
 
 
@@ -39,8 +39,10 @@ def unpack(content: bytes, kind: type[np.generic], largest: int) -> tuple[bytes,
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
-        if len(entries) > MOST or sum(entry.file_size for entry in entries) > 4 * largest:
-            raise ValueError("too large when unpacked")
+        if len(entries) > MOST:
+            raise ValueError(f"{len(entries)} arrays, at most {MOST} are read")
+        if (unpacked_size := sum(entry.file_size for entry in entries)) > 4 * largest:
+            raise ValueError(f"{unpacked_size} bytes when unpacked, at most {4 * largest} are read")
         for entry in entries:
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{entry.filename}: compressed in another way")

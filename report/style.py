@@ -146,7 +146,7 @@ def inline(text: str, name: str, label: str) -> str:
 
 
 def classed(page: str) -> str:
-    """A page whose figures say a style that they repeat once, as a class: two thirds of the bytes."""
+    """A page in which styles that figures repeat have become classes, said once: three quarters of the bytes."""
     styled = re.compile(r'(<(?:path|use|text)\b[^>]*?) style="([^"]*)"')
     often = [each for each, n in Counter(each for _, each in styled.findall(page)).items() if n > 2]
     names = {each: f"s{i}" for i, each in enumerate(often)}

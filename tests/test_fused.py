@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.nn.utils.parametrizations import weight_norm
 
 from membench.ntm import (
     NTM,
@@ -129,7 +130,7 @@ class TestEqualsTheReference:
         towards = torch.randn(9, batch, OUTPUTS, generator=stream("towards"))
         logits, *found = answers(module, inputs)
         for _ in range(2):  # the second time on what the first left behind
-            found_too = module.gradients(inputs, lambda y, samples: y * 0 + towards[:, samples])
+            found_too = module.gradients(inputs, lambda y, samples: towards[:, samples])
             assert found_too is not None
             assert found_too[0].equal(logits)
             assert found_too[1].equal(torch.cat([part.flatten() for part in found[1:]]))
@@ -141,9 +142,37 @@ class TestEqualsTheReference:
         reference = modules(SMALL)[1]
         assert reference.gradients(drawn(5, 3), slope) is None
         assert modules(SMALL)[2].gradients(drawn(5, 3).double(), slope) is None
+        assert modules(SMALL)[0].gradients(drawn(5, 3)[:, :0], slope) is None
         reference.implementation = "fused"
         with pytest.raises(ValueError, match="computes in float32"):
             reference.gradients(drawn(5, 3).double(), slope)
+
+    def test_four_after_four_whatever_grad_mode_says(self) -> None:
+        module, inputs = modules(SMALL)[0], drawn(5, 3)
+        with_it = module.gradients(inputs, lambda y, samples: y)
+        with torch.no_grad():
+            without = module.gradients(inputs, lambda y, samples: y)
+        assert with_it is not None and without is not None and with_it[1].equal(without[1])
+
+    @pytest.mark.parametrize(
+        "slope",
+        [lambda y, _: torch.zeros(5, 6, OUTPUTS), lambda y, _: y[:-1], lambda y, _: y.double()],
+    )
+    def test_a_slope_of_something_else_is_refused(self, slope: Any) -> None:
+        with pytest.raises(ValueError, match=r"a slope of .*: accepted is \(5, 4, 2\), torch.float32, as the logits"):
+            modules(SMALL)[0].gradients(drawn(5, 6), slope)
+
+    def test_a_module_is_plain_unless_autograd_would_find_something_else(self) -> None:
+        class Other(NTMModule):
+            pass
+
+        frozen, hooked, parametrised, watched = (SMALL.build(INPUTS, OUTPUTS) for _ in range(4))
+        assert frozen.plain() and not Other(frozen.cell).plain()
+        frozen.cell.heads.bias.requires_grad_(False)
+        hooked.cell.heads.register_forward_hook(lambda *_: None)
+        watched.register_full_backward_hook(lambda *_: None)
+        weight_norm(parametrised.cell.output)
+        assert not any(module.plain() for module in (frozen, hooked, parametrised, watched))
 
     @pytest.mark.slow  # compiles again
     def test_with_more_layers_than_kernels_are_made_for(self) -> None:

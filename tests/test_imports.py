@@ -19,7 +19,7 @@ ONLY = {
         "baselines.*",
         *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "train", "evaluate", "checkpoints")),
         *(f"benchmarks.{name}" for name in ("provenance", "perform", "engines.*", "learner", "cohort", "member")),
-        *(f"benchmarks.{name}" for name in ("traces", "rerun", "speed")),
+        *(f"benchmarks.{name}" for name in ("traces", "weights", "rerun", "speed")),
     ],
     "mlflow": ["benchmarks.tracking"],
     "seaborn": ["report.figures"],

@@ -269,13 +269,13 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "infinite": (lambda e: e.update({"scored.npy": array(np.full(9, np.inf, HALF))}), "not finite"),
     "nameless": (lambda e: e.pop("about.npy"), "about"),
     "another name": (lambda e: e.update({"more.npy": array(np.ones(9, HALF))}), "unexpected keyword"),
-    "many": (lambda e: e.update({f"seen {n}.npy": b"" for n in range(99)}), "too large when unpacked"),
+    "many": (lambda e: e.update({f"seen {n}.npy": b"" for n in range(300)}), "arrays, at most"),
     "mathematics": (
         lambda e: e.update({r"seen write $\oops$.npy": array(np.ones((9, 1, 2), HALF))}),
         "accepted are names",
     ),
     "no array": (lambda e: e.update({"inputs.npy": b"<html>"}), "magic"),
-    "a bomb": (lambda e: e.update({"inputs.npy": bytes((1 << 26) + 1)}), "too large when unpacked"),
+    "a bomb": (lambda e: e.update({"inputs.npy": bytes((1 << 26) + 1)}), "bytes when unpacked, at most"),
 }
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from membench.benchmarks.checkpoints import Snapshot
-from membench.benchmarks.core import Batch, Experiment, Run, Size, pad
+from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, pad
 from membench.benchmarks.evaluate import evaluate, evaluation_set, identity, nats
 from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
-from membench.benchmarks.learner import objective, slope
+from membench.benchmarks.learner import Alone, objective, slope
 from membench.benchmarks.optimizers import Adam
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
@@ -79,6 +79,23 @@ def test_the_slope_of_four_samples_is_autograd_s_of_all_to_the_last_bit(
         part = logits.detach()[:, samples].contiguous()
         assert slope(training, batch)(part, samples).equal(gradient[:, samples])
         assert part.equal(logits[:, samples])  # and is left alone
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("batch", [6, 32])
+def test_a_step_is_autograd_s_to_the_last_bit(suite: Suite, reduction: str, batch: int) -> None:
+    """Four samples after four, or all at once; long sequences first: short ones find what they left."""
+    (ntm,) = [run for run in suite.runs() if run.key == "copy/ntm/1"]
+    training = dataclasses.replace(ntm.experiment.training, reduction=reduction)
+    changed = dataclasses.replace(ntm, experiment=dataclasses.replace(ntm.experiment, training=training))
+    quick, slow = (Alone(changed, CPU) for _ in range(2))
+    assert quick.quick is not None
+    slow.quick = None
+    for length in (5, 1, 4, 5):
+        sequences = ntm.experiment.task.sample((length,), batch, stream("step", length))
+        close = {} if batch % 32 else {"rtol": 0, "atol": 0}  # what is left over of vectors is rounded otherwise
+        torch.testing.assert_close(quick.gradients(sequences), slow.gradients(sequences), **close)  # type: ignore[arg-type]
+        assert quick.step(sequences) == pytest.approx(slow.step(sequences), rel=1e-5 if close == {} else 0)
 
 
 def test_the_same_run_gives_the_same_curve_and_another_seed_another(run: Run) -> None:

@@ -60,10 +60,9 @@ def trace(
     made, refused = [], []
     for run in traces.typical(found, results, tasks, models, seed):
         try:
+            published = [kept.publish(found, results, run)] if publish else []
             one = traces.trace(found, results, *traces.names(run), asked, weights)
-            if publish:
-                one = one._replace(files=(*one.files, kept.publish(found, results, run)))
-            made.append(one)
+            made.append(one._replace(files=(*one.files, *published)))
         except UsageError as error:
             refused.append(error)
             continue
