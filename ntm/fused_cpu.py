@@ -80,6 +80,8 @@ def begin(on: Workspace, given: Sequence[Tensor]) -> None:
     """
     layout, trail, states = on.layout, on.trail, 4 + 2 * len(on.layout.lstms)
     prepare(on.scratch, places(halves(given[states:])[0]), layout.options.layers, layout.x)
+    for total in (*on.back.first_inputs, *on.back.first_cells, on.back.first_memory, on.back.first_weightings):
+        total.fill(0)
     memory, reading, writing, reads, *layers = map(numpy, given[:states])
     on.memory[...] = np.ascontiguousarray(memory.reshape(layout.spec.rows, -1).T)
     trail.weightings[:, 0, :, : layout.spec.reads] = reading
@@ -130,18 +132,15 @@ def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], want
 def first_back(on: Workspace, wanted: Sequence[bool]) -> list[Tensor | None]:
     """Gradients of the parts of ``first_state``, where wanted."""
     layout, back = on.layout, on.back
-    states = [back.memory, *np.split(back.weightings, [layout.spec.reads], 2), back.inputs[0][..., : layout.read]]
+    reading, writing = np.split(back.first_weightings, [layout.spec.reads])
+    states = [back.first_memory.T, reading, writing, back.first_inputs[0][: layout.read]]
+    shapes = [(-1,), reading.shape, writing.shape, (layout.spec.reads, layout.spec.width)]
     for n in layout.lstms:
         first = layout.options.below[n]
-        states += [back.inputs[n][..., first : first + layout.units[n]], back.cells[n]]
-    firsts = [
-        torch.from_numpy(state.sum((0, 1))) if want else None for state, want in zip(states, wanted, strict=False)
-    ]
-    if firsts[0] is not None:
-        firsts[0] = firsts[0].T.reshape(-1)
-    if firsts[3] is not None:
-        firsts[3] = firsts[3].view(layout.spec.reads, layout.spec.width)
-    return firsts
+        states += [back.first_inputs[n][first : first + layout.units[n]], back.first_cells[n]]
+        shapes += [(-1,), (-1,)]
+    found = zip(states, shapes, wanted, strict=False)
+    return [torch.tensor(state).reshape(shape) if want else None for state, shape, want in found]
 
 
 class Unroll(torch.autograd.Function):

@@ -29,7 +29,7 @@ def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tens
     batch = inputs.shape[1]
     with torch.enable_grad():
         layout, first, parameters = parts(cell)
-    lent = Lent(layout, len(inputs), batch, at_once=4)
+    lent = Lent(layout, len(inputs), min(batch, 4))
     on = lent.workspace
     begin(on, (*first, *parameters))
     memory, biases = on.memory.copy(), places(halves(parameters)[1])
@@ -40,7 +40,7 @@ def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tens
     d_weights, d_biases = map(places, halves([d[parameter] for parameter in parameters]))
     logits = []
     with flushed():
-        for at, back in zip(range(0, batch, 4), on.backs, strict=True):
+        for at in range(0, batch, 4):
             samples = slice(at, min(at + 4, batch))
             x = inputs[:, samples].contiguous()
             y = torch.empty(*x.shape[:2], layout.units[-1])
@@ -50,7 +50,7 @@ def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tens
             if d_y.shape != y.shape or d_y.dtype != y.dtype:
                 given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_y, y))
                 raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
-            unroll_back(numpy(d_y), d_weights, d_biases, back, on.trail, on.scratch, layout.options)
+            unroll_back(numpy(d_y), d_weights, d_biases, on.back, on.trail, on.scratch, layout.options)
             logits.append(y)
     layered = set(parameters)
     rest = [parameter for parameter in wanted if parameter not in layered]

@@ -64,17 +64,16 @@ class Scratch(NamedTuple):
 
 
 class Back(NamedTuple):
-    """Gradients of the state, and of the layers' inputs, on their way back to the first step."""
+    """Gradients of the state and of the layers' inputs: on their way back, and where they arrive, summed over samples."""
 
-    inputs: Several  # (blocks, 4, inputs), without those of x in the first
-    cells: Several  # (blocks, 4, units or none)
-    memory: Floats  # (blocks, 4, width, rows)
-    weightings: Floats  # (blocks, 4, heads, rows)
-
-    def some(self, blocks: slice) -> "Back":
-        """Those of some blocks."""
-        inputs, cells = (tuple(part[blocks] for part in parts) for parts in (self.inputs, self.cells))
-        return Back(inputs, cells, self.memory[blocks], self.weightings[blocks])
+    inputs: Several  # (4, inputs), without those of x in the first
+    cells: Several  # (4, units or none)
+    memory: Floats  # (4, width, rows)
+    weightings: Floats  # (4, heads, rows)
+    first_inputs: Several  # (inputs,), without those of x in the first
+    first_cells: Several  # (units or none,)
+    first_memory: Floats  # (width, rows)
+    first_weightings: Floats  # (heads, rows)
 
 
 class Options(NamedTuple):
@@ -167,7 +166,7 @@ def unroll(
 def unroll_back(
     d_logits: Floats, d_weights: Several, d_biases: Several, back: Back, trail: Trail, on: Scratch, options: Options
 ) -> Any:  # fmt: skip
-    """Fill ``back`` with the gradients of the first state, and add to those of weights and biases.
+    """Add to the gradients of the first state, in ``back``, and to those of weights and biases.
 
     The trail's gates turn into their gradients.
 
@@ -178,20 +177,20 @@ def unroll_back(
     """
     layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
-    d_inputs, d_cells, d_memory, d_weightings = back
+    d_inputs, d_cells, d_memory, d_weightings, first_inputs, first_cells, first_memory, first_weightings = back
     steps, batch, _ = d_logits.shape
-    width, top = d_memory.shape[2], layers - 1
+    width, top = d_memory.shape[1], layers - 1
     heads, shifts, units = reads + writes, 2 * reach + 1, d_weights[top].shape[1]
     erases = heads * (width + shifts + 3)
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
-    for at in range(layers + 1):
-        clear(d_inputs[at].reshape(d_inputs[at].size))
-        clear(d_cells[at].reshape(d_cells[at].size))
-    clear(d_memory.reshape(d_memory.size))
-    clear(d_weightings.reshape(d_weightings.size))
-    for b in range(d_memory.shape[0]):
+    for b in range(asks.shape[0]):
         count = min(4, batch - 4 * b)
+        for at in range(layers + 1):
+            clear(d_inputs[at].reshape(d_inputs[at].size))
+            clear(d_cells[at].reshape(d_cells[at].size))
+        clear(d_memory.reshape(d_memory.size))
+        clear(d_weightings.reshape(d_weightings.size))
         for t in range(steps - 1, -1, -1):
             now = t % EVERY
             if now == EVERY - 1 or t == steps - 1:
@@ -210,18 +209,18 @@ def unroll_back(
                     clear(gates[layers][b, t, s])
             multiply_four(on.d_features, gates[layers][b, t], on.panels_back[layers], NO_BIAS)
             for s in range(count):
-                ask, chosen, d_chosen = asks[b, t, s], weightings[b, t + 1, s], d_weightings[b, s]
+                ask, chosen, d_chosen = asks[b, t, s], weightings[b, t + 1, s], d_weightings[s]
                 d_read = on.d_features[s, units : units + reads * width]
-                add(d_read, d_inputs[0][b, s, : reads * width])
+                add(d_read, d_inputs[0][s, : reads * width])
                 for later in range(phases):
                     phase = phases - 1 - later
                     if phase == 0:
                         write_back(
-                            d_memory[b, s], d_chosen[reads:], on.d_ask[erases:adds], on.d_ask[adds:],
+                            d_memory[s], d_chosen[reads:], on.d_ask[erases:adds], on.d_ask[adds:],
                             on.memories[now, s], chosen[reads:], ask[erases:adds], ask[adds:], on.erased,
                         )  # fmt: skip
                     address_back(
-                        on.d_ask, d_memory[b, s], d_chosen, d_read, ask, chosen, similarity[b, t, s],
+                        on.d_ask, d_memory[s], d_chosen, d_read, ask, chosen, similarity[b, t, s],
                         scales[b, t, s], norms[b, t, s, phase], on.memories[now + phase, s], weightings[b, t, s],
                         on.ring, on.d_ring, on.by_content, on.moved, on.d_norms, on.spread, on.share,
                         0 if phase == 1 else first, reads if phase == 1 else heads,
@@ -230,16 +229,16 @@ def unroll_back(
                 ask_heads_back(gates[top][b, t, s], on.d_ask, ask, heads, writes, width, shifts, limit)
             for above in range(layers):
                 at = top - above
-                d_out, d_x = on.d_outs[at], d_inputs[at][b]
+                d_out, d_x = on.d_outs[at], d_inputs[at]
                 for s in range(4):
                     if at < top:
-                        copy(d_out[s], d_inputs[at + 1][b, s, : d_out.shape[1]])
+                        copy(d_out[s], d_inputs[at + 1][s, : d_out.shape[1]])
                     if at == top - 1:
                         add(d_out[s], on.d_features[s, :units])
                     if kinds[at] == LSTM:
                         add(d_out[s], d_x[s, below[at] : below[at] + d_out.shape[1]])
                 layer_back(
-                    d_x, d_cells[at][b], gates[at][b, t], d_out, inputs[min(at + 1, top)][b, t], 0,
+                    d_x, d_cells[at], gates[at][b, t], d_out, inputs[min(at + 1, top)][b, t], 0,
                     cells[at][b, t], on.panels_back[at], kinds[at], count,
                 )  # fmt: skip
             if t % TOGETHER == 0:
@@ -251,3 +250,9 @@ def unroll_back(
                         d_weights[at], d_biases[at],
                         deltas.reshape((samples, deltas.shape[2])), given.reshape((samples, given.shape[2])),
                     )  # fmt: skip
+        for s in range(count):
+            for at in range(layers + 1):
+                add(first_inputs[at], d_inputs[at][s])
+                add(first_cells[at], d_cells[at][s])
+            add(first_memory.reshape(first_memory.size), d_memory[s].reshape(first_memory.size))
+            add(first_weightings.reshape(first_weightings.size), d_weightings[s].reshape(first_weightings.size))

@@ -68,15 +68,11 @@ class Layout:
 
 
 class Workspace:
-    """What the kernels need for so many samples, some at once, and at most so many time steps.
+    """What the kernels need for so many samples at a time, and at most so many time steps."""
 
-    Attributes:
-        backs: ``back``, cut into what is at once.
-    """
-
-    def __init__(self, layout: Layout, steps: int, batch: int, at_once: int) -> None:
-        self.layout, self.steps, self.batch, self.at_once = layout, steps, batch, at_once
-        spec, layers, blocks, all_blocks = layout.spec, len(layout.gates), max(1, -(-at_once // 4)), -(-batch // 4)
+    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
+        self.layout, self.steps, self.batch = layout, steps, batch
+        spec, layers, blocks = layout.spec, len(layout.gates), -(-batch // 4)
         rows, width, heads, asked = spec.rows, spec.width, spec.reads + spec.writes, layout.units[-2]
         vectors, ring, lengths = heads + spec.reads, rows + 2 * spec.reach, rows if layout.options.cosine else 0
         times, states = (blocks, steps, 4), (blocks, steps + 1, 4)
@@ -92,9 +88,12 @@ class Workspace:
             *((4, units) for units in layout.units),
             *[(4, layout.inputs[-1]), (ring,), (ring,), (rows,), (rows,), (rows,)],
             *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
-            *((all_blocks, 4, size) for size in layout.back),
-            *((all_blocks, 4, units) for units in cells),
-            *[(all_blocks, 4, width, rows), (all_blocks, 4, heads, rows), (blocks, 4, width, rows)],
+            *((4, size) for size in layout.back),
+            *((4, units) for units in cells),
+            *[(4, width, rows), (4, heads, rows)],
+            *((size,) for size in layout.back),
+            *((units,) for units in cells),
+            *[(width, rows), (heads, rows), (blocks, 4, width, rows)],
         ]
         self.size = sum(whole(prod(shape)) for shape in shapes)
         parts = carve(self.size, shapes)
@@ -108,9 +107,11 @@ class Workspace:
         self.scratch = Scratch(
             several(layers), several(layers), several(layers), *islice(parts, len(Scratch._fields) - 3)
         )
-        self.back = Back(several(layers), several(layers), *islice(parts, 2))
+        self.back = Back(
+            several(layers), several(layers), next(parts), next(parts),
+            several(layers), several(layers), next(parts), next(parts),
+        )  # fmt: skip
         self.memory = next(parts)
-        self.backs = [self.back.some(slice(b, b + blocks)) for b in range(0, all_blocks, blocks)]
         if batch % 4:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0
@@ -119,14 +120,13 @@ class Workspace:
 class Lent:
     """A workspace, until nothing refers to this any more."""
 
-    def __init__(self, layout: Layout, steps: int, batch: int, at_once: int | None = None) -> None:
-        size = (layout, batch, at_once or batch)
+    def __init__(self, layout: Layout, steps: int, batch: int) -> None:
         with taking:
-            mine = [each for each in free if (each.layout, each.batch, each.at_once) == size]
+            mine = [each for each in free if each.layout is layout and each.batch == batch]
             fitting = [each for each in mine if each.steps >= steps]
             taken = fitting[-1:] or mine  # those that are too small make way
             free[:] = [each for each in free if each not in taken]
-        self.workspace = fitting[-1] if fitting else Workspace(layout, steps, *size[1:])
+        self.workspace = fitting[-1] if fitting else Workspace(layout, steps, batch)
 
     def __del__(self) -> None:
         if (workspace := getattr(self, "workspace", None)) is not None and workspace.size <= LARGEST:
