@@ -64,7 +64,7 @@ class Scratch(NamedTuple):
 
 
 class Back(NamedTuple):
-    """Gradients of the state and of the layers' inputs: on their way back, and where they arrive, summed over samples."""
+    """Gradients of the state and of the layers' inputs: on their way back; and where they arrive, over all samples."""
 
     inputs: Several  # (4, inputs), without those of x in the first
     cells: Several  # (4, units or none)
