@@ -120,60 +120,6 @@ class TestEqualsTheReference:
     def test_with_random_weights(self, spec: NTM, steps: int, batch: int) -> None:
         assert_equal(modules(spec), drawn(steps, batch))
 
-    @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-    @pytest.mark.parametrize("batch", [1, 6, 8])
-    def test_four_after_four_to_the_last_bit(self, spec: NTM, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Equals the fused twin under autograd, which the other tests hold against the reference."""
-        monkeypatch.setattr(workspace, "free", [])
-        monkeypatch.setattr(workspace.np, "empty", lambda shape, kind: np.full(shape, np.nan, kind))
-        module, inputs = modules(spec)[0], drawn(9, batch)
-        towards = torch.randn(9, batch, OUTPUTS, generator=stream("towards"))
-        logits, *found = answers(module, inputs)
-        for _ in range(2):  # the second time on what the first left behind
-            found_too = module.gradients(inputs, lambda y, samples: towards[:, samples])
-            assert found_too is not None
-            assert found_too[0].equal(logits)
-            assert found_too[1].equal(torch.cat([part.flatten() for part in found[1:]]))
-
-    def test_four_after_four_only_where_the_twin_runs(self) -> None:
-        def slope(logits: Tensor, samples: slice) -> Tensor:
-            return logits
-
-        reference = modules(SMALL)[1]
-        assert reference.gradients(drawn(5, 3), slope) is None
-        assert modules(SMALL)[2].gradients(drawn(5, 3).double(), slope) is None
-        assert modules(SMALL)[0].gradients(drawn(5, 3)[:, :0], slope) is None
-        reference.implementation = "fused"
-        with pytest.raises(ValueError, match="computes in float32"):
-            reference.gradients(drawn(5, 3).double(), slope)
-
-    def test_four_after_four_whatever_grad_mode_says(self) -> None:
-        module, inputs = modules(SMALL)[0], drawn(5, 3)
-        with_it = module.gradients(inputs, lambda y, samples: y)
-        with torch.no_grad():
-            without = module.gradients(inputs, lambda y, samples: y)
-        assert with_it is not None and without is not None and with_it[1].equal(without[1])
-
-    @pytest.mark.parametrize(
-        "slope",
-        [lambda y, _: torch.zeros(5, 6, OUTPUTS), lambda y, _: y[:-1], lambda y, _: y.double()],
-    )
-    def test_a_slope_of_something_else_is_refused(self, slope: Any) -> None:
-        with pytest.raises(ValueError, match=r"a slope of .*: accepted is \(5, 4, 2\), torch.float32, as the logits"):
-            modules(SMALL)[0].gradients(drawn(5, 6), slope)
-
-    def test_a_module_is_plain_unless_autograd_would_find_something_else(self) -> None:
-        class Other(NTMModule):
-            pass
-
-        frozen, hooked, parametrised, watched = (SMALL.build(INPUTS, OUTPUTS) for _ in range(4))
-        assert frozen.plain() and not Other(frozen.cell).plain()
-        frozen.cell.heads.bias.requires_grad_(False)
-        hooked.cell.heads.register_forward_hook(lambda *_: None)
-        watched.register_full_backward_hook(lambda *_: None)
-        weight_norm(parametrised.cell.output)
-        assert not any(module.plain() for module in (frozen, hooked, parametrised, watched))
-
     @pytest.mark.slow  # compiles again
     def test_with_more_layers_than_kernels_are_made_for(self) -> None:
         assert_equal(modules(small(controller=LSTMController(units=3, layers=6))), drawn(5, 2))
@@ -256,6 +202,64 @@ class TestEqualsTheReference:
         outputs = modules(SMALL)[0](inputs)
         assert bool(outputs[2:, 1].isnan().all())
         assert bool(outputs[:2].isfinite().all()) and bool(outputs[:, [0, 2]].isfinite().all())
+
+
+class TestFourAfterFour:
+    """Forward and back four samples at a time: ``NTMModule.gradients``."""
+
+    @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+    @pytest.mark.parametrize("batch", [1, 6, 8])
+    def test_equals_autograd_to_the_last_bit(self, spec: NTM, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Equals the fused twin under autograd, which the other tests hold against the reference."""
+        monkeypatch.setattr(workspace, "free", [])
+        monkeypatch.setattr(workspace.np, "empty", lambda shape, kind: np.full(shape, np.nan, kind))
+        module, inputs = modules(spec)[0], drawn(9, batch)
+        towards = torch.randn(9, batch, OUTPUTS, generator=stream("towards"))
+        logits, *found = answers(module, inputs)
+        for _ in range(2):  # the second time on what the first left behind
+            ours = module.gradients(inputs, lambda y, samples: towards[:, samples])
+            assert ours is not None
+            assert ours[0].equal(logits)
+            assert ours[1].equal(torch.cat([part.flatten() for part in found[1:]]))
+
+    def test_runs_only_where_the_twin_does(self) -> None:
+        def slope(logits: Tensor, samples: slice) -> Tensor:
+            return logits
+
+        reference = modules(SMALL)[1]
+        assert reference.gradients(drawn(5, 3), slope) is None
+        assert modules(SMALL)[2].gradients(drawn(5, 3).double(), slope) is None
+        assert modules(SMALL)[0].gradients(drawn(5, 3)[:, :0], slope) is None
+        reference.implementation = "fused"
+        with pytest.raises(ValueError, match="computes in float32"):
+            reference.gradients(drawn(5, 3).double(), slope)
+
+    def test_grad_mode_does_not_matter(self) -> None:
+        module, inputs = modules(SMALL)[0], drawn(5, 3)
+        with_it = module.gradients(inputs, lambda y, samples: y)
+        with torch.no_grad():
+            without = module.gradients(inputs, lambda y, samples: y)
+        assert with_it is not None and without is not None and with_it[1].equal(without[1])
+
+    @pytest.mark.parametrize(
+        "slope",
+        [lambda y, _: torch.zeros(5, 6, OUTPUTS), lambda y, _: y[:-1], lambda y, _: y.double()],
+    )
+    def test_a_slope_of_something_else_is_refused(self, slope: Any) -> None:
+        with pytest.raises(ValueError, match=r"a slope of .*: accepted is \(5, 4, 2\), torch.float32, as the logits"):
+            modules(SMALL)[0].gradients(drawn(5, 6), slope)
+
+    def test_a_module_is_plain_unless_autograd_would_find_something_else(self) -> None:
+        class Other(NTMModule):
+            pass
+
+        frozen, hooked, parametrised, watched = (SMALL.build(INPUTS, OUTPUTS) for _ in range(4))
+        assert frozen.plain() and not Other(frozen.cell).plain()
+        frozen.cell.heads.bias.requires_grad_(False)
+        hooked.cell.heads.register_forward_hook(lambda *_: None)
+        watched.register_full_backward_hook(lambda *_: None)
+        weight_norm(parametrised.cell.output)
+        assert not any(module.plain() for module in (frozen, hooked, parametrised, watched))
 
 
 class TestWithoutGradients:

@@ -86,7 +86,7 @@ def test_no_server_is_left_behind(tmp_path: Path, number: signal.Signals) -> Non
         served.process.send_signal(number)
         time.sleep(0.3)
         served.process.send_signal(number)
-        assert served.process.wait(120) == 0 and not served.runs()
+        assert served.process.wait(30) == 0 and not served.runs()
 
 
 def test_what_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
         time.sleep(0.3)
         assert served.process.poll() is None and served.runs()
         served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(120) == 0 and not served.runs()
+        assert served.process.wait(30) == 0 and not served.runs()
 
 
 def test_nothing_is_reported_home_unless_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,4 +109,4 @@ def test_nothing_is_reported_home_unless_it_is_asked_for(tmp_path: Path, monkeyp
             environment = Path(f"/proc/{served.server}/environ").read_bytes().split(b"\0")
             assert b"MLFLOW_DISABLE_TELEMETRY=" + seen in environment
             served.process.send_signal(signal.SIGTERM)
-            assert served.process.wait(120) == 0
+            assert served.process.wait(30) == 0

@@ -113,6 +113,19 @@ def test_a_file_from_elsewhere_is_data(name: str, suite: Suite, results: Path, r
         weights.trained(suite, results, "copy", "ntm", 1)
 
 
+def test_weights_that_were_published_too_early_are_refused(
+    suite: Suite, results: Path, run: Run, published: Path
+) -> None:
+    step = weights.kept(suite, results, run)["best"].step
+    about = weights.About(run.key, run.digest, step + 10)
+    published.write_bytes(repacked(published.read_bytes(), lambda a: None, weights.ABOUT.dump_json(about)))
+    (results / "tiny/copy/ntm/1.pt").unlink()
+    with pytest.raises(
+        UsageError, match=f"of step {step + 10}, but by its record the best step is {step}; bench trace"
+    ):
+        weights.trained(suite, results, "copy", "ntm", 1)
+
+
 def test_the_command_says_what_it_wrote(tiny: str, results: Path) -> None:
     asked = ["trace", "--suite", tiny, "--results", str(results), "--model", "ntm", "--seed", "1"]
     assert "weights/" not in CliRunner().invoke(main, asked).output
