@@ -32,6 +32,7 @@ import signal, sys
 from membench.benchmarks import serve
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background without
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup starts all without
 for number in sys.argv[3:]:
     signal.signal(int(number), signal.SIG_IGN)
 popen = serve.subprocess.Popen
