@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from ..ntm.fused_controller import sigmoid_all
-from ..ntm.fused_heads import sigmoid_back, softmax, softmax_back
-from ..ntm.fused_math import Floats, kernel, sigmoid, softplus
+from ..ntm.fused_heads import sigmoid_back, softmax_back
+from ..ntm.fused_math import ONE, ZERO, Floats, exp, kernel, maximum, sigmoid, softplus
 from ..ntm.fused_memory import copy
 
 
@@ -60,6 +60,19 @@ def ask_all(ask: Floats, raw: Floats, options: Options) -> Any:
     sigmoid_all(ask[masks:sharpness])
     for j in range(sharpness, ask.shape[0]):
         ask[j] = softplus(ask[j])
+
+
+@kernel
+def softmax(row: Floats) -> Any:
+    """In place."""
+    largest = maximum(row, ONE, row[0])
+    total = ZERO
+    for j in range(row.shape[0]):
+        row[j] = exp(row[j] - largest)
+        total += row[j]
+    scale = ONE / total
+    for j in range(row.shape[0]):
+        row[j] *= scale
 
 
 @kernel

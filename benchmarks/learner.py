@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from .core import Batch, Run, Training
 from .evaluate import Score, evaluate
 from .optimizers import Moments
 from .provenance import provenance
+
+if TYPE_CHECKING:
+    from ..ntm.fused_gradients import Gradients
 
 FULL = 32
 """Floats that torch computes at a time, where vectors are longest; what is left over it rounds otherwise."""
@@ -69,20 +72,29 @@ class Alone(Learner):
 
     def __init__(self, run: Run, device: torch.device) -> None:
         module = built(run).to(device)
-        self.quick = module if isinstance(module, NTMModule) and module.plain() else None
+        self.plain = module if isinstance(module, NTMModule) and module.plain() else None
+        self.ready: Gradients | None = None
         super().__init__(run.experiment.training, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
             parameter.data = view
 
     def gradients(self, batch: Batch) -> tuple[float, Tensor]:
         """The training loss and its gradient (1, parameters)."""
-        found = self.quick.gradients(batch.inputs, slope(self.training, batch)) if self.quick is not None else None
-        if found is not None:
-            logits, gradients = found
+        if (quick := self.quick(batch.inputs)) is not None:
+            logits, gradients = quick(batch.inputs, slope(self.training, batch))
             return float(objective(self.training, logits, batch)), gradients[None]
         loss = objective(self.training, self.module(batch.inputs), batch)
         parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
+
+    def quick(self, inputs: Tensor) -> "Gradients | None":
+        """The fused training step, where it finds what autograd would and covers such inputs."""
+        if self.plain is None or inputs.shape[1] == 0:
+            return None
+        if self.plain.implementation_for(inputs.device, inputs.dtype) == "reference":
+            return None
+        self.ready = self.ready or self.plain.gradients()
+        return self.ready
 
     def step(self, batch: Batch) -> tuple[float, float]:
         """Train on one batch, if loss and gradient are finite; gives the loss and the norm before clipping."""
@@ -139,9 +151,11 @@ def slope(training: Training, batch: Batch) -> Slope:
     weight = batch.scored[..., None] / divisor(training, batch)
 
     def of(logits: Tensor, samples: slice) -> Tensor:
-        row, left = logits.flatten(), logits.numel() % FULL
-        filled = pad(row, (0, FULL - left)) if left else row
-        probabilities = torch.sigmoid(filled)[: len(row)].view_as(logits)
+        more = -logits.numel() % FULL
+        if more:
+            probabilities = torch.sigmoid(pad(logits.flatten(), (0, more)))[:-more].view_as(logits)
+        else:
+            probabilities = torch.sigmoid(logits.contiguous())
         return probabilities.sub_(batch.targets[:, samples]).mul_(weight[:, samples])
 
     return of

@@ -16,8 +16,9 @@ from .cell import NTMCell
 from .controller import LSTMStack
 from .fused_controller import BARE, LINEAR, LSTM, TANH
 from .fused_math import Floats
-from .fused_unroll import prepare, unroll, unroll_back
+from .fused_unroll import Several
 from .fused_workspace import Layout, Lent, Workspace, laid_out, places
+from .memory import Start
 
 CHUNK = 64
 """Steps at a time where no gradient is asked for."""
@@ -27,21 +28,30 @@ DENORMAL = 5e-324
 
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
-    layout, first, parameters = parts(cell)
+    layout, starts, parameters = parts(cell)
+    first = [start() for start in starts]
     given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
         return logits
     lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
-    begin(lent.workspace, given)
-    return torch.cat([go_on(lent.workspace, chunk, parameters) for chunk in torch.split(inputs, CHUNK)])
+    weights, biases = halves(parameters)
+    begin(lent.workspace, first, weights)
+    return torch.cat([go_on(lent.workspace, chunk, biases) for chunk in torch.split(inputs, CHUNK)])
 
 
-def parts(cell: NTMCell) -> tuple[Layout, tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """How a cell is laid out, its first state, and the weights of its layers followed by their biases."""
+def parts(cell: NTMCell) -> tuple[Layout, list[Start], tuple[Tensor, ...]]:
+    """How a cell is laid out, how its state begins, and the weights of its layers followed by their biases.
+
+    Returns:
+        The layout; the starts of memory (rows * width,), of the weightings of read heads and of write heads, and of
+        reads, then of every layer's hidden and cell; the parameters.
+    """
     kinds, parameters = layers(cell)
     shapes = tuple(tuple(weight.shape) for weight in parameters[: len(kinds)])
-    return laid_out(cell.spec, kinds, shapes), first_state(cell), parameters
+    own: Iterable[Any] = cell.controller.starts if isinstance(cell.controller, LSTMStack) else ()
+    starts = [cell.memory, cell.read_weighting, cell.write_weighting, cell.reads, *own]
+    return laid_out(cell.spec, kinds, shapes), starts, parameters
 
 
 def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
@@ -62,51 +72,32 @@ def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
     return tuple(kind for kind, _ in found), (*weights, *biases)
 
 
-def first_state(cell: NTMCell) -> tuple[Tensor, ...]:
-    """The state before the first step, of one sequence.
-
-    Returns:
-        Memory (rows * width,), weightings of read heads and of write heads, reads; then every layer's hidden and cell.
-    """
-    starts: Iterable[Any] = cell.controller.starts if isinstance(cell.controller, LSTMStack) else ()
-    return tuple(start() for start in (cell.memory, cell.read_weighting, cell.write_weighting, cell.reads, *starts))
-
-
-def begin(on: Workspace, given: Sequence[Tensor]) -> None:
-    """Put weights, and the state before the first step, alike for all samples, where the kernel looks for them.
-
-    Args:
-        given: The first state, then the weights of all layers and their biases.
-    """
-    layout, trail, states = on.layout, on.trail, 4 + 2 * len(on.layout.lstms)
-    prepare(on.scratch, places(halves(given[states:])[0]), layout.options.layers, layout.x)
-    for total in (*on.back.first_inputs, *on.back.first_cells, on.back.first_memory, on.back.first_weightings):
-        total.fill(0)
-    memory, reading, writing, reads, *layers = map(numpy, given[:states])
+def begin(on: Workspace, first: Iterable[Tensor], weights: Several) -> None:
+    """Put weights, and the state before the first step, alike for all samples, where the kernel looks for them."""
+    layout, trail = on.layout, on.trail
+    on.prepare(weights)
+    memory, reading, writing, reads, *own = map(numpy, first)
     on.memory[...] = np.ascontiguousarray(memory.reshape(layout.spec.rows, -1).T)
     trail.weightings[:, 0, :, : layout.spec.reads] = reading
     trail.weightings[:, 0, :, layout.spec.reads :] = writing
     trail.inputs[0][:, 0, :, layout.x : layout.x + layout.read] = reads.reshape(layout.read)
-    for n, hidden, cell in zip(layout.lstms, layers[::2], layers[1::2], strict=True):
-        first = layout.options.below[n] + (layout.x if n == 0 else 0)
-        trail.inputs[n][:, 0, :, first : first + layout.units[n]] = hidden
+    for n, hidden, cell in zip(layout.lstms, own[::2], own[1::2], strict=True):
+        at = layout.options.below[n] + (layout.x if n == 0 else 0)
+        trail.inputs[n][:, 0, :, at : at + layout.units[n]] = hidden
         trail.cells[n][:, 0] = cell
 
 
-def forward(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+def forward(on: Workspace, inputs: Tensor, biases: Several) -> Tensor:
     """Logits (time, batch, outputs)."""
     logits = torch.empty(*inputs.shape[:2], on.layout.units[-1])
-    biases = places(halves(parameters)[1])
     with flushed():
-        unroll(
-            numpy(inputs.contiguous()), numpy(logits), biases, on.memory, on.trail, on.scratch, on.layout.options
-        )  # fmt: skip
+        on.unroll(numpy(inputs.contiguous()), numpy(logits), biases)
     return logits
 
 
-def go_on(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+def go_on(on: Workspace, inputs: Tensor, biases: Several) -> Tensor:
     """``forward``, whose last state becomes the one to begin from."""
-    logits, trail = forward(on, inputs, parameters), on.trail
+    logits, trail = forward(on, inputs, biases), on.trail
     for part in (*trail.inputs[: len(on.layout.gates) - 1], *(trail.cells[n] for n in on.layout.lstms)):
         part[:, 0] = part[:, len(inputs)]
     trail.weightings[:, 0] = trail.weightings[:, len(inputs)]
@@ -116,11 +107,9 @@ def go_on(on: Workspace, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor
 def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], wanted: Sequence[bool]) -> list[Any]:
     """Gradients of the input and of the state before the first step, where wanted, and of the parameters."""
     d_parameters = [torch.zeros(parameter.shape) for parameter in parameters]
-    d_weights, d_biases = map(places, halves(d_parameters))
+    d_weights, d_biases = halves(d_parameters)
     with flushed():
-        unroll_back(
-            numpy(d_logits.contiguous()), d_weights, d_biases, on.back, on.trail, on.scratch, on.layout.options
-        )  # fmt: skip
+        on.unroll_back(numpy(d_logits.contiguous()), d_weights, d_biases)
     d_x = None
     if wanted[0]:
         weight = parameters[0].detach()[:, : on.layout.x]
@@ -130,9 +119,9 @@ def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], want
 
 
 def first_back(on: Workspace, wanted: Sequence[bool]) -> list[Tensor | None]:
-    """Gradients of the parts of ``first_state``, where wanted."""
+    """Gradients of the state before the first step, in the order of ``parts``, where wanted."""
     layout, back = on.layout, on.back
-    reading, writing = np.split(back.first_weightings, [layout.spec.reads])
+    reading, writing = back.first_weightings[: layout.spec.reads], back.first_weightings[layout.spec.reads :]
     states = [back.first_memory.T, reading, writing, back.first_inputs[0][: layout.read]]
     shapes = [(-1,), reading.shape, writing.shape, (layout.spec.reads, layout.spec.width)]
     for n in layout.lstms:
@@ -140,7 +129,7 @@ def first_back(on: Workspace, wanted: Sequence[bool]) -> list[Tensor | None]:
         states += [back.first_inputs[n][first : first + layout.units[n]], back.first_cells[n]]
         shapes += [(-1,), (-1,)]
     found = zip(states, shapes, wanted, strict=False)
-    return [torch.tensor(state).reshape(shape) if want else None for state, shape, want in found]
+    return [torch.from_numpy(state.copy()).reshape(shape) if want else None for state, shape, want in found]
 
 
 class Unroll(torch.autograd.Function):
@@ -148,11 +137,12 @@ class Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, layout: Layout, inputs: Tensor, *given: Tensor) -> Tensor:
-        parameters = given[-2 * len(layout.gates) :]
+        states = len(given) - 2 * len(layout.gates)
+        weights, biases = halves(given[states:])
         ctx.lent = Lent(layout, *inputs.shape[:2])
-        begin(ctx.lent.workspace, given)
-        ctx.save_for_backward(*parameters)
-        return forward(ctx.lent.workspace, inputs, parameters)
+        begin(ctx.lent.workspace, given[:states], weights)
+        ctx.save_for_backward(*given[states:])
+        return forward(ctx.lent.workspace, inputs, biases)
 
     @staticmethod
     @once_differentiable
@@ -174,10 +164,10 @@ def flushed() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-def halves(parameters: Sequence[Tensor]) -> tuple[list[Floats], list[Floats]]:
+def halves(parameters: Sequence[Tensor]) -> tuple[Several, Several]:
     """Weights and biases."""
     arrays = [numpy(parameter.contiguous()) for parameter in parameters]
-    return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
+    return places(arrays[: len(arrays) // 2]), places(arrays[len(arrays) // 2 :])
 
 
 def numpy(tensor: Tensor) -> Floats:

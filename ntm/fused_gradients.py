@@ -5,59 +5,72 @@ Where each sample has a loss of its own, four go forward and back before the nex
 last bit, sooner, and room for the way back of four.
 """
 
+from itertools import accumulate
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from .cell import NTMCell
 from .fused_cpu import begin, first_back, flushed, halves, numpy, parts
-from .fused_unroll import unroll, unroll_back
 from .fused_workspace import Lent, places
 from .model import Slope
 
 
-def gradients(cell: NTMCell, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor]:
-    """Logits (time, batch, outputs) of inputs (time, batch, inputs), and the gradient of all parameters, (parameters,).
+class Gradients:
+    """Finds logits, and the gradient of a loss by all parameters, again and again: what a step needs is found once.
 
     Args:
-        cell: The cell; all its parameters want a gradient.
-        inputs: Which want none.
-        slope: The loss: its gradient by the logits of some samples.
-
-    Raises:
-        ValueError: The slope is not of the logits' shape, or not in float32.
+        cell: Its parameters all want a gradient. Their values may change; they themselves stay.
     """
-    batch = inputs.shape[1]
-    with torch.enable_grad():
-        layout, first, parameters = parts(cell)
-    lent = Lent(layout, len(inputs), min(batch, 4))
-    on = lent.workspace
-    begin(on, (*first, *parameters))
-    memory, biases = on.memory.copy(), places(halves(parameters)[1])
-    wanted: list[Tensor] = list(cell.parameters())
-    vector = torch.zeros(sum(parameter.numel() for parameter in wanted))
-    pieces = torch.split(vector, [parameter.numel() for parameter in wanted])
-    d = {parameter: piece.view(parameter.shape) for parameter, piece in zip(wanted, pieces, strict=True)}
-    d_weights, d_biases = map(places, halves([d[parameter] for parameter in parameters]))
-    logits = []
-    with flushed():
-        for at in range(0, batch, 4):
-            samples = slice(at, min(at + 4, batch))
-            x = inputs[:, samples].contiguous()
-            y = torch.empty(*x.shape[:2], layout.units[-1])
-            on.memory[...] = memory
-            unroll(numpy(x), numpy(y), biases, on.memory, on.trail, on.scratch, layout.options)
-            d_y = slope(y, samples).contiguous()
-            if d_y.shape != y.shape or d_y.dtype != y.dtype:
-                given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_y, y))
-                raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
-            unroll_back(numpy(d_y), d_weights, d_biases, on.back, on.trail, on.scratch, layout.options)
-            logits.append(y)
-    layered = set(parameters)
-    rest = [parameter for parameter in wanted if parameter not in layered]
-    if rest:  # of the first state, whose squash is torch's
-        states = [state for state in first if state.requires_grad]
-        d_states = [part for part in first_back(on, [state.requires_grad for state in first]) if part is not None]
-        found = torch.autograd.grad(states, rest, d_states, materialize_grads=True)
-        for parameter, part in zip(rest, found, strict=True):
-            d[parameter].copy_(part)
-    return torch.cat(logits, dim=1), vector
+
+    def __init__(self, cell: NTMCell) -> None:
+        self.layout, self.starts, self.parameters = parts(cell)
+        every: list[Tensor] = list(cell.parameters())
+        *ends, size = accumulate(parameter.numel() for parameter in every)
+        self.gradient = torch.zeros(size)
+        pieces = zip(every, np.split(numpy(self.gradient), ends), strict=True)
+        d = {parameter: piece.reshape(parameter.shape) for parameter, piece in pieces}
+        layers = len(self.layout.gates)
+        self.d_weights = places(d[weight] for weight in self.parameters[:layers])
+        self.d_biases = places(d[bias] for bias in self.parameters[layers:])
+        self.d_starts = [d.get(start.raw) for start in self.starts]
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor]:
+        """Logits (time, batch, outputs) of inputs (time, batch, inputs), and the gradient, (parameters,).
+
+        The gradient is overwritten by the next call.
+
+        Args:
+            inputs: Which want no gradient themselves.
+            slope: The loss: its gradient by the logits of some samples.
+
+        Raises:
+            ValueError: The slope is not of the logits' shape, or not in float32.
+        """
+        batch = inputs.shape[1]
+        lent = Lent(self.layout, len(inputs), min(batch, 4))
+        on, (weights, biases) = lent.workspace, halves(self.parameters)
+        first = [start() for start in self.starts]
+        begin(on, first, weights)
+        memory = on.memory.copy()
+        logits = torch.empty(*inputs.shape[:2], self.layout.units[-1])
+        x, y = numpy(inputs.contiguous()), numpy(logits)
+        self.gradient.zero_()
+        with flushed():
+            for at in range(0, batch, 4):
+                samples = slice(at, min(at + 4, batch))
+                on.memory[...] = memory
+                on.unroll(x, y, biases, at)
+                few = logits[:, samples]
+                d_few = slope(few, samples)
+                if d_few.shape != few.shape or d_few.dtype != few.dtype:
+                    given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_few, few))
+                    raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
+                on.unroll_back(numpy(d_few.contiguous()), self.d_weights, self.d_biases)
+        d_first = first_back(on, [d_start is not None for d_start in self.d_starts])
+        for start, value, d_value, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
+            if d_value is not None and d_start is not None:
+                d_start[...] = numpy(start.back(value, d_value))
+        return logits, self.gradient

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .fused_controller import sigmoid_all, tanh_all
-from .fused_lanes import LANES, choose, load, store
-from .fused_math import ONE, ZERO, Floats, exp, kernel, maximum, sigmoid, softplus
+from .fused_controller import sigmoid_all
+from .fused_lanes import LANES, choose, load, nothing, store
+from .fused_math import ONE, ZERO, Floats, elementary, exp, kernel, sigmoid, softplus, tanh
 from .fused_products import dot
 
 INFINITE = np.float32(np.inf)
@@ -18,28 +18,34 @@ INFINITE = np.float32(np.inf)
 
 @kernel
 def ask_heads(
-    ask: Floats,
-    raw: Floats,
-    heads: int,
-    writes: int,
-    width: int,
-    shifts: int,
-    limit: float,
-) -> Any:
-    """The ranges of head parameters: tanh keys and additions, softplus strengths, and so on."""
-    clip(ask, raw, limit)
+    asks: Floats, raws: Floats, numbers: Floats, heads: int, writes: int, width: int, shifts: int, limit: float
+) -> Any:  # fmt: skip
+    """The ranges of four samples' head parameters: tanh keys and additions, softplus strengths, and so on.
+
+    Args:
+        asks: (4, head parameters).
+        raws: (4, head parameters).
+        numbers: Scratch, (shifts + 3, 4 * heads): of all heads side by side, what each has one of after the other.
+    """
     per = width + shifts + 3
-    for head in range(heads):
-        at = head * per
-        tanh_all(ask[at : at + width])
-        at += width
-        ask[at] = softplus(ask[at])
-        ask[at + 1] = sigmoid(ask[at + 1])
-        softmax(ask[at + 2 : at + 2 + shifts])
-        ask[at + 2 + shifts] = softplus(ask[at + 2 + shifts])
-    at = heads * per
-    sigmoid_all(ask[at : at + writes * width])
-    tanh_all(ask[at + writes * width :])
+    for s in range(4):
+        ask, raw = asks[s], raws[s]
+        for head in range(heads):
+            at = head * per
+            clipped_tanh(ask[at : at + width], raw[at : at + width], limit)
+            for j in range(shifts + 3):
+                numbers[j, s * heads + head] = clipped(raw[at + width + j], limit)
+        at, after = heads * per, heads * per + writes * width
+        clipped_sigmoid(ask[at:after], raw[at:after], limit)
+        clipped_tanh(ask[after:], raw[after:], limit)
+    softplus_all(numbers[0])
+    sigmoid_all(numbers[1])
+    softmax_all(numbers[2 : 2 + shifts])
+    softplus_all(numbers[2 + shifts])
+    for s in range(4):
+        for head in range(heads):
+            for j in range(shifts + 3):
+                asks[s, head * per + width + j] = numbers[j, s * heads + head]
 
 
 @kernel
@@ -62,12 +68,16 @@ def ask_heads_back(
     clip_back(raw, d_ask, limit)
 
 
+@elementary
+def clipped(x: float, limit: float) -> Any:
+    """To +/-limit; NaN stays NaN."""
+    return choose(x, -limit, -limit, choose(limit, x, limit, x))
+
+
 @kernel
 def clip(out: Floats, raw: Floats, limit: float) -> Any:
-    """To +/-limit."""
     for j in range(0, raw.shape[0], LANES):
-        x = load(raw, j)
-        store(out, j, choose(x, -limit, -limit, choose(limit, x, limit, x)))
+        store(out, j, clipped(load(raw, j), limit))
 
 
 @kernel
@@ -78,16 +88,40 @@ def clip_back(raw: Floats, d: Floats, limit: float) -> Any:
 
 
 @kernel
-def softmax(row: Floats) -> Any:
-    """In place."""
-    largest = maximum(row, ONE, row[0])
-    total = ZERO
-    for j in range(row.shape[0]):
-        row[j] = exp(row[j] - largest)
-        total += row[j]
-    scale = ONE / total
-    for j in range(row.shape[0]):
-        row[j] *= scale
+def clipped_tanh(out: Floats, raw: Floats, limit: float) -> Any:
+    for j in range(0, out.shape[0], LANES):
+        store(out, j, tanh(clipped(load(raw, j), limit)))
+
+
+@kernel
+def clipped_sigmoid(out: Floats, raw: Floats, limit: float) -> Any:
+    for j in range(0, out.shape[0], LANES):
+        store(out, j, sigmoid(clipped(load(raw, j), limit)))
+
+
+@kernel
+def softplus_all(row: Floats) -> Any:
+    for j in range(0, row.shape[0], LANES):
+        store(row, j, softplus(load(row, j)))
+
+
+@kernel
+def softmax_all(rows: Floats) -> Any:
+    """Of every column, in place."""
+    size = rows.shape[0]
+    for j in range(0, rows.shape[1], LANES):
+        largest = load(rows[0], j)
+        for k in range(1, size):
+            x = load(rows[k], j)
+            largest = choose(largest, x, x, largest)
+        total = nothing()
+        for k in range(size):
+            e = exp(load(rows[k], j) - largest)
+            store(rows[k], j, e)
+            total = total + e
+        scale = ONE / total
+        for k in range(size):
+            store(rows[k], j, load(rows[k], j) * scale)
 
 
 @kernel

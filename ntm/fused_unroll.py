@@ -53,6 +53,7 @@ class Scratch(NamedTuple):
     d_features: Floats  # (4, units + reads * width)
     ring: Floats  # (rows + 2 * reach,)
     d_ring: Floats  # (rows + 2 * reach,)
+    numbers: Floats  # (shifts + 3, 4 * heads)
     by_content: Floats  # (rows,)
     moved: Floats  # (rows,)
     d_norms: Floats  # (rows,)
@@ -92,8 +93,8 @@ class Options(NamedTuple):
 
 
 @uncounted
-def prepare(on: Scratch, weights: Several, layers: int, x: int) -> Any:
-    """Put weights, (units or 4 * units, inputs) each, where both ways look for them.
+def prepare(on: Scratch, back: Back, weights: Several, layers: int, x: int) -> Any:
+    """Put weights, (units or 4 * units, inputs) each, where both ways look for them, and the first gradients to zero.
 
     Args:
         x: The size of the input.
@@ -101,15 +102,20 @@ def prepare(on: Scratch, weights: Several, layers: int, x: int) -> Any:
     for at in range(layers + 1):
         pack(on.panels[at], weights[at])
         pack_back(on.panels_back[at], weights[at], x if at == 0 else 0)
+        clear(back.first_inputs[at])
+        clear(back.first_cells[at])
+    clear(back.first_memory.reshape(back.first_memory.size))
+    clear(back.first_weightings.reshape(back.first_weightings.size))
 
 
 @uncounted
 def unroll(
-    x: Floats, logits: Floats, biases: Several, memory: Floats, trail: Trail, on: Scratch, options: Options
+    x: Floats, logits: Floats, sample: int, biases: Several, memory: Floats, trail: Trail, on: Scratch, options: Options
 ) -> Any:  # fmt: skip
     """Fill logits (time, batch, outputs) from x (time, batch, inputs), and leave a trail.
 
     Args:
+        sample: The first; as many more as the memory has room for.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
     layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
@@ -121,10 +127,11 @@ def unroll(
     adds = erases + writes * width
     first, phases = (0, 1) if read_first else (reads, 2)
     for b in range(memory.shape[0] - 1, -1, -1):  # the way back begins with block 0, which the cache then still holds
-        count = min(4, batch - 4 * b)
+        first_sample = sample + 4 * b
+        count = min(4, batch - first_sample)
         for t in range(steps):
             for s in range(count):
-                copy(inputs[0][b, t, s, :size], x[t, 4 * b + s])
+                copy(inputs[0][b, t, s, :size], x[t, first_sample + s])
             for at in range(layers):
                 layer(
                     inputs[min(at + 1, top)][b, t], cells[at][b, t + 1], gates[at][b, t], cells[at][b, t],
@@ -134,12 +141,12 @@ def unroll(
                     outlet, first_own = cells[at].shape[3], below[at] + (size if at == 0 else 0)
                     for s in range(4):
                         copy(inputs[at][b, t + 1, s, first_own : first_own + outlet], inputs[at + 1][b, t, s, :outlet])
+            ask_heads(asks[b, t], gates[top][b, t], on.numbers, heads, writes, width, shifts, limit)
             for s in range(count):
                 M, ask, chosen = memory[b, s], asks[b, t, s], weightings[b, t + 1, s]
                 seen = inputs[top][b, t, s, units : units + reads * width]
                 if t % EVERY == 0:
                     copy_matrix(kept[b, t // EVERY, s], M)
-                ask_heads(ask, gates[top][b, t, s], heads, writes, width, shifts, limit)
                 for phase in range(phases):
                     if phase == 1:
                         write(M, chosen[reads:], ask[erases:adds], ask[adds:])
@@ -159,7 +166,7 @@ def unroll(
                 inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers],
             )  # fmt: skip
             for s in range(count):
-                clip(logits[t, 4 * b + s], gates[layers][b, t, s], bound)
+                clip(logits[t, first_sample + s], gates[layers][b, t, s], bound)
 
 
 @uncounted

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .fused_controller import BARE, LSTM
-from .fused_math import Floats
+from .fused_math import Floats, direct
 from .fused_products import PANEL
-from .fused_unroll import EVERY, Back, Options, Scratch, Trail
+from .fused_unroll import EVERY, Back, Options, Scratch, Several, Trail, prepare, unroll, unroll_back
 
 if TYPE_CHECKING:
     from .model import NTM
@@ -86,7 +86,7 @@ class Workspace:
             *((panels(size), k, PANEL) for size, k in zip(layout.gates, layout.inputs, strict=True)),
             *((panels(k), size, PANEL) for size, k in zip(layout.gates, layout.back, strict=True)),
             *((4, units) for units in layout.units),
-            *[(4, layout.inputs[-1]), (ring,), (ring,), (rows,), (rows,), (rows,)],
+            *[(4, layout.inputs[-1]), (ring,), (ring,), (2 * spec.reach + 4, 4 * heads), (rows,), (rows,), (rows,)],
             *[(spec.writes, rows), (vectors, rows), (vectors, width), (asked,), (EVERY + 1, 4, width, rows)],
             *((4, size) for size in layout.back),
             *((4, units) for units in cells),
@@ -98,7 +98,7 @@ class Workspace:
         self.size = sum(whole(prod(shape)) for shape in shapes)
         parts = carve(self.size, shapes)
 
-        def several(count: int) -> tuple[Floats, ...]:
+        def several(count: int) -> Several:
             return places(islice(parts, count))
 
         self.trail = Trail(
@@ -115,6 +115,26 @@ class Workspace:
         if batch % 4:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0
+        x, weights, biases = np.empty((1, 1, 1), np.float32), self.scratch.d_outs, self.back.first_inputs  # their types
+        self._prepare = direct(prepare, self.scratch, self.back, weights, layout.options.layers, layout.x)
+        self._unroll = direct(unroll, x, x, 0, biases, self.memory, self.trail, self.scratch, layout.options)
+        self._unroll_back = direct(
+            unroll_back, x, weights, biases, self.back, self.trail, self.scratch, layout.options
+        )  # fmt: skip
+
+    def prepare(self, weights: Several) -> None:
+        """Begin with these weights: see ``fused_unroll.prepare``."""
+        self._prepare(self.scratch, self.back, weights, self.layout.options.layers, self.layout.x)
+
+    def unroll(self, x: Floats, logits: Floats, biases: Several, sample: int = 0) -> None:
+        """Forward, from a sample of the batch on: see ``fused_unroll.unroll``."""
+        self._unroll(x, logits, sample, biases, self.memory, self.trail, self.scratch, self.layout.options)
+
+    def unroll_back(self, d_logits: Floats, d_weights: Several, d_biases: Several) -> None:
+        """Back: see ``fused_unroll.unroll_back``."""
+        self._unroll_back(
+            d_logits, d_weights, d_biases, self.back, self.trail, self.scratch, self.layout.options
+        )  # fmt: skip
 
 
 class Lent:
@@ -154,7 +174,7 @@ def panels(size: int) -> int:
     return -(-size // PANEL)
 
 
-def places(arrays: Iterable[Floats]) -> tuple[Floats, ...]:
+def places(arrays: Iterable[Floats]) -> Several:
     """One array a layer, and empty ones to ``PLACES``: kernels are compiled once, whatever the number of layers."""
     several = tuple(arrays)
     empty = np.empty((0,) * several[0].ndim, np.float32)

@@ -126,6 +126,14 @@ class Start(nn.Module):
             return torch.softmax(self.raw, dim=-1)
         return torch.tanh(self.raw) if self.squash == "tanh" else self.raw
 
+    def back(self, value: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient of ``raw``, given that of what ``forward`` gave: autograd's, without its graph."""
+        if self.squash == "softmax":
+            gradient = torch.ops.aten._softmax_backward_data(gradient, value, -1, value.dtype)
+        elif self.squash == "tanh":
+            gradient = torch.ops.aten.tanh_backward(gradient, value)
+        return gradient
+
 
 def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator) -> Tensor:
     """The tensor a scheme starts from, before its squash."""

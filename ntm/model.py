@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from .addressing import Similarity
 from .cell import NTMCell
 from .controller import FeedforwardController, LSTMController
 from .memory import Constant, Contents, Learned, Weighting
+
+if TYPE_CHECKING:
+    from .fused_gradients import Gradients
 
 logger = logging.getLogger(__name__)
 
@@ -149,15 +152,14 @@ class Unrolled(nn.Module):
 
     def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
         """Why the fused twin cannot run, or nothing."""
-        kind = type(self.cell.spec).__name__
+        cell = self.cell
         if device.type != "cpu":
-            return f"the fused {kind} runs on the CPU, not on {device.type}"
-        if other := {self.cell.output.weight.dtype, dtype} - {
-            torch.float32
-        }:  # a model is of one type, asked every call
-            return f"the fused {kind} computes in float32, not {min(map(str, other))}"
+            return f"the fused {type(cell.spec).__name__} runs on the CPU, not on {device.type}"
+        for kind in (dtype, cell.output.weight.dtype):
+            if kind != torch.float32:
+                return f"the fused {type(cell.spec).__name__} computes in float32, not {kind}"
         if torch._C._are_functorch_transforms_active():
-            return f"the fused {kind} knows no torch.func transform"
+            return f"the fused {type(cell.spec).__name__} knows no torch.func transform"
         return ""
 
 
@@ -181,26 +183,14 @@ class NTMModule(Unrolled):
             and not any(hooks)
         )
 
-    def gradients(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor] | None:
-        """Logits, and the gradient of all parameters as a vector, of a loss that is a sum over samples.
+    def gradients(self) -> "Gradients":
+        """What finds the gradient of a loss that is a sum over samples, by the fused twin.
 
         The same as autograd's, sooner and in less memory, where the module is ``plain``.
-
-        Args:
-            inputs: (time, batch, inputs), which want no gradient themselves.
-            slope: The loss, as its gradient by the logits.
-
-        Returns:
-            None where the fused twin does not cover it, or the reference is asked for.
-
-        Raises:
-            ValueError: The fused twin is asked for where it cannot run, or the slope is not of the logits' shape.
         """
-        if self.implementation_for(inputs.device, inputs.dtype) == "reference" or inputs.shape[1] == 0:
-            return None
-        from .fused_gradients import gradients
+        from .fused_gradients import Gradients
 
-        return gradients(self.cell, inputs, slope)
+        return Gradients(self.cell)
 
 
 @cache

@@ -89,13 +89,31 @@ def test_a_step_is_autograd_s_to_the_last_bit(suite: Suite, reduction: str, batc
     training = dataclasses.replace(ntm.experiment.training, reduction=reduction)
     changed = dataclasses.replace(ntm, experiment=dataclasses.replace(ntm.experiment, training=training))
     quick, slow = (Alone(changed, CPU) for _ in range(2))
-    assert quick.quick is not None
-    slow.quick = None
+    assert quick.plain is not None
+    slow.plain = None
     for length in (5, 1, 4, 5):
         sequences = ntm.experiment.task.sample((length,), batch, stream("step", length))
         close = {} if batch % 32 else {"rtol": 0, "atol": 0}  # what is left over of vectors is rounded otherwise
         torch.testing.assert_close(quick.gradients(sequences), slow.gradients(sequences), **close)  # type: ignore[arg-type]
         assert quick.step(sequences) == pytest.approx(slow.step(sequences), rel=1e-5 if close == {} else 0)
+
+
+def test_four_samples_after_four_only_where_the_fused_twin_runs(suite: Suite) -> None:
+    (ntm,) = [run for run in suite.runs() if run.key == "copy/ntm/1"]
+    learner = Alone(ntm, CPU)
+    inputs = ntm.experiment.task.sample((3,), 4, stream("inputs")).inputs
+    ready = learner.quick(inputs)
+    assert ready is not None and learner.quick(inputs) is ready
+    assert learner.quick(inputs[:, :0]) is None
+    assert learner.quick(inputs.double()) is None
+    assert learner.plain is not None
+    learner.plain.implementation = "reference"
+    assert learner.quick(inputs) is None
+    learner.plain.implementation = "fused"
+    with pytest.raises(ValueError, match="computes in float32"):
+        learner.quick(inputs.double())
+    (lstm,) = [run for run in suite.runs() if run.key == "copy/lstm/1"]
+    assert Alone(lstm, CPU).quick(inputs) is None
 
 
 def test_the_same_run_gives_the_same_curve_and_another_seed_another(run: Run) -> None:
