@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .fused_lanes import LANES, choose, load, store
+from .fused_lanes import LANES, choose, fma, load, store
 from .fused_math import ONE, ZERO, Floats, kernel, sigmoid, tanh
 from .fused_memory import clear, copy
 from .fused_products import NO_BIAS, multiply_four
@@ -38,14 +38,15 @@ def layer(
 def lstm(
     out: Floats, cell: Floats, before: Floats, i: Floats, f: Floats, g: Floats, o: Floats
 ) -> Any:  # fmt: skip
-    sigmoid_all(i)
-    sigmoid_all(f)
-    tanh_all(g)
-    sigmoid_all(o)
-    for j in range(cell.shape[0]):
-        cell[j] = f[j] * before[j] + i[j] * g[j]
-    for j in range(0, out.shape[0], LANES):
-        store(out, j, load(o, j) * tanh(load(cell, j)))
+    for j in range(0, cell.shape[0], LANES):
+        enter, keep, candidate, leave = sigmoid(load(i, j)), sigmoid(load(f, j)), tanh(load(g, j)), sigmoid(load(o, j))
+        store(i, j, enter)
+        store(f, j, keep)
+        store(g, j, candidate)
+        store(o, j, leave)
+        c = fma(enter, candidate, keep * load(before, j))
+        store(cell, j, c)
+        store(out, j, leave * tanh(c))
 
 
 @kernel

@@ -110,15 +110,18 @@ def function(compute: Callable[..., Any], arguments: int) -> Any:
 
     if arguments == 1:
         return intrinsic(lambda context, x: typed(x))
+    if arguments == 3:
+        return intrinsic(lambda context, a, x, y: typed(a, x, y))
     return intrinsic(lambda context, a, b, x, y: typed(a, b, x, y))
 
 
-def call(name: str) -> Callable[[Any, Any], Any]:
+def call(name: str) -> Callable[..., Any]:
     """One of LLVM's own functions."""
 
-    def compute(builder: Any, x: Any) -> Any:
-        suffix = f"v{LANES}f32" if x.type == VECTOR else "f32"
-        return called(builder, f"llvm.{name}.{suffix}", x.type, [x])
+    def compute(builder: Any, *values: Any) -> Any:
+        kind = values[0].type
+        suffix = f"v{LANES}f32" if kind == VECTOR else "f32"
+        return called(builder, f"llvm.{name}.{suffix}", kind, list(values))
 
     return compute
 
@@ -153,6 +156,7 @@ def _mantissa(builder: Any, x: Any) -> Any:
 
 floor = function(call("floor"), 1)
 absolute = function(call("fabs"), 1)
+fma = function(call("fma"), 3)  # fma(a, x, y): a * x + y, rounded once
 choose = function(_choose, 4)  # choose(a, b, x, y): x where a < b, else y
 power_of_two = function(_power_of_two, 1)  # of a whole number
 exponent = function(_exponent, 1)  # of x = mantissa * 2^exponent

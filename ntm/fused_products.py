@@ -50,7 +50,10 @@ def multiply_four(out: Floats, a: Floats, panels: Floats, bias: Floats) -> Any:
             x, y, z = load(bias, at), load(bias, at + LANES), load(bias, at + 2 * LANES)
         else:
             x, y, z = nothing(), nothing(), nothing()
-        multiply_panel(out[0], out[1], out[2], out[3], at, a[0], a[1], a[2], a[3], panels[p], x, y, z)
+        if at + 2 * LANES < out.shape[1]:
+            multiply_panel(out[0], out[1], out[2], out[3], at, a[0], a[1], a[2], a[3], panels[p], x, y, z)
+        else:
+            multiply_narrow(out[0], out[1], out[2], out[3], at, a[0], a[1], a[2], a[3], panels[p], x, y)
 
 
 @kernel
@@ -74,11 +77,36 @@ def multiply_panel(
 
 
 @kernel
+def multiply_narrow(
+    out0: Floats, out1: Floats, out2: Floats, out3: Floats, at: int, a0: Floats, a1: Floats, a2: Floats, a3: Floats,
+    panel: Floats, x: Any, y: Any,
+) -> Any:  # fmt: skip
+    """``multiply_panel`` where no more than two lanes of columns are left."""
+    x0, y0, x1, y1 = x, y, x, y
+    x2, y2, x3, y3 = x, y, x, y
+    for k in range(panel.shape[0]):
+        u, v = load_whole(panel[k], 0), load_whole(panel[k], LANES)
+        x0, y0 = x0 + a0[k] * u, y0 + a0[k] * v
+        x1, y1 = x1 + a1[k] * u, y1 + a1[k] * v
+        x2, y2 = x2 + a2[k] * u, y2 + a2[k] * v
+        x3, y3 = x3 + a3[k] * u, y3 + a3[k] * v
+    put_two(out0, at, x0, y0)
+    put_two(out1, at, x1, y1)
+    put_two(out2, at, x2, y2)
+    put_two(out3, at, x3, y3)
+
+
+@kernel
 def put_three(row: Floats, at: int, x: Any, y: Any, z: Any) -> Any:
     """Store a panel's width of a row."""
+    put_two(row, at, x, y)
+    store(row, at + 2 * LANES, z)
+
+
+@kernel
+def put_two(row: Floats, at: int, x: Any, y: Any) -> Any:
     store(row, at, x)
     store(row, at + LANES, y)
-    store(row, at + 2 * LANES, z)
 
 
 @kernel

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import softplus
 
 from membench.ntm import fused_math as math32
-from membench.ntm.fused_heads import clip, clip_back
-from membench.ntm.fused_lanes import LANES, absolute, choose, exponent, floor, load, mantissa, power_of_two, store
+from membench.ntm.fused_heads import ask_heads, clip, clip_back
+from membench.ntm.fused_lanes import LANES, absolute, choose, exponent, floor, fma, load, mantissa, power_of_two, store
 from membench.ntm.fused_math import Floats, kernel
 from membench.ntm.fused_products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
 
@@ -42,7 +43,9 @@ def parts(x: Any) -> Any:
     whole = floor(x * np.float32(3))
     put_together = mantissa(absolute(x)) * power_of_two(exponent(absolute(x)))
     return (
-        choose(x, np.float32(0.5), whole - x, np.float32(2) / (x + np.float32(3))) + power_of_two(whole) + put_together
+        choose(x, np.float32(0.5), whole - x, np.float32(2) / (x + np.float32(3)))
+        + fma(whole, np.float32(0.5), power_of_two(whole))
+        + put_together
     )
 
 
@@ -79,7 +82,7 @@ class TestLanes:
         out = np.empty_like(x)
         lanes(out, x)
         whole = np.floor(3 * x)
-        want = np.where(x < 0.5, whole - x, 2 / (x + 3)) + 2**whole + np.abs(x)
+        want = np.where(x < 0.5, whole - x, 2 / (x + 3)) + whole / 2 + 2**whole + np.abs(x)
         np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-6)
 
 
@@ -130,3 +133,29 @@ def test_the_clip_is_torchs_at_its_bounds_and_where_there_is_no_number(limit: fl
     np.testing.assert_array_equal(out, clipped.detach().numpy())
     assert given.grad is not None
     np.testing.assert_array_equal(raw, given.grad.numpy())
+
+
+@pytest.mark.parametrize("limit", [20, np.inf])
+@pytest.mark.parametrize(("heads", "writes", "shifts"), [(2, 1, 3), (5, 2, 5)])
+def test_what_heads_are_asked_is_in_its_range_where_raw_numbers_are_extreme_too(
+    limit: float, heads: int, writes: int, shifts: int
+) -> None:
+    """Of heads that fill lanes and heads that do not, against float64."""
+
+    @kernel
+    def asked(asks: Floats, raws: Floats, numbers: Floats, limit: float) -> Any:
+        ask_heads(asks, raws, numbers, heads, writes, width, shifts, limit)
+
+    width, per = LANES + 3, LANES + 3 + shifts + 3
+    size = heads * per + 2 * writes * width
+    raws = 200 * drawn(4, size)
+    raws[1] *= 0.01
+    asks, numbers = np.full_like(raws, np.nan), np.full((shifts + 3, 4 * heads), np.nan, np.float32)
+    asked(asks, raws, numbers, np.float32(limit))
+    raw = torch.from_numpy(raws).double().clamp(-limit, limit)
+    each = raw[:, : heads * per].unflatten(1, (heads, per))
+    key, strength, gate, kernels, sharpness = each.split([width, 1, 1, shifts, 1], dim=-1)
+    ranged = [key.tanh(), softplus(strength), gate.sigmoid(), kernels.softmax(-1), softplus(sharpness)]
+    erase, add = raw[:, heads * per :].split(writes * width, dim=1)
+    expected = torch.cat([torch.cat(ranged, dim=-1).flatten(1), erase.sigmoid(), add.tanh()], dim=1)
+    torch.testing.assert_close(torch.from_numpy(asks).double(), expected, rtol=2e-6, atol=1e-37)
