@@ -30,7 +30,7 @@ COLOURS: Mapping[str, str] = {
 }
 DASHES: Sequence[Any] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2)))
 MARKERS = "osD^vPX*<>"
-DPI = 150
+DPI = 125
 
 SETTINGS: Mapping[str, Any] = {
     "axes.axisbelow": True,
