@@ -72,14 +72,16 @@ class Alone(Learner):
 
     def __init__(self, run: Run, device: torch.device) -> None:
         module = built(run).to(device)
-        self.plain = module if isinstance(module, NTMModule) and module.plain() else None
+        self.ntm = (
+            module if isinstance(module, NTMModule) and module.plain() else None
+        )  # whose fused step is autograd's
         self.ready: Gradients | None = None
         super().__init__(run.experiment.training, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
             parameter.data = view
 
     def gradients(self, batch: Batch) -> tuple[float, Tensor]:
-        """The training loss and its gradient (1, parameters)."""
+        """The training loss and its gradient (1, parameters), which the next call may overwrite."""
         if (quick := self.quick(batch.inputs)) is not None:
             logits, gradients = quick(batch.inputs, slope(self.training, batch))
             return float(objective(self.training, logits, batch)), gradients[None]
@@ -88,12 +90,16 @@ class Alone(Learner):
         return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
 
     def quick(self, inputs: Tensor) -> "Gradients | None":
-        """The fused training step, where it finds what autograd would and covers such inputs."""
-        if self.plain is None or inputs.shape[1] == 0:
+        """The fused training step, where it finds what autograd would and covers such inputs.
+
+        Raises:
+            ValueError: The fused twin is asked for where it cannot run.
+        """
+        if self.ntm is None or inputs.shape[1] == 0:
             return None
-        if self.plain.implementation_for(inputs.device, inputs.dtype) == "reference":
+        if self.ntm.implementation_for(inputs.device, inputs.dtype) == "reference":
             return None
-        self.ready = self.ready or self.plain.gradients()
+        self.ready = self.ready or self.ntm.gradients()
         return self.ready
 
     def step(self, batch: Batch) -> tuple[float, float]:

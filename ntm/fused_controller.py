@@ -44,6 +44,7 @@ def lstm(
         store(f, j, keep)
         store(g, j, candidate)
         store(o, j, leave)
+        # LLVM fuses one of the two products with the sum, by its own lights: which one decides the last bit
         c = fma(enter, candidate, keep * load(before, j))
         store(cell, j, c)
         store(out, j, leave * tanh(c))

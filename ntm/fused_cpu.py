@@ -27,7 +27,11 @@ DENORMAL = 5e-324
 
 
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
-    """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
+    """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs).
+
+    Raises:
+        ValueError: The inputs are not of that shape.
+    """
     layout, starts, parameters = parts(cell)
     first = [start() for start in starts]
     given = (*first, *parameters)
@@ -165,7 +169,7 @@ def flushed() -> Iterator[None]:
 
 
 def halves(parameters: Sequence[Tensor]) -> tuple[Several, Several]:
-    """Weights and biases."""
+    """Weights and biases, each one array a layer: see ``places``."""
     arrays = [numpy(parameter.contiguous()) for parameter in parameters]
     return places(arrays[: len(arrays) // 2]), places(arrays[len(arrays) // 2 :])
 

@@ -5,7 +5,9 @@ Where each sample has a loss of its own, four go forward and back before the nex
 last bit, sooner, and room for the way back of four.
 """
 
+from copy import deepcopy
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ class Gradients:
     """
 
     def __init__(self, cell: NTMCell) -> None:
+        self.cell = cell
         self.layout, self.starts, self.parameters = parts(cell)
         every: list[Tensor] = list(cell.parameters())
         *ends, size = accumulate(parameter.numel() for parameter in every)
@@ -35,6 +38,9 @@ class Gradients:
         self.d_weights = places(d[weight] for weight in self.parameters[:layers])
         self.d_biases = places(d[bias] for bias in self.parameters[layers:])
         self.d_starts = [d.get(start.raw) for start in self.starts]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Gradients":
+        return Gradients(deepcopy(self.cell, memo))
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor]:
@@ -47,7 +53,7 @@ class Gradients:
             slope: The loss: its gradient by the logits of some samples.
 
         Raises:
-            ValueError: The slope is not of the logits' shape, or not in float32.
+            ValueError: The inputs are not of that shape, or the slope not of the logits'; or not in float32.
         """
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
@@ -72,5 +78,5 @@ class Gradients:
         d_first = first_back(on, [d_start is not None for d_start in self.d_starts])
         for start, value, d_value, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
             if d_value is not None and d_start is not None:
-                d_start[...] = numpy(start.back(value, d_value))
+                d_start += numpy(start.back(value, d_value))
         return logits, self.gradient

@@ -115,7 +115,7 @@ def unroll(
     """Fill logits (time, batch, outputs) from x (time, batch, inputs), and leave a trail.
 
     Args:
-        sample: The first; as many more as the memory has room for.
+        sample: The first of those that are run, as many as the memory has room for.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
     layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options

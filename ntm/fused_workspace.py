@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 from math import prod
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,11 +26,16 @@ PLACES = 6
 LINE = 16
 """Floats of a cache line, where arrays begin."""
 
+SINGLE = np.dtype(np.float32)
+
 LARGEST = 2**24
 """Floats beyond which memory is given back to the system at once."""
 
 free: list["Workspace"] = []
 """Workspaces that nobody uses, the latest last; no more than two."""
+
+loops: dict[int, tuple[Any, Any, Any]] = {}
+"""``prepare``, ``unroll`` and ``unroll_back`` for so many layers: what they are given is of the same types."""
 
 taking = RLock()
 """Held by whoever takes one or gives it back; a garbage collection may give one back while another is taken."""
@@ -115,19 +120,33 @@ class Workspace:
         if batch % 4:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0
-        x, weights, biases = np.empty((1, 1, 1), np.float32), self.scratch.d_outs, self.back.first_inputs  # their types
-        self._prepare = direct(prepare, self.scratch, self.back, weights, layout.options.layers, layout.x)
-        self._unroll = direct(unroll, x, x, 0, biases, self.memory, self.trail, self.scratch, layout.options)
-        self._unroll_back = direct(
-            unroll_back, x, weights, biases, self.back, self.trail, self.scratch, layout.options
-        )  # fmt: skip
+        if layers not in loops:
+            x, weights, biases = (
+                np.empty((1, 1, 1), np.float32),
+                self.scratch.d_outs,
+                self.back.first_inputs,
+            )  # or alike
+            ways = (self.trail, self.scratch, layout.options)
+            loops[layers] = (
+                direct(prepare, self.scratch, self.back, weights, layout.options.layers, layout.x),
+                direct(unroll, x, x, 0, biases, self.memory, *ways),
+                direct(unroll_back, x, weights, biases, self.back, *ways),
+            )
+        self._prepare, self._unroll, self._unroll_back = loops[layers]
 
     def prepare(self, weights: Several) -> None:
         """Begin with these weights: see ``fused_unroll.prepare``."""
         self._prepare(self.scratch, self.back, weights, self.layout.options.layers, self.layout.x)
 
     def unroll(self, x: Floats, logits: Floats, biases: Several, sample: int = 0) -> None:
-        """Forward, from a sample of the batch on: see ``fused_unroll.unroll``."""
+        """Forward, from a sample of the batch on: see ``fused_unroll.unroll``.
+
+        Raises:
+            ValueError: x is not (time, batch, inputs), or not in float32.
+        """
+        if x.ndim != 3 or x.shape[2] != self.layout.x or x.dtype != SINGLE:
+            given, accepted = f"{x.shape}, {x.dtype}", f"(time, batch, {self.layout.x}), float32"
+            raise ValueError(f"inputs of {given}: accepted is {accepted}")
         self._unroll(x, logits, sample, biases, self.memory, self.trail, self.scratch, self.layout.options)
 
     def unroll_back(self, d_logits: Floats, d_weights: Several, d_biases: Several) -> None:

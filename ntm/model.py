@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from .addressing import Similarity
 from .cell import NTMCell
 from .controller import FeedforwardController, LSTMController
-from .memory import Constant, Contents, Learned, Weighting
+from .memory import Constant, Contents, Learned, Start, Weighting
 
 if TYPE_CHECKING:
     from .fused_gradients import Gradients
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Slope = Callable[[Tensor, slice], Tensor]
-"""From the logits (time, n, outputs) of some samples of the batch, the gradient of the loss by them, of their shape."""
+"""From the logits (time, n, outputs) of some samples of the batch, the gradient of the loss by them, of their shape.
+
+It is called without grad, and leaves the logits alone; they may be a part of something larger."""
 
 WEIGHTINGS = ("read_weighting", "write_weighting")
 
@@ -180,6 +182,7 @@ class NTMModule(Unrolled):
             type(self) is NTMModule
             and all(parameter.requires_grad for parameter in self.parameters())
             and not any(is_parametrized(part) for part in self.modules())
+            and all(type(part) is Start for part in self.modules() if isinstance(part, Start))
             and not any(hooks)
         )
 

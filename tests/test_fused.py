@@ -1,5 +1,6 @@
 """The fused NTM gives the reference's values and gradients, or leaves the call to the reference and says so."""
 
+import copy
 import gc
 import logging
 import math
@@ -32,6 +33,7 @@ from membench.ntm import (
 from membench.ntm import fused_math as math32
 from membench.ntm import fused_workspace as workspace
 from membench.ntm.fused_math import Floats, kernel, loop, sources
+from membench.ntm.memory import Start
 from membench.ntm.model import fall_back
 
 CLOSE = 2e-5
@@ -228,15 +230,35 @@ class TestFourAfterFour:
         step(inputs, lambda y, samples: y)
         with torch.no_grad():
             for parameter in module.parameters():
-                parameter.mul_(0.5)
+                parameter.data = parameter.data * 0.5
         changed = step(inputs, lambda y, samples: y)
         assert all(a.equal(b) for a, b in zip(changed, module.gradients()(inputs, lambda y, samples: y), strict=True))
 
     def test_grad_mode_does_not_matter(self) -> None:
+        """The slope is asked without it, either way."""
+
+        def slope(logits: Tensor, samples: slice) -> Tensor:
+            assert not torch.is_grad_enabled() and not logits.requires_grad
+            return logits
+
         module, inputs = modules(SMALL)[0], drawn(5, 3)
         with torch.no_grad():
-            without = module.gradients()(inputs, lambda y, samples: y)
-        assert module.gradients()(inputs, lambda y, samples: y)[1].equal(without[1])
+            without = module.gradients()(inputs, slope)
+        assert module.gradients()(inputs, slope)[1].equal(without[1])
+
+    def test_starts_that_share_a_parameter_share_its_gradient(self) -> None:
+        module, inputs = modules(SMALL)[0], drawn(5, 3)
+        module.cell.write_weighting.raw = module.cell.read_weighting.raw
+        _, found = module.gradients()(inputs, lambda y, samples: torch.ones_like(y))
+        expected = torch.autograd.grad(module(inputs).sum(), list(module.parameters()))
+        assert found.equal(torch.cat([part.flatten() for part in expected]))
+
+    def test_a_copy_stands_alone(self) -> None:
+        step, inputs = modules(SMALL)[0].gradients(), drawn(5, 3)
+        copied = copy.deepcopy(step)
+        gradient = step(inputs, lambda y, samples: y)[1].clone()
+        step.cell.heads.weight.data.zero_()
+        assert copied(inputs, lambda y, samples: y)[1].equal(gradient)
 
     @pytest.mark.parametrize(
         "slope",
@@ -250,13 +272,36 @@ class TestFourAfterFour:
         class Other(NTMModule):
             pass
 
-        frozen, hooked, parametrised, watched = (SMALL.build(INPUTS, OUTPUTS) for _ in range(4))
+        class Halved(Start):
+            def forward(self) -> Tensor:
+                return super().forward() / 2
+
+        frozen, hooked, parametrised, watched, other = (SMALL.build(INPUTS, OUTPUTS) for _ in range(5))
+        other.cell.memory = Halved(Learned(), other.cell.memory.raw.shape, stream("halved"))
         assert frozen.plain() and not Other(frozen.cell).plain()
         frozen.cell.heads.bias.requires_grad_(False)
         hooked.cell.heads.register_forward_hook(lambda *_: None)
         watched.register_full_backward_hook(lambda *_: None)
         weight_norm(parametrised.cell.output)
-        assert not any(module.plain() for module in (frozen, hooked, parametrised, watched))
+        assert not any(module.plain() for module in (frozen, hooked, parametrised, watched, other))
+
+
+class TestInputs:
+    @pytest.mark.parametrize("grad", [True, False])
+    @pytest.mark.parametrize("shape", [(5, INPUTS), (5, 3, INPUTS, 1), (5, 3, INPUTS + 1), (5, 3, INPUTS - 1)])
+    def test_of_another_shape_are_refused(self, shape: tuple[int, ...], grad: bool) -> None:
+        """The loops take them for granted."""
+        module = modules(SMALL)[0]
+        accepted = rf"inputs of \({shape[0]}, .*\), float32: accepted is \(time, batch, {INPUTS}\), float32"
+        with torch.set_grad_enabled(grad), pytest.raises(ValueError, match=accepted):
+            module(torch.zeros(shape))
+        with pytest.raises(ValueError, match=accepted):
+            module.gradients()(torch.zeros(shape), lambda y, samples: y)
+
+    @pytest.mark.parametrize("kind", [torch.float64, torch.int32])
+    def test_of_another_type_are_refused(self, kind: torch.dtype) -> None:
+        with pytest.raises(ValueError, match=rf"inputs of \(5, 3, {INPUTS}\), {str(kind)[6:]}: accepted is"):
+            modules(SMALL)[0].gradients()(drawn(5, 3).to(kind), lambda y, samples: y)
 
 
 class TestWithoutGradients:

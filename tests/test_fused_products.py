@@ -85,9 +85,21 @@ class TestLanes:
         want = np.where(x < 0.5, whole - x, 2 / (x + 3)) + whole / 2 + 2**whole + np.abs(x)
         np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-6)
 
+    def test_round_a_product_and_its_sum_once(self) -> None:
+        @kernel
+        def fused(out: Floats, a: Floats, x: Floats, y: Floats) -> Any:
+            for at in range(0, out.shape[0], LANES):
+                store(out, at, fma(load(a, at), load(x, at), load(y, at)))
+
+        a, x, out = drawn(1000), drawn(1001)[1:], np.empty(1000, np.float32)
+        y = -a * x
+        fused(out, a, x, y)
+        assert (out != 0).sum() > 900, "what is left is what rounding takes from the product"
+        np.testing.assert_array_equal(out, a.astype(np.float64) * x + y)
+
 
 class TestProducts:
-    @pytest.mark.parametrize("outlets", [1, 8, PANEL, PANEL + LANES + 3])
+    @pytest.mark.parametrize("outlets", [1, 8, PANEL, PANEL + 2 * LANES, PANEL + 2 * LANES + 1])
     @pytest.mark.parametrize("inlets", [1, 5, 129])
     def test_with_weights_in_panels(self, outlets: int, inlets: int) -> None:
         weights, bias, a = drawn(outlets, inlets), drawn(outlets), drawn(4, inlets + 2)

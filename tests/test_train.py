@@ -89,8 +89,8 @@ def test_a_step_is_autograd_s_to_the_last_bit(suite: Suite, reduction: str, batc
     training = dataclasses.replace(ntm.experiment.training, reduction=reduction)
     changed = dataclasses.replace(ntm, experiment=dataclasses.replace(ntm.experiment, training=training))
     quick, slow = (Alone(changed, CPU) for _ in range(2))
-    assert quick.plain is not None
-    slow.plain = None
+    assert quick.ntm is not None
+    slow.ntm = None
     for length in (5, 1, 4, 5):
         sequences = ntm.experiment.task.sample((length,), batch, stream("step", length))
         close = {} if batch % 32 else {"rtol": 0, "atol": 0}  # what is left over of vectors is rounded otherwise
@@ -106,10 +106,10 @@ def test_four_samples_after_four_only_where_the_fused_twin_runs(suite: Suite) ->
     assert ready is not None and learner.quick(inputs) is ready
     assert learner.quick(inputs[:, :0]) is None
     assert learner.quick(inputs.double()) is None
-    assert learner.plain is not None
-    learner.plain.implementation = "reference"
+    assert learner.ntm is not None
+    learner.ntm.implementation = "reference"
     assert learner.quick(inputs) is None
-    learner.plain.implementation = "fused"
+    learner.ntm.implementation = "fused"
     with pytest.raises(ValueError, match="computes in float32"):
         learner.quick(inputs.double())
     (lstm,) = [run for run in suite.runs() if run.key == "copy/lstm/1"]
