@@ -91,9 +91,9 @@ def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) 
 
     base, rival = times_of(bases), times_of(rivals)
     estimate = statistics.speed_ratio(base, rival, budgets, question.chance)
-    slow = statistics.medians(base, budgets[:, None])[1].max(axis=1)
-    fast = statistics.medians(rival, budgets[:, None])[1].min(axis=1)
-    solved = bool(np.isfinite(slow).all())
+    slow = [end.max(axis=1) for end in statistics.medians(base, budgets[:, None])]
+    fast = [end.min(axis=1) for end in statistics.medians(rival, budgets[:, None])]
+    solved = bool(np.isfinite(slow[1]).all())
     if question.claim.measure == "differs":
         verdict, reason = decide_differs(estimate)
     else:
@@ -109,7 +109,7 @@ def _ratio(question: Question, bases: list[list[str]], rivals: list[list[str]]) 
     else:
         geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
         beside = {"geometric mean": geometric.low} if solved else {}
-        each = (f"{task} {_times(*ends)}" for task, *ends in zip(tasks, slow, fast, budgets, strict=True))
+        each = (f"{task} {_times(*ends)}" for task, *ends in zip(tasks, *slow, *fast, strict=True))
         found = f"Task by task: {', '.join(each)} ({_seeds(len(seeds))})."
         more = " or more" if geometric.high > geometric.low else ""
         found += f" Geometric mean {short(geometric.low)}{more}." if solved else ""
@@ -144,15 +144,16 @@ def _seeds(count: int) -> str:
 
 
 def _median(times: Array, budget: float) -> str:
-    middle, solved = float(statistics.medians(times, budget)[1]), np.isfinite(times).sum()
-    said = f"{middle:,.0f}" if np.isfinite(middle) else f"beyond {budget:,.0f}"
+    (low, high), solved = map(float, statistics.medians(times, budget)), np.isfinite(times).sum()
+    said = f"{high:,.0f}" if np.isfinite(high) else f"beyond {low:,.0f}"
     return f"{said} ({solved} of {len(times)} solved)"
 
 
-def _times(base: float, rival: float, budget: float) -> str:
-    if np.isinf(base):
-        return f"at most {short(rival / budget)}" if np.isfinite(rival) else "not estimable"
-    return short(rival / base) if np.isfinite(rival) else f"at least {short(budget / base)}"
+def _times(base_low: float, base_high: float, rival_low: float, rival_high: float) -> str:
+    """The ratio of medians that lie between these ends."""
+    if np.isinf(base_high):
+        return f"at most {short(rival_high / base_low)}" if np.isfinite(rival_high) else "not estimable"
+    return f"{'' if np.isfinite(rival_high) else 'at least '}{short(rival_low / base_high)}"
 
 
 def speed_ratio(question: Question) -> Verdict:

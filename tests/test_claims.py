@@ -253,6 +253,18 @@ def test_one_task_that_the_base_does_not_solve_leaves_a_bound_of_the_mean() -> N
     assert found.verdict == "contradicts" and found.ours.startswith("\N{LESS-THAN OR EQUAL TO}0.11")
 
 
+def test_a_median_between_a_solved_run_and_an_unsolved_one_is_bounded_by_the_two() -> None:
+    half = [3000, 4000, 5000, NEVER, NEVER, NEVER]
+    tables = records({(task, m): t for task in ("copy", "recall") for m, t in (("a", FAST), ("b", half))})
+    found = ask(tables, claim("speed-ratio", None, task="copy", base="a", rival="b"))
+    least = (5000 + 10000) / 2
+    assert found.estimate == pytest.approx(least / 1100) and f"b beyond {least:,.0f} (3 of 6 solved)" in found.sentence
+    mean = ask(tables, claim("mean-speed-ratio", None, tasks=("copy", "recall"), base="a", rivals=("b", "b")))
+    assert mean.estimate == pytest.approx(least / 1100) and "copy at least 6.82, recall at least 6.82" in mean.sentence
+    upside = ask(tables, claim("mean-speed-ratio", None, tasks=("copy", "recall"), base="b", rivals=("a", "a")))
+    assert upside.estimate == pytest.approx(1100 / least) and "copy at most 0.15, recall at most" in upside.sentence
+
+
 def test_a_run_of_a_longer_budget_is_not_beaten_after_the_shorter_one_ends() -> None:
     tables = records({("copy", "a"): FAST, ("copy", "b"): [9000] * 6})
     tables.runs.loc[tables.runs["model"] == "a", "steps"] = 5000
