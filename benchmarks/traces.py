@@ -5,6 +5,7 @@ each (time, batch, heads, size); of any other, a trace has outputs and errors al
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -58,14 +59,14 @@ def trace(
     run = runner.plan(suite, results, [task], [model], [seed])[0].run
     size = size or largest(run.experiment.task)
     batch = example(run.experiment.task, size)
+    path = path_of(suite, results, run, size, which)
     try:
-        made = _trace(run, weights.kept(suite, results, run), batch, size, which)
+        made = _remembering(_trace(run, weights.kept(suite, results, run), batch, size, which), path)
         packed = pack(made)
     except ValueError as error:
         raise UsageError(f"{run.key}, size {said(size)}: {error}") from None
     with style.drawing():
         drawing, pixels = style.saved(inside.picture(made))
-    path = path_of(suite, results, run, size, which)
     written = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
     files.put(written)
     return Traced(made, tuple(written))
@@ -174,6 +175,20 @@ def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, whi
     origin = Origin(*names(run), run.digest, said(size), which, tuple(moments))
     outputs, seen = views[which]
     return Trace(origin, inputs, targets, outputs, scored, seen)
+
+
+def _remembering(made: Trace, path: Path) -> Trace:
+    """The trace, with the numbers of weights that are kept no more, where the file to be overwritten has them."""
+    try:
+        before = read(path)
+    except UsageError:  # it is damaged
+        return made
+    now = made.origin
+    if before is None or (before.origin.run, before.origin.moment.step) != (now.run, now.moment.step):
+        return made
+    had = {moment.weights for moment in now.moments}
+    more = tuple(moment for moment in before.origin.moments if moment.weights not in had)
+    return replace(made, origin=replace(now, moments=(*now.moments, *more)))
 
 
 def names(run: Run) -> tuple[str, str, int]:

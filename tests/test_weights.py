@@ -49,10 +49,16 @@ def test_what_is_published_is_what_was_kept_and_named_as_in_the_module(
 
 
 def test_a_trace_is_the_same_without_the_checkpoint(suite: Suite, results: Path, run: Run, published: Path) -> None:
-    whole = traces.trace(suite, results, "copy", "ntm", 1).trace
+    whole, (path, *_) = traces.trace(suite, results, "copy", "ntm", 1)
     (results / "tiny/copy/ntm/1.pt").unlink()
+    before = path.read_bytes()
     again = traces.trace(suite, results, "copy", "ntm", 1).trace
     assert again.outputs.tolist() == whole.outputs.tolist()
+    assert again.origin.moments == whole.origin.moments and path.read_bytes() == before, (
+        "what was seen is not forgotten"
+    )
+    path.write_bytes(b"damaged")
+    again = traces.trace(suite, results, "copy", "ntm", 1).trace
     assert again.origin.moments == whole.origin.moments[:2]  # the final weights are not published
     with pytest.raises(UsageError, match="copy/ntm/1: no final weights; accepted: best, which are published"):
         traces.trace(suite, results, "copy", "ntm", 1, which="final")
