@@ -51,12 +51,6 @@ def lstm(
 
 
 @kernel
-def tanh_all(row: Floats) -> Any:
-    for j in range(0, row.shape[0], LANES):
-        store(row, j, tanh(load(row, j)))
-
-
-@kernel
 def sigmoid_all(row: Floats) -> Any:
     for j in range(0, row.shape[0], LANES):
         store(row, j, sigmoid(load(row, j)))
