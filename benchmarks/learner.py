@@ -72,9 +72,7 @@ class Alone(Learner):
 
     def __init__(self, run: Run, device: torch.device) -> None:
         module = built(run).to(device)
-        self.ntm = (
-            module if isinstance(module, NTMModule) and module.plain() else None
-        )  # whose fused step is autograd's
+        self.ntm = module if isinstance(module, NTMModule) and module.plain() else None  # its fused step is autograd's
         self.ready: Gradients | None = None
         super().__init__(run.experiment.training, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):

@@ -121,11 +121,8 @@ class Workspace:
             for part in (*self.trail.inputs[: layers - 1], *self.trail.cells[:layers]):
                 part[-1, :, batch % 4 :] = 0
         if layers not in loops:
-            x, weights, biases = (
-                np.empty((1, 1, 1), np.float32),
-                self.scratch.d_outs,
-                self.back.first_inputs,
-            )  # or alike
+            x = np.empty((1, 1, 1), np.float32)
+            weights, biases = self.scratch.d_outs, self.back.first_inputs  # have as many axes
             ways = (self.trail, self.scratch, layout.options)
             loops[layers] = (
                 direct(prepare, self.scratch, self.back, weights, layout.options.layers, layout.x),
