@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..ntm.controller import LSTMController, LSTMLayer, LSTMStack, linear
 from ..ntm.memory import Contents, Learned
-from ..ntm.model import unroll
+from ..ntm.unroll import unroll
 
 
 @dataclass(frozen=True)

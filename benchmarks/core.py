@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from ..report.claim import Claim
+from ..report.claims.claim import Claim
 from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 
 Size = tuple[int, ...]

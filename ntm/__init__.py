@@ -8,8 +8,9 @@ logits = module(inputs)  # (time, batch, 9) -> (time, batch, 8)
 from .cell import Heads, NTMCell, State
 from .controller import FeedforwardController, LSTMController
 from .memory import Constant, Learned, OneHot, Random, Scaled, Uniform, Zeros
-from .model import NTM, NTMModule, unroll
+from .model import NTM, NTMModule
 from .streams import stream
+from .unroll import unroll
 
 __all__ = [
     "NTM",

@@ -6,11 +6,13 @@ and ``frames`` builds the tables from plain rows, so an empty suite has the same
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from .claim import Claim
+if TYPE_CHECKING:
+    from .claims.claim import Claim
+
 
 COMPLETE = ("done", "diverged")
 """Statuses of a run that had its full budget: only these decide a claim."""
@@ -105,7 +107,7 @@ class SuiteFacts:
     title: str
     paper: str
     solved: float
-    claims: tuple[Claim, ...]
+    claims: "tuple[Claim, ...]"
     tasks: tuple[str, ...]
     models: tuple[str, ...]
     seeds: tuple[int, ...]

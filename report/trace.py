@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 
-from . import packed
+from . import npz
 
 Array = NDArray[np.floating[Any]]
 
@@ -183,7 +183,7 @@ def pack(trace: Trace) -> bytes:
     limit = float(np.finfo(np.float16).max)
     rounded = {name: np.clip(part.astype(float).round(4), -limit, limit) for name, part in arrays.items()}
     halved = {name: part.astype(np.float16) for name, part in rounded.items()}
-    content = packed.pack(ORIGIN.dump_json(trace.origin), halved)
+    content = npz.pack(ORIGIN.dump_json(trace.origin), halved)
     unpack(content)
     return content
 
@@ -195,7 +195,7 @@ def unpack(content: bytes) -> Trace:
         ValueError: They are no trace, or one that is too large.
     """
     try:
-        about, arrays = packed.unpack(content, np.float16, LARGEST)
+        about, arrays = npz.unpack(content, np.float16, LARGEST)
         origin = ORIGIN.validate_json(about)
         seen = {name.removeprefix("seen "): arrays.pop(name) for name in list(arrays) if name.startswith("seen ")}
         trace = Trace(origin, **arrays, seen=seen)

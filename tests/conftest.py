@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from membench.benchmarks import runner, suites
+from membench.benchmarks import suites
 from membench.benchmarks.core import Suite
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.running import runner
 
 torch.set_num_threads(1)
 
@@ -26,7 +28,7 @@ def seed_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seed 1 of the suite of seconds, trained, with its weights; nobody writes here."""
     results = tmp_path_factory.mktemp("trained") / "results"
     path = str(Path(__file__).with_name("tiny.py"))
-    planned = runner.plan(suites.find(path), results, seeds=[1])
+    planned = plan(suites.find(path), results, seeds=[1])
     outcome = runner.execute(planned, path, results, workers=1, device="cpu")
     assert outcome.done == 2
     return results

@@ -163,7 +163,7 @@ def _points(generator: np.random.Generator, task: str, solved: bool, last: float
 
 
 if __name__ == "__main__":
-    from membench.report.render import report
+    from membench.report.pages.render import report
 
     folder, seeds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10
     report(simulate(seeds), facts(seeds), folder)

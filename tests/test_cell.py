@@ -7,17 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.ntm import (
-    NTM,
-    Constant,
-    FeedforwardController,
-    LSTMController,
-    NTMCell,
-    OneHot,
-    State,
-    stream,
-    unroll,
-)
+from membench.ntm import NTM, Constant, FeedforwardController, LSTMController, NTMCell, OneHot, State, stream, unroll
 
 SMALL = NTM(rows=6, width=3, controller=LSTMController(units=4))
 INPUTS, OUTPUTS, BATCH = 3, 2, 2

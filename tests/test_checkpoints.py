@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from membench.benchmarks import checkpoints
-from membench.benchmarks.checkpoints import MAGIC, Best, Snapshot
 from membench.benchmarks.optimizers import Moments
+from membench.benchmarks.records import checkpoints
+from membench.benchmarks.records.checkpoints import MAGIC, Best, Snapshot
 
 
 def snapshot(step: int = 10) -> Snapshot:

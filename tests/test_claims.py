@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from membench.benchmarks.suites.collier2018_claims import CLAIMS
-from membench.report.claim import Claim
-from membench.report.claims import MEASURES, judge
+from membench.report.claims.claim import Claim
+from membench.report.claims.measures import MEASURES, judge
+from membench.report.claims.summary import progress, summary, tally
+from membench.report.claims.verdict import VERDICTS, Verdict
 from membench.report.frames import Frames, SuiteFacts, frames
-from membench.report.summary import progress, summary, tally
-from membench.report.verdict import VERDICTS, Verdict
 
 BUDGET = 10_000
 NEVER = 0

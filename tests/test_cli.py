@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from membench.benchmarks import arguments
-from membench.benchmarks.cli import main
+from membench.benchmarks.cli import arguments, main
 from membench.benchmarks.errors import UsageError
 
 BENCH = [sys.executable, "-P", "-c", "from membench.benchmarks.cli import main; main()"]

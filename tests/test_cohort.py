@@ -12,14 +12,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.checkpoints import Snapshot
-from membench.benchmarks.cohort import Cohort
 from membench.benchmarks.core import Experiment, Model, Run
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.optimizers import Adam, ElementWise, RMSProp
+from membench.benchmarks.records.checkpoints import Snapshot
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
-from membench.benchmarks.train import train, train_together
+from membench.benchmarks.training.cohort import Cohort
+from membench.benchmarks.training.train import train, train_together
 from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, Random
 
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from membench.benchmarks.core import Batch, Experiment, Model, Run, Size, Task, pad, plain
-from membench.benchmarks.evaluate import nats
 from membench.benchmarks.suites import find, names
+from membench.benchmarks.training.evaluate import nats
 from membench.ntm import stream
 
 SEED = 1

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from membench.baselines.dnc import DNC, DNCModule
-from membench.baselines.dnc_cell import DNCCell, Interface, State, interface_shapes
-from membench.ntm.model import unroll
+from membench.baselines.dnc import DNC
+from membench.baselines.dnc.cell import DNCCell, Interface, State, interface_shapes
+from membench.baselines.dnc.model import DNCModule
+from membench.ntm.unroll import unroll
 
 SPECS = {
     "paper": DNC(rows=6, width=4, units=8),

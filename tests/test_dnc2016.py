@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from membench.baselines.dnc import DNC
-from membench.benchmarks import evaluate as measuring
-from membench.benchmarks.checkpoints import Snapshot
 from membench.benchmarks.core import Experiment, Run, Training
-from membench.benchmarks.events import Evaluated, Generalised
+from membench.benchmarks.records.checkpoints import Snapshot
+from membench.benchmarks.records.events import Evaluated, Generalised
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tasks.copy import Copy
-from membench.benchmarks.train import train, train_together
+from membench.benchmarks.training import evaluate as measuring
+from membench.benchmarks.training.train import train, train_together
 from membench.ntm import stream
 
 CPU = torch.device("cpu")

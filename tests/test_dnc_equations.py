@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.baselines.dnc import DNC, DNCModule
-from membench.baselines.dnc_memory import allocate
+from membench.baselines.dnc import DNC
+from membench.baselines.dnc.memory import allocate
+from membench.baselines.dnc.model import DNCModule
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from membench.report import render, statistics
-from membench.report.effects import deciding, effects
+from membench.report import statistics
 from membench.report.frames import SuiteFacts, frames
+from membench.report.pages import render
+from membench.report.statistics.effects import deciding, effects
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
 BUDGET = 10_000

@@ -17,13 +17,14 @@ import pytest
 
 from membench.benchmarks import records
 from membench.benchmarks.core import Suite
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Started
-from membench.benchmarks.points import points
-from membench.benchmarks.records import Recorder, path_of
-from membench.benchmarks.runner import execute, plan
-from membench.benchmarks.store_file import default_uri
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Started
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.records.record import Recorder, path_of
+from membench.benchmarks.running.runner import execute
 from membench.benchmarks.suites import find
-from membench.benchmarks.tracker import Tracker, replay
+from membench.benchmarks.tracking.listener import Tracker, replay
+from membench.benchmarks.tracking.metrics import points
+from membench.benchmarks.tracking.store_file import default_uri
 
 pytestmark = pytest.mark.slow
 

@@ -17,15 +17,19 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from membench.benchmarks import checkpoints, engines, records
+from membench.benchmarks import records
 from membench.benchmarks.core import Run
-from membench.benchmarks.engines import cohorts, local, schedule
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
-from membench.benchmarks.pace import Pace
-from membench.benchmarks.perform import perform
-from membench.benchmarks.progress import Progress
-from membench.benchmarks.runner import Outcome, execute, plan
+from membench.benchmarks.records import checkpoints
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Resumed, Started
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.running import local, schedule
+from membench.benchmarks.running import slots as placing
+from membench.benchmarks.running.estimate import Pace
+from membench.benchmarks.running.progress import Progress
+from membench.benchmarks.running.runner import Outcome, execute
+from membench.benchmarks.running.session import perform
+from membench.benchmarks.running.slots import cohorts
 from membench.benchmarks.suites import find
 
 CPU = torch.device("cpu")
@@ -180,7 +184,8 @@ def test_a_folder_made_read_only_meanwhile_stops_the_suite(tiny: str, tmp_path: 
 DRIVER = """
 import sys
 from pathlib import Path
-from membench.benchmarks.runner import execute, plan
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.running.runner import execute
 from membench.benchmarks.suites import find
 
 if __name__ == "__main__":
@@ -372,7 +377,7 @@ def test_a_cohort_goes_on_from_wherever_its_members_are(tiny: str, tmp_path: Pat
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> None:
     """An experiment's seeds are a cohort, as on a GPU."""
-    monkeypatch.setattr(engines, "cohorts", lambda due, slots: cohorts(due, ["cuda:0"]))
+    monkeypatch.setattr(placing, "cohorts", lambda due, slots: cohorts(due, ["cuda:0"]))
 
 
 @pytest.mark.parametrize("end", ["raise MemoryError", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["raised", "died"])

@@ -28,9 +28,9 @@ from membench.ntm import (
     stream,
     unroll,
 )
-from membench.ntm import fused_workspace as workspace
+from membench.ntm.fused import workspace as workspace
 from membench.ntm.memory import Start
-from membench.ntm.model import fall_back
+from membench.ntm.unroll import fall_back
 
 CLOSE = 2e-5
 """Of a tensor's largest element, or five times what the reference loses in float32 if that is more.
@@ -361,7 +361,7 @@ class TestIsChosen:
     def test_or_not_which_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
         fall_back.cache_clear()
         module = SMALL.build(INPUTS, OUTPUTS).double()
-        with caplog.at_level(logging.INFO, logger="membench.ntm.model"):
+        with caplog.at_level(logging.INFO, logger="membench.ntm.unroll"):
             for _ in range(3):
                 assert module(drawn(2, 1).double()).dtype == torch.float64
         assert ["float32, not torch.float64" in record.message for record in caplog.records] == [True]

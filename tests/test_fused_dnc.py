@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from membench.baselines import fused_dnc_memory
-from membench.baselines.dnc import DNC, DNCModule
-from membench.baselines.dnc_cell import Interface
-from membench.baselines.dnc_memory import allocate
-from membench.ntm.model import fall_back, unroll
+from membench.baselines.dnc import DNC
+from membench.baselines.dnc.cell import Interface
+from membench.baselines.dnc.fused import memory as kernels
+from membench.baselines.dnc.memory import allocate
+from membench.baselines.dnc.model import DNCModule
+from membench.ntm.unroll import fall_back, unroll
 
 CLOSE = 2e-5
 """Of a tensor's largest element. float32 keeps 6e-8 of a number; some hundred operations lie between the weights and
@@ -103,8 +104,8 @@ class TestEqualsTheReference:
         (d_want,) = torch.autograd.grad(want, used, towards)
         got, d_got, scratch = (np.zeros(len(usage), np.float32) for _ in range(3))
         order = np.arange(len(usage), dtype=np.int32)[::-1].copy()
-        fused_dnc_memory.allocate(got, order, used.detach().numpy(), np.float32(least))
-        fused_dnc_memory.allocate_back(d_got, towards.numpy(), order, used.detach().numpy(), np.float32(least), scratch)
+        kernels.allocate(got, order, used.detach().numpy(), np.float32(least))
+        kernels.allocate_back(d_got, towards.numpy(), order, used.detach().numpy(), np.float32(least), scratch)
         torch.testing.assert_close(torch.from_numpy(got), want.detach(), rtol=1e-6, atol=1e-12)
         torch.testing.assert_close(torch.from_numpy(d_got), d_want, rtol=1e-5, atol=1e-6)
 
@@ -157,7 +158,7 @@ class TestIsChosen:
     ) -> None:
         fall_back.cache_clear()
         module = spec.build(3, 2)
-        with caplog.at_level(logging.INFO, logger="membench.ntm.model"):
+        with caplog.at_level(logging.INFO, logger="membench.ntm.unroll"):
             for _ in range(3):
                 assert module(bits(2, 1)).shape == (2, 1, 2)
         assert [named in record.message for record in caplog.records] == [True]

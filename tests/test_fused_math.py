@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from membench.ntm import fused_math as math32
-from membench.ntm.fused_math import Floats, kernel, loop, sources
+from membench.ntm.kernels import math as math32
+from membench.ntm.kernels.math import Floats, kernel, loop, sources
 
 
 @kernel

@@ -7,11 +7,22 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from membench.ntm import fused_math as math32
-from membench.ntm.fused_heads import ask_heads, clip, clip_back
-from membench.ntm.fused_lanes import LANES, absolute, choose, exponent, floor, fma, load, mantissa, power_of_two, store
-from membench.ntm.fused_math import Floats, kernel
-from membench.ntm.fused_products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
+from membench.ntm.fused.heads import ask_heads, clip, clip_back
+from membench.ntm.kernels import math as math32
+from membench.ntm.kernels.lanes import (
+    LANES,
+    absolute,
+    choose,
+    exponent,
+    floor,
+    fma,
+    load,
+    mantissa,
+    power_of_two,
+    store,
+)
+from membench.ntm.kernels.math import Floats, kernel
+from membench.ntm.kernels.products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
 
 SIZES = (1, LANES - 1, LANES, LANES + 1, 5 * LANES + 3)
 """Of a row: less than a vector, one, more, and not a whole number of them."""

@@ -17,22 +17,35 @@ ONLY = {
     "torch": [
         "ntm.*",
         "baselines.*",
-        *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "train", "evaluate", "checkpoints")),
-        *(f"benchmarks.{name}" for name in ("provenance", "perform", "engines.*", "learner", "cohort", "member")),
-        *(f"benchmarks.{name}" for name in ("traces", "weights", "rerun", "speed")),
+        *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "training.*", "inspecting.*")),
+        *(f"benchmarks.records.{name}" for name in ("checkpoints", "provenance")),
+        *(f"benchmarks.running.{name}" for name in ("session", "local", "worker", "cluster", "cluster_task")),
     ],
-    "mlflow": ["benchmarks.tracking"],
-    "seaborn": ["report.figures"],
+    "mlflow": ["benchmarks.tracking.store"],
+    "seaborn": ["report.figures.*"],
     "click": ["benchmarks.cli.*"],
-    "ray": ["benchmarks.engines.ray"],
+    "ray": ["benchmarks.running.cluster"],
 }
 """The modules that may import a library."""
 
-LAYERS = [
-    [{"core"}, {"tasks"}, {"suites"}],
-    [{"core", "events"}, {"train", "records"}, {"tracking"}, {"runner"}, {"cli"}],
-]
-"""Inside benchmarks: nothing imports what stands to its right."""
+FLOORS = {
+    "ntm": ["streams", "addressing", "memory", "controller", "unroll", "kernels", "cell", "fused", "model"],
+    "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
+    "benchmarks": [
+        "errors",
+        "optimizers",
+        "core",
+        "tasks",
+        "suites",
+        "records",
+        "training",
+        "running",
+        "inspecting tracking",
+        "cli",
+    ],
+    "report": ["words", "npz table frames", "trace", "watched", "statistics", "claims", "figures", "pages"],
+}
+"""The floors of each package, the ground first: a module imports from its own floor and from those below it."""
 
 
 def folder(package: str) -> Path:
@@ -41,14 +54,14 @@ def folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def imports(path: Path, module: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+def imports(tree: ast.Module, module: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     """(level, dotted name) of everything a file imports, lazily or not; relative names are resolved from its module."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
             base = module[: len(module) - node.level]
-            assert base or node.module, f"{path}: imports from outside the package"
+            assert base or node.module, f"{module}: imports from outside the package"
             named = (*base, node.module) if node.module else base
             for alias in node.names:
                 yield node.level, ".".join((*named, alias.name))
@@ -63,13 +76,30 @@ SOURCES = [
 ]
 """(``benchmarks.tasks.copy``, its file) of every module; a package is ``benchmarks.tasks.__init__``."""
 
+
+def needed(module: str, path: Path) -> set[str]:
+    """The modules of ours that a file imports, lazily or not, but for those that only its types need."""
+    tree = ast.parse(path.read_text())
+    typing = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    for node in typing:
+        node.body = [ast.Pass()]
+    known = {name.removesuffix(".__init__") for name, _ in SOURCES}
+    found = set()
+    for level, name in imports(tree, tuple(module.split("."))):
+        if level:
+            found.add(name if name in known else name.rpartition(".")[0])
+    return (found & known) - {module.removesuffix(".__init__")}
+
+
+GRAPH = {module.removesuffix(".__init__"): needed(module, path) for module, path in SOURCES}
+
 everything = pytest.mark.parametrize(("module", "path"), SOURCES, ids=[module for module, _ in SOURCES])
 
 
 @everything
 def test_packages_import_only_those_they_may(module: str, path: Path) -> None:
     package = module.split(".")[0]
-    for level, name in imports(path, tuple(module.split("."))):
+    for level, name in imports(ast.parse(path.read_text()), tuple(module.split("."))):
         top = name.split(".")[0]
         if level:
             assert top in {package, *FOLDERS[package]}, f"{module} imports {name}"
@@ -80,24 +110,42 @@ def test_packages_import_only_those_they_may(module: str, path: Path) -> None:
 
 @everything
 def test_libraries_are_imported_where_they_belong(module: str, path: Path) -> None:
-    for level, name in imports(path, tuple(module.split("."))):
+    for level, name in imports(ast.parse(path.read_text()), tuple(module.split("."))):
         if not level and (allowed := ONLY.get(name.split(".")[0])):
             assert any(fnmatch(module, pattern) for pattern in allowed), f"{module} imports {name}"
 
 
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_module_stands_on_a_floor(package: str) -> None:
+    parts = {name[len(package) + 1 :].split(".")[0] for name in GRAPH if name.startswith(f"{package}.")}
+    floors = " ".join(FLOORS[package]).split()
+    assert len(floors) == len(set(floors)) and set(floors) == parts
+
+
 @everything
-def test_no_module_of_the_benchmark_imports_one_that_builds_on_it(module: str, path: Path) -> None:
-    part = module.split(".")[1]
-    used = {name.split(".")[1] for level, name in imports(path, tuple(module.split("."))) if level and "." in name}
-    for layers in LAYERS if module.startswith("benchmarks.") else ():
-        for place, layer in enumerate(layers):
-            if part in layer:
-                assert not used & set().union(*layers[place + 1 :]), module
+def test_no_module_imports_one_that_builds_on_it(module: str, path: Path) -> None:
+    for package, floors in FLOORS.items():
+        height = {part: at for at, floor in enumerate(floors) for part in floor.split()}
+        mine = module.removeprefix(f"{package}.").split(".")[0]
+        if not module.startswith(f"{package}.") or mine not in height:
+            continue
+        for name in GRAPH[module.removesuffix(".__init__")]:
+            other = name.removeprefix(f"{package}.").split(".")[0]
+            if name.startswith(f"{package}.") and other in height:
+                assert height[other] <= height[mine], f"{module} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    left = dict(GRAPH)
+    while free := [name for name, used in left.items() if not used & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left
 
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda path: path.name)
 def test_tests_import_the_package_as_installed(path: Path) -> None:
-    for level, name in imports(path, ()):
+    for level, name in imports(ast.parse(path.read_text()), ()):
         assert level == 0 and name.split(".")[0] not in FOLDERS, f"{path.name} imports {name}"
 
 

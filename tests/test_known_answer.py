@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from membench.benchmarks.core import Batch
-from membench.benchmarks.evaluate import evaluate
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.training.evaluate import evaluate
 from membench.ntm import NTM, LSTMController, NTMModule, OneHot, Zeros, stream
 
 BITS, ROWS = 3, 16

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from membench.benchmarks import listing, pace, progress
+from membench.benchmarks.cli import listing
 from membench.benchmarks.core import Run, Suite
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
-from membench.benchmarks.pace import Pace, duration
-from membench.benchmarks.progress import Progress
-from membench.benchmarks.provenance import processor
-from membench.benchmarks.records import Recorder, path_of
-from membench.benchmarks.runner import Planned
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from membench.benchmarks.records.plan import Planned
+from membench.benchmarks.records.provenance import processor
+from membench.benchmarks.records.record import Recorder, path_of
+from membench.benchmarks.running import estimate, progress
+from membench.benchmarks.running.estimate import Pace, duration
+from membench.benchmarks.running.progress import Progress
 from membench.benchmarks.suites import find
 
 
@@ -184,4 +185,4 @@ def test_a_guess_grows_with_the_work(suite: Suite) -> None:
     small = next(suite.runs())
     experiment = small.experiment
     longer = replace(experiment, training=replace(experiment.training, batch=64))
-    assert pace.guess(Run(longer, 1)) > pace.guess(small) > 0
+    assert estimate.guess(Run(longer, 1)) > estimate.guess(small) > 0

@@ -14,9 +14,9 @@ import torch
 from click.testing import CliRunner
 from llvmlite import binding
 
-from membench.benchmarks import provenance
 from membench.benchmarks.cli import main
 from membench.benchmarks.cli.shared import AVX2, avx2_option
+from membench.benchmarks.records import provenance
 
 HAS_AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
@@ -24,11 +24,11 @@ HAS_AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 def test_changed_code_is_told_from_the_commit_and_from_other_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "benchmarks/provenance.py"
+    file = tmp_path / "benchmarks/records/provenance.py"
     monkeypatch.setattr(provenance, "__file__", str(file))
 
     def said(content: str) -> dict[str, Any]:
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
         found: dict[str, Any] = provenance.commit.__wrapped__()
         return found

@@ -8,12 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from membench.benchmarks import records, weights
+from membench.benchmarks import records
 from membench.benchmarks.cli import main
-from membench.benchmarks.evaluate import evaluate, evaluation_set
+from membench.benchmarks.inspecting import weights
 from membench.benchmarks.optimizers import Adam, GlobalNorm
-from membench.benchmarks.runner import plan
+from membench.benchmarks.records.plan import plan
 from membench.benchmarks.suites import find, names
+from membench.benchmarks.training.evaluate import evaluate, evaluation_set
 from membench.ntm import Constant, Learned, Random
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from membench.benchmarks.engines import ray as engine
-from membench.benchmarks.engines.schedule import Schedule
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event
-from membench.benchmarks.records import Recorder
-from membench.benchmarks.runner import Outcome, execute, plan
+from membench.benchmarks.records.events import Ended, Evaluated, Event
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.records.record import Recorder
+from membench.benchmarks.running import cluster as engine
+from membench.benchmarks.running.runner import Outcome, execute
+from membench.benchmarks.running.schedule import Schedule
 from membench.benchmarks.suites import find
 
 

@@ -10,9 +10,9 @@ import torch
 from click.testing import CliRunner
 
 from membench.benchmarks.cli import main
-from membench.benchmarks.evaluate import evaluate
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.training.evaluate import evaluate
 from membench.ntm import stream
 
 README = Path(__file__).parent.parent / "README.md"

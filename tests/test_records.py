@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, from_json, to_json
-from membench.benchmarks.records import LONGEST, Busy, Recorder, aside, checkpoint_of, read
+from membench.benchmarks.records.events import (
+    Ended,
+    Evaluated,
+    Event,
+    Generalised,
+    Resumed,
+    Started,
+    from_json,
+    to_json,
+)
+from membench.benchmarks.records.record import LONGEST, Busy, Recorder, aside, checkpoint_of, read
 
 KEY = "copy/ntm/1"
 STARTED = Started(KEY, "abc", {"seed": 1}, 10, 5, {"torch": "2"})

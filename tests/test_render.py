@@ -15,14 +15,16 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from membench.report import figures, render, statistics, style
-from membench.report.claim import Claim
-from membench.report.compare import compare_models, compare_results
-from membench.report.forest import forest
+from membench.report import statistics
+from membench.report.claims.claim import Claim
+from membench.report.claims.verdict import Verdict
+from membench.report.figures import curves, style
+from membench.report.figures.axes import Plan
+from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
-from membench.report.panels import Plan
-from membench.report.statistics import Interval
-from membench.report.verdict import Verdict
+from membench.report.pages import render
+from membench.report.pages.compare import compare_models, compare_results
+from membench.report.statistics.solving import Interval
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
@@ -217,7 +219,7 @@ def test_figures_leave_matplotlib_as_it_was() -> None:
     before = mpl.rcParams.copy()
     tables = simulate(1)
     with style.drawing():
-        figures.solved_by(tables, facts(1), "copy", statistics.outcomes(tables, 0.1))
+        curves.solved_by(tables, facts(1), "copy", statistics.outcomes(tables, 0.1))
     assert mpl.rcParams == before
 
 
@@ -240,10 +242,10 @@ def test_every_point_lies_inside_its_panel(which: str) -> None:
     known, found = facts(1, tasks=("copy", "recall"), models=models), statistics.outcomes(tables, 0.1)
     with style.drawing():
         figure = {
-            "convergence": lambda: figures.convergence(tables, known, "copy", found),
-            "solved_by": lambda: figures.solved_by(tables, known, "copy", found),
-            "lengths": lambda: figures.lengths(tables, known, "copy"),
-            "cost": lambda: figures.cost(tables, known, found),
+            "convergence": lambda: curves.convergence(tables, known, "copy", found),
+            "solved_by": lambda: curves.solved_by(tables, known, "copy", found),
+            "lengths": lambda: curves.lengths(tables, known, "copy"),
+            "cost": lambda: curves.cost(tables, known, found),
         }[which]()
     assert figure is not None
     for ax in figure.axes:
@@ -260,7 +262,7 @@ def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:
     names = {"copy": "a-task-with-a-name-that-takes-a-whole-line", "recall": "recall"}
     tables = tables._replace(generalisation=points.assign(task=points["task"].map(names)))
     with style.drawing():
-        figure = figures.heat(tables, facts(1, tasks=tuple(names.values())))
+        figure = curves.heat(tables, facts(1, tasks=tuple(names.values())))
         assert figure is not None
         style.saved(figure)  # laid out
         texts = [text for ax in figure.axes for text in ax.findobj(Text) if text.get_text() in names.values()]
@@ -292,7 +294,7 @@ def test_a_claim_about_times_says_what_it_compares() -> None:
 def test_a_png_of_few_colours_looks_like_the_one_of_all() -> None:
     tables = simulate(3)
     with style.drawing():
-        figure = figures.convergence(tables, facts(3), "copy", statistics.outcomes(tables, 0.1))
+        figure = curves.convergence(tables, facts(3), "copy", statistics.outcomes(tables, 0.1))
         assert figure is not None
         _, small = style.saved(figure)
         every = io.BytesIO()
@@ -330,7 +332,7 @@ def test_a_factorial_says_solved_and_steps_for_every_combination() -> None:
     tables = simulate(2, models=models)
     factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
     with style.drawing():
-        figure = figures.factorial(facts(2, models=models, factors=factors), "copy", statistics.outcomes(tables, 0.1))
+        figure = curves.factorial(facts(2, models=models, factors=factors), "copy", statistics.outcomes(tables, 0.1))
         assert figure is not None
         text, _ = style.saved(figure)
     assert len(re.findall(r">\d/2<", text)) == 4 and ">constant<" in text and ">dot<" in text

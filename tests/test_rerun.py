@@ -13,16 +13,20 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from membench.benchmarks import rerun, tables, traces
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Generalised
-from membench.benchmarks.records import Record
-from membench.benchmarks.train import train
-from membench.report import attention, course, render, statistics, style
-from membench.report.course import Course, Look
+from membench.benchmarks.inspecting import rerun, traces
+from membench.benchmarks.records.events import Ended, Generalised
+from membench.benchmarks.records.frames import facts_of, frames_of
+from membench.benchmarks.records.record import Record
+from membench.benchmarks.training.train import train
+from membench.report import statistics
+from membench.report import watched as watching
+from membench.report.figures import attention, style
+from membench.report.pages import render
 from membench.report.trace import Focus
+from membench.report.watched import Course, Look
 
 
 def only(suite: Suite, results: Path, model: str = "ntm") -> tuple[Run, Record]:
@@ -170,7 +174,7 @@ def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Pat
     assert "copy/ntm/1: equal in all 9 evaluations and tests" in bench(*asked).stdout
     path = results / "tiny/traces/copy/ntm-1-2.json"
     before = path.read_bytes()
-    assert b"\n" in before.strip() and course.dump(course.load(before)) == before
+    assert b"\n" in before.strip() and watching.dump(watching.load(before)) == before
     bench(*asked)
     assert path.read_bytes() == before
     (one,) = rerun.shown(suite, results)
@@ -181,10 +185,10 @@ def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Pat
     bench(*asked, "--steps", 10)
     assert path.read_bytes() == before  # one that goes further stays
     for other in (replace(one, digest="0" * 16), replace(one, loss=one.loss + 0.0002)):  # of other settings, or records
-        path.write_bytes(course.dump(other))
+        path.write_bytes(watching.dump(other))
         assert list(rerun.shown(suite, results)) == []
     bench(*asked, "--steps", 10)
-    assert len(course.load(path.read_bytes()).looks) == 2
+    assert len(watching.load(path.read_bytes()).looks) == 2
     path.write_bytes(b"damaged")
     with pytest.raises(
         UsageError, match=r"ntm-1-2.json: not a course: .*; remove it, or make it again with bench rerun"
@@ -216,14 +220,14 @@ def said(*steps: int) -> bytes:
 )
 def test_bytes_that_are_no_course_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="not a course"):
-        course.load(content)
+        watching.load(content)
 
 
 def test_a_large_file_is_not_read(suite: Suite, results: Path) -> None:
-    assert len(course.load(said(0, 10)).looks) == 2
+    assert len(watching.load(said(0, 10)).looks) == 2
     path = results / "tiny/traces/copy/ntm-1-2.json"
     path.parent.mkdir(parents=True)
-    path.write_bytes(said(0) + b" " * course.LARGEST)
+    path.write_bytes(said(0) + b" " * watching.LARGEST)
     with pytest.raises(UsageError, match="at most"):
         list(rerun.shown(suite, results))
 
@@ -266,7 +270,7 @@ def watched(bits: list[float | None]) -> Course:
 
 
 def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
-    frames = tables.load(results, suite)
+    frames = frames_of(results, suite)
     outcomes = statistics.outcomes(frames, suite.solved)
     outcomes["time"] = 30.0
 
@@ -295,7 +299,7 @@ def test_which_came_first_is_counted() -> None:
 
 
 def test_a_run_counts_as_solved_while_watched_up_to_the_last_look(suite: Suite, results: Path) -> None:
-    frames = tables.load(results, suite)
+    frames = frames_of(results, suite)
     outcomes = statistics.outcomes(frames, suite.solved)
     for time, solved in ((50.0, 1), (60.0, 0)):  # of looks at 0 to 50
         outcomes["time"] = time
@@ -327,7 +331,7 @@ def test_what_the_record_lacks_is_not_counted(suite: Suite, results: Path) -> No
 
 
 def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) -> None:
-    frames, facts = tables.load(results, suite), tables.facts(suite)
+    frames, facts = frames_of(results, suite), facts_of(suite)
     page = render.report(frames, facts, results / "tiny", courses=[watched([2, 1.5, 0.5, 0.4, 0.3, 0.2])])
     root = ElementTree.fromstring(page.read_text())
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}

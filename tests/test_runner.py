@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from membench.benchmarks import records, tables
-from membench.benchmarks.engines import cohorts, local
+from membench.benchmarks import records
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event, Resumed, Started
-from membench.benchmarks.runner import Outcome, execute, plan
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Resumed, Started
+from membench.benchmarks.records.frames import facts_of, frames_of
+from membench.benchmarks.records.plan import plan
+from membench.benchmarks.running import local
+from membench.benchmarks.running.runner import Outcome, execute
+from membench.benchmarks.running.slots import cohorts
 from membench.benchmarks.suites import find
 
 
@@ -254,8 +257,8 @@ def test_a_stale_record_is_refused_and_forced_is_kept(tiny: str, tmp_path: Path)
     with pytest.raises(UsageError, match=r"1 of 1 records are stale.*copy/ntm/1.*--force"):
         go(tiny, tmp_path, models=["ntm"], seeds=[1])
     assert path.read_text() == stale
-    assert tables.load(tmp_path, find(tiny)).runs.status.tolist() == ["stale", "new", "new", "new"]
-    assert tables.load(tmp_path, find(tiny)).evaluations.empty
+    assert frames_of(tmp_path, find(tiny)).runs.status.tolist() == ["stale", "new", "new", "new"]
+    assert frames_of(tmp_path, find(tiny)).evaluations.empty
     assert go(tiny, tmp_path, models=["ntm"], seeds=[1], force=True).done == 1
     assert path.with_name("1.jsonl.old1").read_text() == stale
 
@@ -277,7 +280,7 @@ def test_a_record_another_process_writes_is_left_to_it(
     run = next(find(tiny).runs())
     told: list[Event] = []
     with records.Recorder(records.path_of(tmp_path, "tiny", run), run.key):
-        assert tables.load(tmp_path, find(tiny)).runs.status[0] == "new"
+        assert frames_of(tmp_path, find(tiny)).runs.status[0] == "new"
         outcome = go(tiny, tmp_path, told.append, models=["ntm"], seeds=[1])
         with pytest.raises(UsageError, match=r"1\.jsonl is being written by another process; let it finish"):
             go(tiny, tmp_path, models=["ntm"], seeds=[1], force=True)
@@ -324,11 +327,11 @@ def test_results_that_cannot_be_written_are_refused(tiny: str, tmp_path: Path) -
 
 
 def test_tables_hold_every_line_of_every_record(tiny: str, undisturbed: Path) -> None:
-    frames = tables.load(undisturbed, find(tiny))
+    frames = frames_of(undisturbed, find(tiny))
     assert frames.runs.status.tolist() == ["done"] * 4 and frames.runs.step.tolist() == [45] * 4
     assert len(frames.evaluations) == 20 and len(frames.generalisation) == 16
     assert frames.generalisation.trained.sum() == 8  # size 2 is trained on, 4 is not
-    facts = tables.facts(find(tiny))
+    facts = facts_of(find(tiny))
     assert facts.models == ("ntm", "lstm") and facts.trained["copy"].steps == (3, 5)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from membench.benchmarks import speed
 from membench.benchmarks.cli import main
+from membench.benchmarks.inspecting import speed
 from membench.benchmarks.suites import find
 
 ROW = {"task", "model", "implementation", "ms_per_step", "ratio_to_reference", "ratio_to_lstm", "peak_mb"}

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from membench.report import statistics, survival
+from membench.report import statistics
 from membench.report.frames import frames
+from membench.report.statistics import survival
 
 INF = np.inf
 STEPS = np.arange(10) * 200.0

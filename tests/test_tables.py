@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from membench.benchmarks import tables
 from membench.benchmarks.core import Run, Suite
-from membench.benchmarks.events import Ended, Evaluated, Generalised, Resumed, Started
-from membench.benchmarks.records import Recorder, path_of
+from membench.benchmarks.records.events import Ended, Evaluated, Generalised, Resumed, Started
+from membench.benchmarks.records.frames import facts_of, frames_of
+from membench.benchmarks.records.record import Recorder, path_of
 from membench.report.frames import distinct
-from membench.report.tables import cost
+from membench.report.pages.tables import cost
 
 HERE = {"device": "a processor", "implementation": "fused"}
 
@@ -44,7 +44,7 @@ def trained(suite: Suite, results: Path, *sessions: dict[str, Any]) -> Run:
 
 def test_a_run_within_its_budget_says_all(suite: Suite, tmp_path: Path) -> None:
     trained(suite, tmp_path, HERE)
-    found = tables.load(tmp_path, suite)
+    found = frames_of(tmp_path, suite)
     row = found.runs.iloc[0]
     assert (row["status"], row["step"], row["seconds"], row["cut"]) == ("done", 45, 50, False)
     assert len(found.evaluations) == 6 and len(found.generalisation) == 2
@@ -53,7 +53,7 @@ def test_a_run_within_its_budget_says_all(suite: Suite, tmp_path: Path) -> None:
 def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suite, tmp_path: Path) -> None:
     """Its time and curve too; points of its best weights would be there only if they happened to be early ones."""
     trained(suite, tmp_path, HERE)
-    found = tables.load(tmp_path, replace(suite, budget=30))
+    found = frames_of(tmp_path, replace(suite, budget=30))
     row = found.runs.iloc[0]
     assert (row["status"], row["step"], row["steps"], row["seconds"], row["cut"]) == ("done", 30, 30, 30, True)
     assert found.evaluations["step"].max() == 30 and found.generalisation.empty
@@ -65,24 +65,24 @@ def test_a_run_that_was_trained_to_its_end_and_not_tested_is_not_done(suite: Sui
         recorder.write(Started(run.key, run.digest, run.params, 10, 5, HERE))
         recorder.write(Evaluated(run.key, 45, 180, 2.0, 1.0, None, None, 45.0))
         recorder.write(Ended(run.key, "failed", 45, 50.0, "no space left"))
-    assert tables.load(tmp_path, suite).runs["status"].iloc[0] == "failed"
+    assert frames_of(tmp_path, suite).runs["status"].iloc[0] == "failed"
 
 
 def test_every_session_says_where_it_trained(suite: Suite, tmp_path: Path) -> None:
     first = HERE | {"commit": "0123456789abcdef", "dirty": False}
     trained(suite, tmp_path, first, first, first | {"commit": "fedcba9876543210", "dirty": True})
-    row = tables.load(tmp_path, suite).runs.iloc[0]
+    row = frames_of(tmp_path, suite).runs.iloc[0]
     assert (row["commit"], row["device"], row["implementation"]) == ("0123456789; fedcba9876+", "a processor", "fused")
 
 
 def test_a_column_names_each_place_once(suite: Suite, tmp_path: Path) -> None:
     trained(suite, tmp_path, HERE, HERE | {"device": "another, of two"})
-    frames = tables.load(tmp_path, suite)
+    frames = frames_of(tmp_path, suite)
     assert frames.runs["device"].iloc[0] == "a processor; another, of two"
     assert distinct(pd.Series(["a processor; another, of two", "", "a processor"])) == [
         "a processor",
         "another, of two",
     ]
     twice = frames.runs.iloc[[0, 0]].assign(device=["a processor; another, of two", "a processor"])
-    costs = cost(frames._replace(runs=twice), tables.facts(suite)).frame
+    costs = cost(frames._replace(runs=twice), facts_of(suite)).frame
     assert list(costs["device"]) == ["a processor; another, of two"]

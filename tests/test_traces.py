@@ -18,13 +18,16 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 from membench.baselines.dnc import DNC
-from membench.benchmarks import records, tables, traces, weights
+from membench.benchmarks import records
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Suite
 from membench.benchmarks.errors import UsageError
+from membench.benchmarks.inspecting import traces, weights
+from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.ntm import NTM, FeedforwardController, LSTMController, stream
-from membench.report import inside, render, style
-from membench.report import traces as said
+from membench.report.figures import heads, style
+from membench.report.pages import render
+from membench.report.pages import trace_words as said
 from membench.report.trace import Moment, Numbers, Origin, Trace, focus, measure, pack, unpack
 
 SMALL: dict[str, Any] = {"rows": 7, "width": 3}
@@ -289,10 +292,10 @@ def test_what_is_no_trace_is_refused(name: str) -> None:
 def test_heads_of_two_memories_are_drawn() -> None:
     drawn = np.random.default_rng(0)
     trace = made(seen={"write weighting": drawn.random((9, 1, 5)), "read weighting": drawn.random((9, 1, 7))})
-    rows, size = inside.attended(trace)
+    rows, size = heads.attended(trace)
     assert size == 7 and len(rows) <= 7
     with style.drawing():
-        assert inside.picture(trace).axes
+        assert heads.picture(trace).axes
 
 
 def test_what_is_said_of_a_trace_is_checked() -> None:
@@ -404,13 +407,13 @@ def test_the_median_run_is_worth_tracing() -> None:
 
 def test_a_report_shows_the_traces_that_are_there(suite: Suite, results: Path) -> None:
     assert traces.typical(suite, results, models=["ntm"])[0].seed == 1
-    tables_of = tables.load(results, suite)
+    tables_of = frames_of(results, suite)
     assert traces.shown(suite, results, tables_of) == []
     for model in ("ntm", "lstm"):
         traces.trace(suite, results, "copy", model, 1)
     shown = traces.shown(suite, results, tables_of)
     assert [trace.origin.model for trace in shown] == ["ntm", "lstm"]
-    page = render.report(tables_of, tables.facts(suite), results / "tiny", shown)
+    page = render.report(tables_of, facts_of(suite), results / "tiny", shown)
     root = ElementTree.fromstring(page.read_text())
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     assert {"memory", "figure-trace-copy-ntm", "figure-trace-copy-lstm"} <= set(ids) and len(ids) == len(set(ids))
@@ -425,7 +428,7 @@ def test_a_report_shows_the_traces_that_are_there(suite: Suite, results: Path) -
 
 
 def test_a_report_shows_no_trace_of_other_settings_and_none_beyond_its_budget(suite: Suite, results: Path) -> None:
-    frames = tables.load(results, suite)
+    frames = frames_of(results, suite)
     path = traces.trace(suite, results, "copy", "ntm", 1).files[0]
     trace = traces.read(path)
     assert trace is not None and trace.origin.moment.step > 0
@@ -450,7 +453,7 @@ def test_every_memory_can_be_drawn(name: str) -> None:
     silent = made({part: 0 * values for part, values in whole.seen.items()})
     for trace in (whole, alone, silent):
         with style.drawing():
-            figure = inside.picture(trace)
+            figure = heads.picture(trace)
             panels = {ax.get_title(loc="left").split(",")[0].split(" (")[0] for ax in figure.axes}
             svg, png = style.saved(figure)
         assert panels == {"inputs", "targets", "outputs", "errors", *trace.seen}
@@ -463,7 +466,7 @@ def test_rows_that_nobody_attends_to_are_cut_off() -> None:
     def rows(*attended: int, size: int = 64) -> list[int]:
         weighting = np.full((9, 1, size), 0.001)
         weighting[4, 0, list(attended)] = 0.3
-        numbers, count = inside.attended(made({"read weighting": weighting}))
+        numbers, count = heads.attended(made({"read weighting": weighting}))
         assert count == size
         return list(numbers)
 
@@ -472,16 +475,16 @@ def test_rows_that_nobody_attends_to_are_cut_off() -> None:
     assert rows(0) == [63, 0, 1]
     assert rows(0, 30) == [63, *range(32)]
     assert rows(0, 2, 4, size=6) == rows(size=6) == list(range(6))
-    assert inside.attended(made({}))[1] == 0
+    assert heads.attended(made({}))[1] == 0
 
 
 def test_numbers_of_rows_leave_each_other_room_round_the_end() -> None:
     weighting = np.full((9, 1, 16), 0.001)
     weighting[4, 0, :13] = 0.3  # so that rows 15 to 13 are drawn, and 15 and 0 are neighbours
-    numbers, rows = inside.attended(made({"read weighting": weighting}))
-    (panel,) = inside.panels("read weighting", weighting, numbers, rows)
+    numbers, rows = heads.attended(made({"read weighting": weighting}))
+    (panel,) = heads.panels("read weighting", weighting, numbers, rows)
     ax = Figure().subplots()
-    inside.draw(ax, panel)
+    heads.draw(ax, panel)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "5", "10"]
     assert list(ax.get_yticks()) == [1, 6, 11]
 

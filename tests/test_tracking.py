@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from membench.benchmarks import records, tracking
+from membench.benchmarks import records
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started
-from membench.benchmarks.points import chosen, points
-from membench.benchmarks.records import Recorder, path_of
-from membench.benchmarks.runner import Outcome
-from membench.benchmarks.store_file import default_uri, write_ahead
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from membench.benchmarks.records.record import Recorder, path_of
+from membench.benchmarks.running.runner import Outcome
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
-from membench.benchmarks.tracker import Tracker, attach, replay
+from membench.benchmarks.tracking import store
+from membench.benchmarks.tracking.listener import Tracker, attach, replay
+from membench.benchmarks.tracking.metrics import chosen, points
+from membench.benchmarks.tracking.store_file import default_uri, write_ahead
 
 NAMES = {
     *("eval/errors", "eval/loss", "train/loss", "train/gradient"),
@@ -35,8 +36,8 @@ ORIGIN = {"commit": "c0ffee", "dirty": True, "device": "a processor", "implement
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store: making its schema takes seconds, copying it does not."""
     path = tmp_path_factory.mktemp("schema") / "mlflow.db"
-    with tracking.quiet():
-        tracking.mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}")
+    with store.quiet():
+        store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}")
     return path
 
 
@@ -405,9 +406,9 @@ def test_a_package_that_cannot_be_imported_stops_nothing(
         stories.append(Story(suite, results, planned[0].run, tell).start(0, 10).end())
         return Outcome(1, 0, 0, 0, False)
 
-    monkeypatch.setattr("membench.benchmarks.runner.execute", execute)
-    for name in ("tracker", "tracking"):
-        monkeypatch.delitem(sys.modules, f"membench.benchmarks.{name}")
+    monkeypatch.setattr("membench.benchmarks.running.runner.execute", execute)
+    for name in ("listener", "store"):
+        monkeypatch.delitem(sys.modules, f"membench.benchmarks.tracking.{name}")
     if code is None:
         monkeypatch.setitem(sys.modules, "mlflow", None)
     else:

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from membench.benchmarks.checkpoints import Snapshot
 from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, pad
-from membench.benchmarks.evaluate import evaluate, evaluation_set, identity, nats
-from membench.benchmarks.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
-from membench.benchmarks.learner import Alone, objective, slope
 from membench.benchmarks.optimizers import Adam
+from membench.benchmarks.records.checkpoints import Snapshot
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
-from membench.benchmarks.train import draw_size, train, training_batch
+from membench.benchmarks.training.evaluate import evaluate, evaluation_set, identity, nats
+from membench.benchmarks.training.learner import Alone, objective, slope
+from membench.benchmarks.training.train import draw_size, train, training_batch
 from membench.ntm import stream
 
 CPU = torch.device("cpu")

@@ -14,16 +14,18 @@ from typing import Any
 import pytest
 import torch
 
-from membench.benchmarks import checkpoints, records, tables
-from membench.benchmarks.checkpoints import MAGIC, Snapshot
+from membench.benchmarks import records
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.events import Evaluated, Event
-from membench.benchmarks.lines import checksum
-from membench.benchmarks.perform import perform, usable
-from membench.benchmarks.records import Record, Recorder
+from membench.benchmarks.records import checkpoints
+from membench.benchmarks.records.checkpoints import MAGIC, Snapshot
+from membench.benchmarks.records.encoding import checksum
+from membench.benchmarks.records.events import Evaluated, Event
+from membench.benchmarks.records.frames import facts_of, frames_of
+from membench.benchmarks.records.record import Record, Recorder
+from membench.benchmarks.running.session import perform, usable
 from membench.benchmarks.suites import find
-from membench.report import render
+from membench.report.pages import render
 
 CPU = torch.device("cpu")
 
@@ -74,7 +76,7 @@ def test_links_out_of_the_folder_are_not_followed(tiny: str, tmp_path: Path) -> 
         with pytest.raises(UsageError, match="a link out of the results folder, to "):
             records.path_of(folder, "tiny", run)
         with pytest.raises(UsageError, match="a link out of the results folder, to "):
-            tables.load(folder, find(tiny))
+            frames_of(folder, find(tiny))
         place.unlink()
     (tmp_path / "linked").symlink_to(folder)
     assert records.path_of(tmp_path / "linked", "tiny", run)  # the folder itself may be anywhere
@@ -199,10 +201,10 @@ def fuzzed(results: Path, tmp_path: Path, rounds: int, drawn: int) -> int:
     )
     readable = 0
     for readable, record in enumerate(fuzz_records(results, folder, rounds, seed=1), 1):
-        frames = tables.load(folder, suite)
+        frames = frames_of(folder, suite)
         assert len(frames.evaluations) <= len(record.evaluated)
         if readable % (rounds // drawn // 4) == 0:
-            render.report(frames, tables.facts(suite), folder / suite.name)
+            render.report(frames, facts_of(suite), folder / suite.name)
     assert {path.name for path in set(tmp_path.iterdir()) - outside} == {"results"}
     assert {path.name for path in folder.iterdir()} == {"tiny"}
     return readable

@@ -10,12 +10,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from membench.benchmarks import traces, weights
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.learner import built
-from membench.report import packed
+from membench.benchmarks.inspecting import traces, weights
+from membench.benchmarks.training.learner import built
+from membench.report import npz
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_equal_weights_are_equal_files(suite: Suite, results: Path, run: Run, pu
 
 
 def repacked(content: bytes, change: Callable[[dict[str, Any]], Any], about: bytes | None = None) -> bytes:
-    text, arrays = packed.unpack(content, np.float32, weights.LARGEST)
+    text, arrays = npz.unpack(content, np.float32, weights.LARGEST)
     change(arrays)
-    return packed.pack(text if about is None else about, arrays)
+    return npz.pack(text if about is None else about, arrays)
 
 
 def first(arrays: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ def list_suites(results: Path, as_json: bool) -> None:
     Example:
       bench list --json
     """
-    from ..runner import plan
+    from ..records.plan import plan
     from ..suites import names
 
     rows, damaged = [], []
@@ -59,7 +59,7 @@ def show(suite: str, as_json: bool) -> None:
     Example:
       bench show collier2018
     """
-    from ..show import described, lines
+    from .describe import described, lines
 
     found = find(suite)
     click.echo(json.dumps(described(found), indent=2) if as_json else "\n".join(lines(found)))

@@ -29,9 +29,10 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
       bench report
       bench report --suite mini --json
     """
-    from ...report import render
-    from .. import rerun, tables, traces
-    from ..runner import writable
+    from ...report.pages import render
+    from ..inspecting import rerun, traces
+    from ..records.frames import facts_of, frames_of
+    from ..running.runner import writable
 
     suites = with_records(names, results)
     if not suites:
@@ -41,12 +42,12 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
     for suite in suites:
         folder = results / suite.name
         try:
-            frames = tables.load(results, suite)
+            frames = frames_of(results, suite)
             shown = traces.shown(suite, results, frames), list(rerun.shown(suite, results))
         except UsageError as error:
             damaged.append(error)
             continue
-        pages[suite.name] = str(render.report(frames, tables.facts(suite), folder, *shown))
+        pages[suite.name] = str(render.report(frames, facts_of(suite), folder, *shown))
         if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(tracking_uri, results, suite)
     pages["all"] = str(render.front(results))
@@ -72,15 +73,15 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
       bench compare ntm-constant lstm --suite mini
       bench compare results ../mine/results --suite collier2018
     """
-    from ...report.compare import compare_models, compare_results
-    from .. import tables
+    from ...report.pages.compare import compare_models, compare_results
+    from ..records.frames import facts_of, frames_of
 
     found = find(suite)
-    facts = tables.facts(found)
+    facts = facts_of(found)
     if {a, b} <= set(facts.models):
-        table = compare_models(tables.load(results, found), facts, a, b)
+        table = compare_models(frames_of(results, found), facts, a, b)
     elif Path(a).is_dir() and Path(b).is_dir():
-        table = compare_results(tables.load(Path(a), found), tables.load(Path(b), found), facts)
+        table = compare_results(frames_of(Path(a), found), frames_of(Path(b), found), facts)
     else:
         unknown = ", ".join(repr(name) for name in (a, b) if name not in facts.models and not Path(name).is_dir())
         raise UsageError(
@@ -94,8 +95,8 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
 
 def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
     """Add a report to MLflow; a report is whole without."""
-    from ..store_file import default_uri
-    from ..tracker import attach
+    from ..tracking.listener import attach
+    from ..tracking.store_file import default_uri
 
     try:
         attach(uri or default_uri(results), results, suite, results / suite.name)

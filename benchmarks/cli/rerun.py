@@ -63,12 +63,12 @@ def rerun(
       bench rerun --suite collier2018 --sample 10 --steps 2000
       bench rerun --suite collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
     """
-    from .. import arguments
-    from .. import rerun as again
     from ..errors import UsageError
-    from ..pace import Pace
-    from ..progress import Progress
-    from ..runner import Planned
+    from ..inspecting import rerun as again
+    from ..records.plan import Planned
+    from ..running.estimate import Pace
+    from ..running.progress import Progress
+    from . import arguments
 
     found = find(suite)
     there, others = again.alike(again.recorded(found, results, tasks, models, arguments.seeds(seeds) if seeds else ()))

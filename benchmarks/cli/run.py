@@ -79,11 +79,13 @@ def run(
       bench run --suite ./mine.py --dry-run
       BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
     """
-    from .. import arguments, engines, listing
     from ..errors import UsageError
-    from ..pace import Pace
-    from ..progress import Progress
-    from ..runner import Planned, execute, plan, refuse_stale, writable
+    from ..records.plan import Planned, plan, refuse_stale
+    from ..running import slots
+    from ..running.estimate import Pace
+    from ..running.progress import Progress
+    from ..running.runner import execute, writable
+    from . import arguments, listing
 
     if engine == "ray" and AVX2.items() <= os.environ.items():
         raise UsageError("--avx2 holds for this machine, not for a cluster's; accepted: --engine local")
@@ -92,7 +94,7 @@ def run(
     found = find(suite)
     part = (1, 1) if shard is None else arguments.shard(shard)
     planned = plan(found, results, tasks, models, wanted, shard=part, force=force)
-    devices = engines.slots("local" if dry_run else engine, device, workers, ray_address)
+    devices = slots.slots("local" if dry_run else engine, device, workers, ray_address)
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     pace = Pace(found, results, devices[0])
     for line in listing.plan_lines(found, planned, due, pace, len(devices)):
@@ -110,8 +112,8 @@ def run(
         listeners.append(progress)
         tracker = None
         if due and not no_tracking:
-            from ..store_file import default_uri
-            from ..tracker import Tracker
+            from ..tracking.listener import Tracker
+            from ..tracking.store_file import default_uri
 
             tracker = Tracker(tracking_uri or default_uri(results), results, found, progress.say)
             listeners.append(tracker)

@@ -130,6 +130,6 @@ def with_records(names: Sequence[str], results: Path) -> "list[Suite]":
 
 def answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:
     """Print rows in columns, or the document as JSON."""
-    from ..listing import aligned
+    from .listing import aligned
 
     click.echo(json.dumps(document, indent=2) if as_json else "\n".join(aligned(rows)))

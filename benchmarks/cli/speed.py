@@ -28,8 +28,9 @@ def speed(
       bench speed --task copy --model ntm-constant-cosine
       bench speed --suite mini --json
     """
-    from ..runner import chosen, writable
-    from ..speed import document, measure
+    from ..inspecting.speed import document, measure
+    from ..records.plan import chosen
+    from ..running.runner import writable
 
     found = find(suite)
     chosen(found, tasks, models)  # refuses names the suite does not have

@@ -51,9 +51,10 @@ def trace(
       bench trace --suite mini
       bench trace --suite collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
     """
-    from ...report.traces import sentence
-    from .. import arguments, traces
-    from .. import weights as kept
+    from ...report.pages.trace_words import sentence
+    from ..inspecting import traces
+    from ..inspecting import weights as kept
+    from . import arguments
 
     found = find(suite)
     asked = None if size is None else arguments.size(size)

@@ -24,9 +24,9 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
     Example:
       bench ui --port 8080
     """
-    from ..runner import writable
-    from ..serve import serve
-    from ..store_file import default_uri, local
+    from ..running.runner import writable
+    from ..tracking.serve import serve
+    from ..tracking.store_file import default_uri, local
 
     writable(results)
     uri = tracking_uri or default_uri(results)
@@ -36,7 +36,7 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
         click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)
     if suites:
         click.echo("Catching MLflow up with the records ...", err=True)
-        from ..tracker import replay
+        from ..tracking.listener import replay
 
         for suite in suites:
             try:

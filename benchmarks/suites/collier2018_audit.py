@@ -16,7 +16,7 @@ import dataclasses
 
 from ...ntm import NTM, Constant, Learned, OneHot, Random, Uniform
 from ...ntm.memory import Contents, Weighting
-from ...report.claim import Claim
+from ...report.claims.claim import Claim
 from ..core import Experiment, Suite, Training
 from ..optimizers import ElementWise
 from .collier2018 import TASKS, ntm, training

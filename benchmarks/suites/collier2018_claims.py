@@ -6,7 +6,7 @@ abstract's number exactly ((3.5 + 1.35 + 1.15) / 3 = 2.00), [a] the authors in t
 paper's finding about memory initialisation. C12, which is about the optimiser, belongs to another suite.
 """
 
-from ...report.claim import Claim
+from ...report.claims.claim import Claim
 
 ABSTRACT = "Collier & Beel 2018, abstract [p]"
 RESULTS = "Collier & Beel 2018, results, as summarised by others [s]"

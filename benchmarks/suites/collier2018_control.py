@@ -11,7 +11,7 @@ Tags as in collier2018.
 
 import dataclasses
 
-from ...report.claim import Claim
+from ...report.claims.claim import Claim
 from ..core import Experiment, Suite
 from ..optimizers import RMSProp
 from .collier2018 import MEMORIES, TASKS, ntm, training

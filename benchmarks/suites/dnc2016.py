@@ -12,7 +12,7 @@ Values are tagged [p] printed in the paper, [c] in DeepMind's code, [cs] in Csor
 import dataclasses
 
 from ...baselines.dnc import DNC
-from ...report.claim import Claim
+from ...report.claims.claim import Claim
 from ..core import Experiment, Size, Suite, Task, Training
 from ..optimizers import Adam, GlobalNorm, RMSProp
 from ..tasks.copies import Copies

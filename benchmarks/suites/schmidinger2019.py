@@ -9,7 +9,7 @@ there; [s] is the post.
 import dataclasses
 
 from ...ntm import NTM, Constant, Learned, LSTMController, OneHot, Random, Scaled, Zeros
-from ...report.claim import Claim
+from ...report.claims.claim import Claim
 from ..core import Experiment, Suite, Training
 from ..optimizers import GlobalNorm
 from .collier2018 import TASKS, training

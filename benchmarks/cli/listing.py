@@ -1,0 +1,61 @@
+"""Runs as lines and rows: the plan before it is carried out, and aligned columns."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..core import Suite
+from ..records.plan import Planned
+from ..running.estimate import Pace, duration
+
+
+def plan_lines(
+    suite: Suite, planned: Sequence[Planned], due: Sequence[Planned], pace: Pace, workers: int
+) -> Iterator[str]:
+    """What is to be done, arm by arm, and how long it may take."""
+    width = max((len(each.run.experiment.key) for each in planned), default=0)
+    for arm in dict.fromkeys(each.run.experiment.key for each in planned):
+        statuses = [each.status for each in planned if each.run.experiment.key == arm]
+        counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+        left = pace.left({e.run.key: (e.run, e.step) for e in due if e.run.experiment.key == arm}, 1)
+        yield f"  {arm:{width}}  {counts}" + (f"; about {duration(left)} on one worker" if left else "")
+    stale = sum(each.status == "stale" for each in planned)
+    if not due:
+        rest = f"{stale} of {len(planned)} runs are stale, made under other settings; the rest are done"
+        yield f"{suite.name}: {rest if stale else f'all {len(planned)} runs are done'}."
+        return
+    guessed = {each.run.experiment.key for each in due} - pace.known.keys()
+    basis = (
+        "from this machine's records"
+        if not guessed
+        else f"a rough guess for {len(guessed)} of {len({e.run.experiment.key for e in due})} arms, of which this "
+        "machine has no records"
+    )
+    took = duration(pace.left({each.run.key: (each.run, each.step) for each in due}, workers))
+    yield f"{suite.name}: {len(due)} of {len(planned)} runs to do on {workers} workers, about {took} ({basis})."
+
+
+def rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:
+    """The runs, one row each."""
+    return [
+        {
+            "key": each.run.key,
+            "task": each.run.experiment.task_name,
+            "model": each.run.experiment.model_name,
+            "seed": each.run.seed,
+            "digest": each.run.digest,
+            "status": each.status,
+        }
+        for each in planned
+    ]
+
+
+def aligned(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Rows in columns under their names, numbers to the right."""
+    if not rows:
+        return
+    cells = [list(rows[0]), *(["?" if value is None else str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [isinstance(value, int) for value in rows[0].values()]
+    for line in cells:
+        said = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
+        yield "  ".join(said).rstrip()

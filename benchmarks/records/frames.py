@@ -1,0 +1,143 @@
+"""A suite's records as the tables a report is made of."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
+from ..core import Experiment, Run, Size, Suite, largest, said, smallest
+from .events import Resumed, Started
+from .record import Record, locked, of_suite
+
+
+def frames_of(results: Path, suite: Suite) -> Frames:
+    """Everything the records of a suite say; a stale record counts as a stale run and says nothing else.
+
+    Raises:
+        UsageError: A record is damaged.
+    """
+    runs: list[dict[str, Any]] = []
+    evaluations: list[dict[str, Any]] = []
+    generalisation: list[dict[str, Any]] = []
+    for run, record in of_suite(results, suite):
+        stale = record is not None and record.started is not None and record.started.digest != run.digest
+        budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
+        cut = budget < run.experiment.training.steps
+        runs.append(_run(run, None if stale else record, stale, budget, cut))
+        if record is None or stale:
+            continue
+        arm = _arm(run)
+        for evaluated in record.evaluated.values():
+            if evaluated.step > budget:
+                break
+            evaluations.append(
+                {
+                    **arm,
+                    "step": evaluated.step,
+                    "sequences": evaluated.sequences,
+                    "loss": evaluated.loss,
+                    "errors": evaluated.errors,
+                    "train_loss": evaluated.train_loss,
+                    "gradient_norm": evaluated.gradient_norm,
+                    "seconds": evaluated.seconds,
+                }
+            )
+        planned = set(run.experiment.task.test)
+        for point in record.generalised.values():
+            size = tuple(point.size)
+            if size not in planned or cut:
+                continue
+            generalisation.append(
+                {
+                    **arm,
+                    "weights": point.weights,
+                    "step": point.step,
+                    "size": said(size),
+                    "steps": run.experiment.task.steps(size),
+                    "trained": trained_on(run.experiment, size),
+                    "sequences": point.sequences,
+                    "errors": point.errors,
+                    "bits": point.bits,
+                    "perfect": point.perfect,
+                }
+            )
+    return frames(runs, evaluations, generalisation)
+
+
+def facts_of(suite: Suite) -> SuiteFacts:
+    """What a report says of a suite that its records do not."""
+    tasks = {e.task_name: e.task for e in suite.experiments}
+    trained = {}
+    for name, task in tasks.items():
+        least, most = smallest(task), largest(task)
+        sizes = " x ".join(f"{low}-{high}" for low, high in zip(least, most, strict=True))
+        trained[name] = TrainedOn(sizes, (task.steps(least), task.steps(most)))
+    return SuiteFacts(
+        name=suite.name,
+        title=suite.title,
+        paper=suite.paper,
+        solved=suite.solved,
+        claims=suite.claims,
+        tasks=tuple(tasks),
+        models=tuple(dict.fromkeys(e.model_name for e in suite.experiments)),
+        seeds=suite.seeds,
+        trained=trained,
+        factors=suite.factors,
+        notes=suite.notes,
+    )
+
+
+def trained_on(experiment: Experiment, size: Size) -> bool:
+    """Whether training draws this size."""
+    return all(number in sizes for number, sizes in zip(size, experiment.task.train, strict=True))
+
+
+def _arm(run: Run) -> dict[str, Any]:
+    experiment = run.experiment
+    return {
+        "task": experiment.task_name,
+        "model": experiment.model_name,
+        "reading": experiment.reading,
+        "seed": run.seed,
+    }
+
+
+def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -> dict[str, Any]:
+    started = record.started if record is not None else None
+    ended = record.ended if record is not None else None
+    sessions = [event.provenance for event in record.events if isinstance(event, Started | Resumed)] if record else []
+    within = [e for e in record.evaluated.values() if e.step <= budget][-1:] if record is not None else []
+    whole = ended is not None and ended.step <= budget  # else only the time up to the budget counts
+    return {
+        "key": run.key,
+        **_arm(run),
+        "status": _status(record, stale, budget if cut else None),
+        "step": min(record.step, budget) if record is not None else 0,
+        "steps": budget,
+        "seconds": ended.seconds if ended is not None and whole else within[0].seconds if within else None,
+        "parameters": started.parameters if started is not None else None,
+        "state_size": started.state_size if started is not None else None,
+        "digest": run.digest,
+        "message": ended.message if ended is not None else "",
+        "device": _said(str(each.get("device") or "") for each in sessions),
+        "implementation": _said(str(each.get("implementation") or "") for each in sessions),
+        "cut": cut,
+        "commit": _said(str(each.get("commit") or "")[:10] + "+" * bool(each.get("dirty")) for each in sessions),
+    }
+
+
+def _said(values: Iterable[str]) -> str:
+    """What several sessions of a run say: each once, in order."""
+    return "; ".join(dict.fromkeys(value for value in values if value))
+
+
+def _status(record: Record | None, stale: bool, cut_at: int | None) -> str:
+    if stale:
+        return "stale"
+    if record is None or record.started is None:
+        return "new"
+    if cut_at is not None and max(record.evaluated, default=0) >= cut_at:
+        return "done"
+    if record.ended is not None:
+        return record.ended.status
+    return "running" if locked(record.path) else "interrupted"

@@ -1,0 +1,290 @@
+"""Records: one append-only file of JSON lines a run, ``<results>/<suite>/<task>/<model>/<seed>.jsonl``.
+
+The record is the truth of a run; MLflow and reports are drawn from it. A line is written once: a training that was set
+back to a checkpoint repeats what it said, and the repetition is dropped here. A line ends with a checksum of itself, so
+that a damaged disk shows no wrong number. Records from elsewhere are data: bounded, checked, never executed.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core import Run, Suite
+from ..errors import UsageError
+from .checkpoints import previous_of
+from .encoding import from_line, to_line
+from .events import Ended, Evaluated, Event, Generalised, Resumed, Started
+
+LONGEST = 1 << 20
+"""Bytes of the longest line that is read: ours have a few thousand."""
+
+LARGEST = 1 << 28
+"""Bytes of the largest record that is read: ours have some 100,000."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a file says of its run."""
+
+    path: Path
+    events: tuple[Event, ...]
+    torn: bool = False  # ended within a line, as a kill or a full disk leaves it; that line is not among the events
+    whole: int = 0  # bytes of the lines before
+    crc: int = 0  # CRC-32 of these
+
+    @property
+    def started(self) -> Started | None:
+        """The first line, if there is any."""
+        return self.events[0] if self.events and isinstance(self.events[0], Started) else None
+
+    @property
+    def devices(self) -> set[str]:
+        """What it was made on: a session that began anew, and came to the same, does not count."""
+        sessions = [e for e in self.events if isinstance(e, Started) or (isinstance(e, Resumed) and e.step > 0)]
+        return {str(session.provenance.get("device") or "") for session in sessions}
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the last session ended; None while it runs, or where it was killed."""
+        return self.events[-1] if self.events and isinstance(self.events[-1], Ended) else None
+
+    @property
+    def step(self) -> int:
+        """The last step the record speaks of."""
+        return max((event.step for event in self.events if isinstance(event, Evaluated | Ended)), default=0)
+
+    @property
+    def evaluated(self) -> dict[int, Evaluated]:
+        """Evaluations by step."""
+        return {event.step: event for event in self.events if isinstance(event, Evaluated)}
+
+    @property
+    def generalised(self) -> dict[tuple[str, tuple[int, ...]], Generalised]:
+        """Generalisation points by weights and size."""
+        return {(e.weights, tuple(e.size)): e for e in self.events if isinstance(e, Generalised)}
+
+
+def path_of(results: Path, suite: str, run: Run) -> Path:
+    """Where a run's record is, in the folder of the suite that it is at home in.
+
+    Raises:
+        UsageError: A link leads out of the results folder, as one in an unpacked archive may.
+    """
+    path = results / (run.experiment.home or suite) / f"{run.key}.jsonl"
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(results)):
+        raise UsageError(
+            f"{path}: a link out of the results folder, to {real}; remove it, or give its end as --results"
+        )
+    return path
+
+
+def checkpoint_of(record: Path) -> Path:
+    """Where a run's resumable state and kept weights are."""
+    return record.with_suffix(".pt")
+
+
+def read(path: Path, key: str) -> Record | None:
+    """The record of a file, or None where there is none. A torn last line is left out.
+
+    Raises:
+        UsageError: The file is no record: a line in it is not an event, or the first is not ``started``.
+    """
+    events: list[Event] = []
+    whole = crc = 0
+    try:
+        if not path.is_file():
+            if os.path.lexists(path):
+                raise UsageError(f"{path}: not a file; move it away")
+            return None
+        if (size := path.stat().st_size) > LARGEST:
+            raise UsageError(f"{path}: {size} bytes are no record; at most {LARGEST} are read; move it away")
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+                if not line.endswith(b"\n") and len(line) < LONGEST:
+                    return Record(path, tuple(events), torn=True, whole=whole, crc=crc)
+                try:
+                    events.append(from_line(line, key, crc))
+                except (ValueError, RecursionError) as error:
+                    raise UsageError(_damaged(path, number, str(error))) from None
+                if number == 1 and not isinstance(events[0], Started):
+                    raise UsageError(_damaged(path, 1, "a record begins with 'started'"))
+                whole, crc = whole + len(line), zlib.crc32(line, crc)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    return Record(path, tuple(events), whole=whole, crc=crc)
+
+
+def _damaged(path: Path, line: int, why: str) -> str:
+    return (
+        f"{path}, line {line}: damaged ({why}); move the file away, or run this run again with --force, which keeps "
+        "it as .old"
+    )
+
+
+class Busy(Exception):
+    """Another process is writing this record."""
+
+
+class Recorder:
+    """The one writer of a record, holding its lock; use it as a context manager.
+
+    Args:
+        path: The record; it and its folders are made if need be.
+        key: The run's.
+        wait: Seconds to wait for another process to let go of it.
+
+    Raises:
+        Busy: Another process is writing it.
+        UsageError: The file is damaged.
+    """
+
+    def __init__(self, path: Path, key: str, wait: float = 0.0) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        try:
+            self._lock(path, wait)
+            record = read(path, key) or Record(path, ())
+            if record.torn:
+                self._file.truncate(record.whole)
+        except BaseException:
+            self._file.close()
+            raise
+        self.record = record
+        self._crc = record.crc
+        self._said = {_identity(event) for event in record.events} - {None}
+
+    def _lock(self, path: Path, wait: float) -> None:
+        until = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise Busy(f"{path} is being written by another process") from None
+                time.sleep(0.1)
+        if not path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+            raise Busy(f"{path} was moved by another process")
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a first line."""
+        return ("started",) in self._said
+
+    def write(self, event: Event) -> bool:
+        """Append the event and see it to the disk; False where the record says it already."""
+        identity = _identity(event)
+        if identity is not None and identity in self._said:
+            return False
+        line = to_line(event, self._crc)
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError:  # half a line may be there: a full disk must not leave one
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)
+            raise
+        self._crc = zlib.crc32(line, self._crc)
+        if identity is not None:
+            self._said.add(identity)
+        return True
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def _identity(event: Event) -> tuple[Any, ...] | None:
+    """What makes a line the same line; None for lines that every session writes."""
+    if isinstance(event, Started):
+        return ("started",)
+    if isinstance(event, Evaluated):
+        return ("evaluated", event.step)
+    if isinstance(event, Generalised):
+        return ("generalised", event.weights, tuple(event.size))
+    return None
+
+
+def aside(path: Path) -> Path | None:
+    """Move a record and its checkpoints out of the way, losing nothing; gives the record's new name.
+
+    The record goes last: a kill in between leaves no checkpoint behind for another record to overwrite.
+
+    Raises:
+        Busy: A process is writing it.
+    """
+    if not path.exists():
+        return None
+    with held(path):
+        files, number = (previous_of(checkpoint_of(path)), checkpoint_of(path), path), 1
+        while any(_old(file, number).exists() for file in files):
+            number += 1
+        for file in files:
+            if file.exists():
+                file.rename(_old(file, number))
+    return _old(path, number)
+
+
+def _old(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.name}.old{number}")
+
+
+def free(path: Path) -> None:
+    """See that nobody writes a record, if there is one.
+
+    Raises:
+        Busy: A process is writing it.
+    """
+    if path.exists():
+        with held(path):
+            pass
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep everybody from writing a record meanwhile.
+
+    Raises:
+        Busy: A process is writing it.
+    """
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{path} is being written by another process") from None
+        yield
+
+
+def locked(path: Path) -> bool:
+    """Whether a process is writing a record."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def of_suite(results: Path, suite: Suite) -> Iterator[tuple[Run, Record | None]]:
+    """Every run the suite plans, with its record.
+
+    Raises:
+        UsageError: A record is damaged.
+    """
+    for run in suite.runs():
+        yield run, read(path_of(results, suite.name, run), run.key)

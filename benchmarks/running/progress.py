@@ -1,0 +1,188 @@
+"""How runs come along: a live table on a terminal, plain lines elsewhere."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..core import Run
+from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from ..records.plan import Planned
+from .estimate import Pace, duration
+
+EVERY = 30.0
+"""Seconds between lines that say how far it is, where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run that is being trained."""
+
+    run: Run
+    step: int
+    errors: float | None = None  # wrong bits a sequence
+    seconds: float | None = None  # spent on it at that step
+    speed: float | None = None  # steps a second
+    testing: bool = False
+
+    def after(self, event: Evaluated) -> "Row":
+        """The row once an evaluation is in."""
+        speed = self.speed
+        if self.seconds is not None and event.step > self.step and event.seconds > self.seconds:
+            speed = (event.step - self.step) / (event.seconds - self.seconds)
+        return replace(self, step=event.step, errors=event.errors, seconds=event.seconds, speed=speed)
+
+
+class Display(Console):
+    """Where it is shown: once nobody reads any more it falls silent, where rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Training goes on."""
+        self.quiet = True
+
+
+class Progress:
+    """A listener that shows what happens; use it as a context manager.
+
+    What it shows is replaced, never changed, so that the thread that draws needs no lock.
+
+    Args:
+        due: The runs that will be trained.
+        workers: How many at once.
+        pace: What is known of their speed; it learns from what is seen.
+        stream: Where to.
+        limit: Seconds after which training stops, if there is a limit.
+    """
+
+    def __init__(
+        self, due: Iterable[Planned], workers: int, pace: Pace, stream: TextIO, limit: float | None = None
+    ) -> None:
+        self.left = {each.run.key: (each.run, each.step) for each in due}
+        self.total, self.ended = len(self.left), 0
+        self.work = self._work()
+        self.workers, self.pace = workers, pace
+        self.until = None if limit is None else time.monotonic() + limit
+        self.rows: dict[str, Row] = {}
+        self.console = Display(file=stream, highlight=False)
+        terminal = self.console.is_terminal and not self.console.is_dumb_terminal
+        self.live = (
+            Live(console=self.console, get_renderable=self.table, refresh_per_second=2, transient=True)
+            if terminal
+            else None
+        )
+        self._over = threading.Event()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        if self.live is not None:
+            self.live.start()
+        else:
+            self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self.live is not None:
+            with contextlib.suppress(OSError):
+                self.live.stop()
+        else:
+            self._clock.join()
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the table if there is one."""
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self.console.print(Text(line), soft_wrap=True)
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if event.key not in self.left:
+            return
+        run, step = self.left[event.key]
+        if isinstance(event, Ended):
+            self._end(event, run)
+            return
+        row = self.rows.get(event.key)
+        if row is None:
+            if isinstance(event, Resumed):  # planned was another step where a checkpoint was lost, or is older
+                step = event.step
+                self.left = {**self.left, event.key: (run, step)}
+            row = Row(run, step)
+            self.say(f"{event.key}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
+        if isinstance(event, Evaluated):
+            row = row.after(event)
+            if row.speed is not None:
+                self.pace.known[run.experiment.key] = 1 / row.speed
+            self.left = {**self.left, event.key: (run, event.step)}
+        elif isinstance(event, Generalised):
+            row = replace(row, testing=True)
+        self.rows = {**self.rows, event.key: row}
+
+    def _end(self, event: Ended, run: Run) -> None:
+        row = self.rows.get(event.key, Row(run, event.step))
+        self.rows = {key: other for key, other in self.rows.items() if key != event.key}
+        how: str = event.status
+        if event.status == "interrupted":
+            how = f"stopped at step {event.step:,}, resumable"
+        else:
+            self.left = {key: left for key, left in self.left.items() if key != event.key}
+            self.ended += 1
+            if event.status == "diverged":
+                how = f"diverged at step {event.step:,}"
+        errors = f", {wrong(row.errors)}" if row.errors is not None else ""
+        took = f", {duration(event.seconds)}" if event.seconds else ""
+        self.say(f"{event.key}: {how}{errors}{took}" + (f" ({event.message})" if event.message else ""))
+
+    def headline(self) -> str:
+        """Runs done, and the time that is left."""
+        left = f"about {duration(self.pace.left(self.left, self.workers))} left"
+        if self.until is not None:
+            left += f", stops in {duration(max(self.until - time.monotonic(), 0))}"
+        return f"{self.ended} of {self.total} runs, {left}"
+
+    def line(self) -> str:
+        """The headline, and how far each run is."""
+        rows = (f"{key} {row.step:,}/{_steps(row):,} {wrong(row.errors)}" for key, row in self.rows.items())
+        return "; ".join([self.headline(), *rows])
+
+    def table(self) -> RenderableType:
+        """A bar for everything, and a row for every run that is being trained."""
+        done = 1 - self._work() / self.work if self.work else 1.0
+        head = Table.grid(padding=(0, 1), expand=False)
+        head.add_row(ProgressBar(total=1.0, completed=done, width=24), Text(f"{done:.0%}  {self.headline()}"))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("run", overflow="fold")
+        for name in ("step", "wrong bits", "steps/s", "left"):
+            table.add_column(name, justify="right", overflow="fold")
+        for key, row in self.rows.items():
+            table.add_row(
+                key,
+                f"{row.step:,}/{_steps(row):,}",
+                "" if row.errors is None else f"{row.errors:.2f}",
+                "" if row.speed is None else f"{row.speed:.3g}",
+                "testing" if row.testing else duration(self.pace.left({key: (row.run, row.step)}, 1)),
+            )
+        return Group(head, table) if self.rows else head
+
+    def _work(self) -> int:
+        return sum(run.experiment.training.steps - step for run, step in self.left.values())
+
+    def _tick(self) -> None:
+        while not self._over.wait(EVERY):
+            self.say(self.line())
+
+
+def _steps(row: Row) -> int:
+    return row.run.experiment.training.steps
+
+
+def wrong(errors: float | None) -> str:
+    """E.g. ``3.25 wrong bits``."""
+    return "not evaluated yet" if errors is None else f"{errors:.2f} wrong bits"

@@ -1,0 +1,104 @@
+"""Doing what is due: from a plan to workers, here or on a cluster."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .. import records
+from ..errors import UsageError
+from ..records.plan import Planned, refuse_stale
+from .schedule import Listener, Schedule
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went, over the runs that were planned."""
+
+    done: int  # now or before
+    diverged: int
+    failed: int
+    left: int  # not finished: the time limit came, it was interrupted, or another process has them
+    interrupted: bool
+    elsewhere: int = 0  # of those left, the ones that another process has
+
+
+def execute(
+    planned: Sequence[Planned],
+    suite: str,
+    results: Path,
+    listeners: Iterable[Listener] = (),
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    time_limit: float | None = None,
+    force: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+) -> Outcome:
+    """Do what is due.
+
+    Args:
+        planned: From ``plan``.
+        suite: Name or path, as ``suites.find`` takes it: workers find their runs in it.
+        results: The results folder.
+        listeners: Called with every event that a record did not hold before, in this process; but of a run that
+            failed in a cohort only once it has failed alone as well.
+        workers: Processes; None for one a core, or one a GPU. More than there are GPUs share them.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        time_limit: Seconds after which running trainings are stopped, resumable.
+        force: Run everything again; records that are there are kept under another name.
+        engine: ``local`` for processes of this machine, ``ray`` for a cluster.
+        ray_address: The cluster's; None for RAY_ADDRESS, or for one of this machine.
+
+    Raises:
+        UsageError: A stale record without ``force``, no such device, or results that cannot be written.
+    """
+    from ..suites import find
+    from .slots import cohorts, slots
+
+    found = find(suite)
+    if not force:
+        refuse_stale(planned)
+    writable(results)
+    places = slots(engine, device, workers, ray_address)
+    if force:
+        paths = [records.path_of(results, found.name, each.run) for each in planned]
+        try:
+            for path in paths:  # all are moved, or none
+                records.free(path)
+            for path in paths:
+                records.aside(path)
+        except records.Busy as error:
+            raise UsageError(f"{error}; let it finish, or stop it") from None
+        planned = [Planned(each.run, "new") for each in planned]
+    due = cohorts([each.run for each in planned if each.due], places)
+    schedule = Schedule(due, found.name, results, list(listeners), time_limit)
+    if due and engine == "ray":
+        from . import cluster
+
+        cluster.run(schedule, suite, cluster.crew(device, workers, ray_address))
+    elif due:
+        from . import local
+
+        local.run(schedule, suite, places)
+    before = [each.status for each in planned if not each.due]
+    statuses = [*before, *schedule.ended.values()]
+    done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))
+    left = len(planned) - done - diverged - failed
+    return Outcome(done, diverged, failed, left, schedule.interrupted, schedule.elsewhere)
+
+
+def writable(folder: Path) -> None:
+    """Make the results folder.
+
+    Raises:
+        UsageError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"results folder {folder}: cannot be made ({error.strerror})") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"results folder {folder}: not writable")

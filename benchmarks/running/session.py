@@ -1,0 +1,220 @@
+"""A run from its files to its files: what every engine does with the events of a training."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from .. import records
+from ..core import Run
+from ..errors import UsageError
+from ..records import checkpoints
+from ..records.checkpoints import Snapshot
+from ..records.differences import counterpart, differs, said_of
+from ..records.events import Ended, Evaluated, Event, Resumed, Started, Status
+from ..records.plan import state
+from ..records.record import Recorder
+from ..training.train import train_together
+
+
+class Session:
+    """The files of one run while it is trained: its record, locked, and its checkpoint; a context manager.
+
+    Attributes:
+        over: How the run ended; at first, where there is nothing left to do: another process may have finished it.
+        snapshot: Where to go on from; None for the beginning.
+
+    Args:
+        run: The run.
+        record: The path of its record; the checkpoint lies beside it.
+        wait: Seconds to wait for another process to let go of it.
+
+    Raises:
+        Busy: Another process is at it.
+        UsageError: The record is damaged or stale.
+        OSError: The record cannot be written.
+    """
+
+    def __init__(self, run: Run, record: Path, wait: float = 0.0) -> None:
+        self.run, self.checkpoint = run, records.checkpoint_of(record)
+        self.recorder = Recorder(record, run.key, wait)
+        try:
+            already = state(run, record)
+            if already.status == "stale":
+                raise UsageError(f"{record}: made under other settings; start again to be told what can be done")
+        except UsageError:
+            self.recorder.__exit__()
+            raise
+        self.over = self.recorder.record.ended if already.status in ("done", "diverged") else None
+        evaluated = list(self.recorder.record.evaluated.values())
+        self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
+        good = (one for one in checkpoints.kept(self.checkpoint) if usable(one, run, self.recorder))
+        self.snapshot = None if self.over is not None else next(good, None)
+
+    def take(self, event: Event | Snapshot) -> Event | None:
+        """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
+
+        A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine. If it
+        comes out otherwise, as on a processor that rounds otherwise, it fails: no curve is of two trainings.
+
+        Raises:
+            OSError: It cannot be written (the disk is full, say); what is there stays good.
+        """
+        if isinstance(event, Snapshot):
+            checkpoints.save(event, self.checkpoint)
+            return None
+        if difference := self.unlike(event):
+            event = self.ended("failed", f"{difference}. With --force it is begun anew, and this record kept as .old")
+        if isinstance(event, Ended):
+            self.over = event
+            if not self.recorder.begun:
+                return event  # the model could not even be built: there is no run to say it of
+        if isinstance(event, Started) and self.recorder.begun:
+            event = Resumed(event.key, 0, event.provenance)
+        if isinstance(event, Evaluated):
+            self.reached = (event.step, event.seconds)
+        return event if self.recorder.write(event) else None
+
+    def unlike(self, event: Event) -> str:
+        """How a training that began anew is not the recorded one; empty where it is."""
+        record = self.recorder.record
+        if self.snapshot is not None or record.started is None:
+            return ""
+        if isinstance(event, Ended) and (event.status != "diverged" or event.step >= max(record.evaluated, default=0)):
+            return ""
+        difference = differs(event, counterpart(event, record))
+        return said_of(difference, record.started.provenance) if difference is not None else ""
+
+    def ended(self, status: Status, message: str = "") -> Ended:
+        """That the run ended from outside, at the evaluation it last reached."""
+        return Ended(self.run.key, status, *self.reached, message)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.recorder.__exit__()
+
+
+def perform(
+    places: Sequence[tuple[Run, Path]],
+    device: torch.device,
+    tell: Callable[[Event], None],
+    stop: Callable[[], bool] = lambda: False,
+    wait: float = 0.0,
+) -> dict[str, Status | None]:
+    """Train a cohort to its end, each member from its checkpoint if there is a good one, and write their records.
+
+    Args:
+        places: The runs of the cohort, mostly one, and where their records are; checkpoints lie beside them.
+        device: Where to train.
+        tell: Given every event once it is in the record.
+        stop: Asked before every step; once true, the runs end as ``interrupted``.
+        wait: Seconds to wait for another process to let go of a run.
+
+    Returns:
+        How each run ended, by key; None where another process is at it.
+
+    Raises:
+        UsageError: A record is damaged or stale.
+        OSError: A record cannot be written.
+    """
+    with ExitStack() as files:
+        sessions, statuses = opened(places, files, tell, wait)
+        for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
+            session = sessions[event.key]
+            if session.over is None and (recorded := session.take(event)) is not None:
+                tell(recorded)
+            if session.over is not None:
+                statuses[event.key] = session.over.status
+            if all(each.over is not None for each in sessions.values()):
+                break
+    return statuses
+
+
+def opened(
+    places: Sequence[tuple[Run, Path]], files: ExitStack, tell: Callable[[Event], None], wait: float
+) -> tuple[dict[str, Session], dict[str, Status | None]]:
+    """Open the sessions of a cohort, as ``perform`` is asked to; ``files`` closes them.
+
+    Returns:
+        The sessions of the runs to train, by key; and how the others ended, None where another process is at it.
+    """
+    sessions: dict[str, Session] = {}
+    statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
+    for run, record in places:
+        try:
+            session = files.enter_context(Session(run, record, wait))
+        except records.Busy:
+            continue
+        if session.over is None:
+            sessions[run.key] = session
+        else:
+            tell(session.over)  # whoever wrote it may have died before telling anyone
+            statuses[run.key] = session.over.status
+    return sessions, statuses
+
+
+def training(
+    members: Sequence[tuple[Run, Snapshot | None]], device: torch.device, stop: Callable[[], bool]
+) -> Iterator[Event | Snapshot]:
+    """The events of a cohort, each member going on from its snapshot; if it raises, members end as ``failed``.
+
+    Members at different steps cannot be trained in lockstep, and follow each other.
+    """
+    groups: dict[tuple[str, int | None], list[tuple[Run, Snapshot | None]]] = {}
+    for run, snapshot in members:
+        where = (run.experiment.key, snapshot.step if snapshot is not None else None)
+        groups.setdefault(where, []).append((run, snapshot))
+    for group in groups.values():
+        reached = {run.key: (s.step, s.seconds) if s is not None else (0, 0.0) for run, s in group}
+        try:
+            snapshots = [snapshot for _, snapshot in group if snapshot is not None]
+            for event in train_together([run for run, _ in group], device, snapshots, stop):
+                if isinstance(event, Ended):
+                    del reached[event.key]
+                elif isinstance(event, Evaluated | Snapshot):
+                    reached[event.key] = (event.step, event.seconds)
+                yield event
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            message = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+            for key, (step, seconds) in reached.items():
+                yield Ended(key, "failed", step, seconds, message[:2000])
+
+
+def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
+    """Whether a snapshot is of this run, and the record holds every evaluation up to it.
+
+    Otherwise training goes on from an earlier one or from the beginning: it repeats what the record holds and fills in
+    what it lacks.
+    """
+    started, recorded, best = recorder.record.started, recorder.record.evaluated, snapshot.best
+    return (
+        (snapshot.key, snapshot.digest) == (run.key, run.digest)
+        and started is not None
+        and snapshot.weights.numel() == started.parameters
+        and (best is None or best.step not in recorded or recorded[best.step].loss == best.loss)  # of this training
+        and all(step in recorded for step in range(0, snapshot.step + 1, run.experiment.training.eval_every))
+    )
+
+
+def give_up(run: Run, record: Path, message: str) -> Ended:
+    """Write into a run's record that it failed, where its worker could not; gives the event."""
+    try:
+        with Session(run, record, wait=1.0) as session:
+            ended = session.ended("failed", message)
+            session.take(ended)
+            return ended
+    except (records.Busy, UsageError, OSError):  # it is told all the same, and tried again at the next call
+        return Ended(run.key, "failed", 0, 0.0, message)
+
+
+def why(error: OSError | UsageError) -> str:
+    """Why there is no sense in going on, in one sentence."""
+    if isinstance(error, UsageError):
+        return str(error)
+    where = f"{error.filename} " if error.filename else ""
+    return f"{where}cannot be written ({error.strerror or error}); nothing is lost: once it can, run again to go on"

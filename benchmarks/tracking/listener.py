@@ -1,0 +1,158 @@
+"""What the records say, logged to MLflow live by the parent process, or replayed later.
+
+The store holds nothing that the records do not, so whatever is wrong with it (locked, deleted, unreachable, of another
+schema) stops no run and costs no result: one warning, and the records catch it up, here or by ``bench ui``. MLflow is
+imported where a store is opened, so that a package that is missing or broken counts as such a store.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import records
+from ..core import Suite
+from ..errors import UsageError, reason
+from ..records.events import Ended, Event, Resumed, Started
+from .metrics import identity, points
+
+if TYPE_CHECKING:
+    from .store import Logged, Store
+
+PAUSE = 300.0
+"""Seconds a store that failed is left alone."""
+
+
+class Tracker:
+    """A listener that logs events as they come. Opens the store at once; close it at the end.
+
+    Args:
+        uri: MLflow's tracking URI.
+        results: The results folder.
+        suite: The suite that runs.
+        warn: Told in a sentence that the store failed, once, and which record cannot be read, once each.
+    """
+
+    def __init__(self, uri: str, results: Path, suite: Suite, warn: Callable[[str], None]) -> None:
+        self.uri, self.results, self.suite, self.warn = uri, results, suite, warn
+        self.runs = {run.key: run for run in suite.runs()}
+        self.store: Store | None = None
+        self.live: dict[str, Logged] = {}
+        self.behind: set[str] = set()  # runs of which the store lacks something
+        self.unread: set[str] = set()  # runs whose record could not be read
+        self.failures, self.until = 0, 0.0
+        self._try(lambda store: None)
+
+    def __call__(self, event: Event) -> None:
+        """Log one event; never raises."""
+        if isinstance(event, Ended) and event.key not in self.live and event.status in ("interrupted", "failed"):
+            return  # it never began
+        if time.monotonic() < self.until or not self._try(lambda store: self._log(store, event)):
+            self.behind.add(event.key)
+
+    def close(self) -> None:
+        """A last attempt to log what the store lacks."""
+        if self.behind:
+            self._try(lambda store: None)
+
+    def _try(self, do: Callable[["Store"], None]) -> bool:
+        try:
+            from .store import Store, quiet
+
+            with quiet():
+                if self.store is None:
+                    self.store = Store(self.uri, self.results, self.suite)
+                for key in sorted(self.behind):
+                    self._catch_up(self.store, key)
+                    self.behind.discard(key)
+                do(self.store)
+            return True
+        except Exception as error:  # whatever the store does, training goes on
+            self.store, self.until = None, time.monotonic() + PAUSE
+            self.behind |= self.live.keys()
+            self.live.clear()
+            self.failures += 1
+            if self.failures == 1:
+                self.warn(
+                    f"MLflow at {self.uri} cannot be used ({reason(error)}): runs go on and are recorded, "
+                    "and `bench ui` logs later what is missing there"
+                )
+            return False
+
+    def _catch_up(self, store: "Store", key: str, fresh: bool = False) -> None:
+        run = self.runs[key]
+        try:
+            record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
+        except UsageError as error:  # the fault of this record, not of the store
+            if key not in self.unread:
+                self.unread.add(key)
+                self.warn(f"{key} is not logged to MLflow: {error}")
+            return
+        if record is not None and record.started is not None:
+            self.live[key] = store.catch_up(run, record, fresh)
+            if record.ended is not None:
+                del self.live[key]
+
+    def _log(self, store: "Store", event: Event) -> None:
+        logged = self.live.get(event.key)
+        if logged is None or isinstance(event, Started | Resumed | Ended):
+            # a worker that died may have written lines that it told nobody
+            self._catch_up(store, event.key, fresh=isinstance(event, Started))
+            if isinstance(event, Ended) and (logged := self.live.pop(event.key, None)) is not None:
+                store.settle(logged, event.status, event.message)
+        else:
+            store.log(logged, points(self.runs[event.key], event))
+
+
+def replay(uri: str, results: Path, suite: Suite) -> int:
+    """Log what the store lacks of a suite's records; gives how many records it shows now.
+
+    Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked.
+
+    Raises:
+        UsageError: A record is damaged; all others are logged.
+    """
+    from .store import Store, quiet
+
+    store, count, damaged = Store(uri, results, suite), 0, []
+    with quiet():
+        for run in suite.runs():
+            try:
+                record = records.read(records.path_of(results, suite.name, run), run.key)
+            except UsageError as error:
+                damaged.append(error)
+                continue
+            if record is None or record.started is None or records.locked(record.path):
+                continue
+            if record.started.digest == run.digest:
+                store.catch_up(run, record)
+                count += 1
+                continue
+            for logged in store.of(run):
+                if logged.record == identity(record.started) and logged.status != "stale":
+                    store.client.set_tag(logged.id, "status", "stale")
+    if damaged:
+        raise damaged[0]
+    return count
+
+
+def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
+    """Put a suite's report and figures into its experiment, as artifacts of a run called ``report``."""
+    from .store import Store, quiet
+
+    store = Store(uri, results, suite)
+    with quiet():
+        here = str(store.results)
+        if there := [logged for logged in store.runs.get((suite.name, "report"), []) if logged.results == here]:
+            run_id = there[0].id
+        else:
+            said = {"suite": suite.name, "key": "report", "status": "done", "results": here}
+            made = store.client.create_run(store.experiments[suite.name], tags=said, run_name="report")
+            run_id = made.info.run_id
+            store.client.set_terminated(run_id)
+        for name in ("report.html", "report.md", "claims.json"):
+            if (folder / name).exists():
+                store.client.log_artifact(run_id, str(folder / name))
+        for name in ("figures", "traces"):
+            if (folder / name).is_dir():
+                store.client.log_artifacts(run_id, str(folder / name), name)

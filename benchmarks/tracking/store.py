@@ -1,0 +1,200 @@
+"""MLflow, as one suite sees it: an experiment a suite, a run a record, points logged once.
+
+Before a run of MLflow is gone on with, it is asked which (name, step) it holds. This is the only module that imports
+MLflow, which takes seconds.
+"""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import records
+from ..core import Run, Suite
+from ..records.record import Record
+from .metrics import NOTE, Point, chosen, identity, points, tags
+from .store_file import SILENT, alone, local, write_ahead
+
+for _name, _value in {
+    **SILENT,
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # an unreachable server is noticed in seconds, not minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """MLflow's dependencies deprecate things that are no concern of whoever trains."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+with quiet():
+    try:
+        import mlflow
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.store.db import utils as database
+    except Exception as error:  # a broken package may raise anything
+        why = f"reinstall the package mlflow, which does not import: {type(error).__name__}: {error}"
+        raise ImportError(why) from error
+
+database.MAX_RETRY_COUNT = 2  # it would block for minutes where a database cannot be opened; we come back ourselves
+for _logger in ("mlflow", "alembic"):
+    logging.getLogger(_logger).setLevel(logging.ERROR)
+
+BATCH = 900
+"""Points in one call; MLflow takes 1,000 of all kinds."""
+
+
+@dataclass
+class Logged:
+    """A run of MLflow."""
+
+    id: str
+    record: str  # which record it shows
+    results: str  # the folder of that record when it was first logged
+    status: str = "running"
+    bare: bool = False  # its parameters are still to be logged
+    held: int = 0  # points, when it ended
+    points: set[tuple[str, int]] | None = None  # those it holds; None: not asked yet
+
+
+class Store:
+    """An MLflow store, as one suite sees it. Raises whatever MLflow raises.
+
+    Args:
+        uri: MLflow's tracking URI.
+        results: The results folder; artifacts of a local store lie in it.
+        suite: The suite.
+    """
+
+    def __init__(self, uri: str, results: Path, suite: Suite) -> None:
+        self.uri, self.results, self.suite = uri, results.resolve(), suite
+        with quiet(), alone(results):  # the first contact makes the schema, which two processes must not do at once
+            self.client = mlflow.MlflowClient(tracking_uri=uri)
+            write_ahead(uri)
+            homes = dict.fromkeys([suite.name, *(e.home for e in suite.experiments if e.home)])
+            self.experiments = {name: self._experiment(name) for name in homes}
+        self.runs: dict[tuple[str, str], list[Logged]] = {}
+        for name, experiment in self.experiments.items():
+            for found in self._search(experiment):
+                said = found.data.tags
+                logged = Logged(found.info.run_id, said.get("record", ""), said.get("results", ""))
+                logged.status, held = said.get("status", "running"), said.get("points", "")
+                logged.held = int(held) if held.isdigit() else 0
+                logged.bare = not found.data.params
+                self.runs.setdefault((name, said.get("key", "")), []).append(logged)
+
+    def _experiment(self, name: str) -> str:
+        title = self.suite.title if name == self.suite.name else ""
+        note = NOTE.format(suite=name, title=title, report=self.results / name / "report.html")
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            where = (self.results / "mlartifacts" / name).as_uri() if local(self.uri) else None
+            return str(self.client.create_experiment(name, artifact_location=where, tags={"mlflow.note.content": note}))
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        if title and found.tags.get("mlflow.note.content") != note:
+            self.client.set_experiment_tag(found.experiment_id, "mlflow.note.content", note)
+        return str(found.experiment_id)
+
+    def _search(self, experiment: str) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self.client.search_runs([experiment], max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def of(self, run: Run) -> list[Logged]:
+        """The runs of MLflow that show a run: this folder's, and on a shared store others'."""
+        return self.runs.setdefault((run.experiment.home or self.suite.name, run.key), [])
+
+    def join(self, run: Run, record: Record, fresh: bool = False) -> Logged:
+        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case.
+
+        One that was left before it had its parameters, by a kill or a store that failed, is given them.
+        """
+        started = record.started
+        assert started is not None  # the caller looked
+        there, here = self.of(run), str(self.results)
+        if not fresh and (found := [logged for logged in there if logged.record == identity(started)]):
+            logged = found[0]
+        else:
+            for older in [logged for logged in there if logged.results == here]:
+                self.client.set_tag(older.id, "status", "superseded")
+                self.client.delete_run(older.id)  # out of every average; MLflow keeps what it deletes
+                there.remove(older)
+            name = run.experiment.home or self.suite.name
+            said = tags(run, started, name, record.path, self.results)
+            made = self.client.create_run(self.experiments[name], _began(record), said, run_name=run.key)
+            logged = Logged(made.info.run_id, identity(started), here, bare=True, points=set())
+            there.append(logged)
+        if logged.bare:
+            self.client.log_batch(logged.id, params=[Param(*item) for item in chosen(started).items()])
+            logged.bare = False
+        return logged
+
+    def catch_up(self, run: Run, record: Record, fresh: bool = False) -> Logged:
+        """Log what the store lacks of a record, and how it stands."""
+        logged = self.join(run, record, fresh)
+        said = {(p.name, p.step): p for event in record.events for p in points(run, event)}
+        ended = record.ended
+        status = ended.status if ended is not None else "running" if records.locked(record.path) else "interrupted"
+        if status != logged.status or logged.held != len(said):
+            self.log(logged, said.values(), _began(record))
+            self.settle(logged, status, ended.message if ended is not None else "", _written(record))
+        return logged
+
+    def log(self, logged: Logged, said: Iterable[Point], began: int | None = None) -> None:
+        """Log points, but for those it holds; ``began``: when the run did (milliseconds), if this is not live."""
+        if logged.points is None:
+            names, history = self.client.get_run(logged.id).data.metrics, self.client.get_metric_history
+            logged.points = {(name, point.step) for name in names for point in history(logged.id, name)}
+        lacking = [point for point in said if (point.name, point.step) not in logged.points]
+        at, metrics = began or _now(), []
+        for point in lacking:
+            if began is not None and point.seconds is not None:
+                at = began + round(1000 * point.seconds)
+            metrics.append(Metric(point.name, point.value, at, point.step))
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(logged.id, metrics[start : start + BATCH])
+        logged.points |= {(point.name, point.step) for point in lacking}
+
+    def settle(self, logged: Logged, status: str, message: str = "", at: int | None = None) -> None:
+        """Say how a run stands: a run that diverged is a finding, and FINISHED."""
+        told = {"status": status, "message": message} if message or logged.status != "running" else {"status": status}
+        logged.status = status
+        if logged.points is not None:
+            logged.held = len(logged.points)
+        self.client.log_batch(logged.id, tags=[RunTag(*item) for item in {**told, "points": str(logged.held)}.items()])
+        if status == "running":
+            self.client.update_run(logged.id, status="RUNNING")
+        else:
+            how = {"failed": "FAILED", "interrupted": "KILLED"}.get(status, "FINISHED")
+            self.client.set_terminated(logged.id, how, at)
+            logged.points = None  # thousands of runs would fill the memory
+
+
+def _began(record: Record) -> int:
+    """When a run may have begun, in milliseconds: its last line less the seconds it took."""
+    took = max((getattr(event, "seconds", 0.0) for event in record.events), default=0.0)
+    return _written(record) - round(1000 * took)
+
+
+def _written(record: Record) -> int:
+    return round(1000 * record.path.stat().st_mtime)
+
+
+def _now() -> int:
+    return round(1000 * time.time())

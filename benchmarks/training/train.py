@@ -1,0 +1,152 @@
+"""Training as a generator of events: it touches no file, no tracker and no terminal.
+
+``list(train(run, device))`` is a whole training; whoever consumes the events decides what to keep. Everything random
+is a function of (task, seed, step), so a training resumed from a snapshot goes on exactly as if it had never stopped.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...ntm import stream
+from ..core import Batch, Experiment, Run, Size, Task, pad
+from ..records.checkpoints import Snapshot
+from ..records.events import Event
+from .cohort import Cohort
+from .evaluate import evaluation_set, identity, test_set
+from .learner import Alone, Learner
+from .trainee import Member
+
+
+def train(
+    run: Run,
+    device: torch.device,
+    snapshot: Snapshot | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event | Snapshot]:
+    """Train and test one run: a cohort of one, of which see ``train_together``."""
+    return train_together([run], device, [snapshot] if snapshot is not None else [], stop)
+
+
+def train_together(
+    runs: Sequence[Run],
+    device: torch.device,
+    snapshots: Sequence[Snapshot] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event | Snapshot]:
+    """Train and test a cohort, runs that differ in their seed alone, in lockstep.
+
+    Args:
+        runs: What to train.
+        device: Where.
+        snapshots: Where to go on from, one a run and all of the same step; none to begin.
+        stop: Asked before every step (every few of them, in a cohort on a GPU); once true, the training hands out a
+            snapshot of every run and ends as ``interrupted``.
+
+    Yields:
+        For every run ``Started`` or ``Resumed``; an ``Evaluated`` and a ``Snapshot`` every ``eval_every`` steps, from
+        step 0 on; ``Generalised`` for best and final weights at every test size; ``Ended``.
+
+    Raises:
+        ValueError: The runs are of several experiments or at different steps.
+    """
+    experiment, training = runs[0].experiment, runs[0].experiment.training
+    steps = {snapshot.step for snapshot in snapshots} or {0}
+    if any(run.experiment != experiment for run in runs) or len(steps) > 1 or len(snapshots) not in (0, len(runs)):
+        raise ValueError(f"{', '.join(run.key for run in runs)}: a cohort is of one experiment and at one step")
+    (step,) = steps
+    learner = begin(runs, device)
+    tester = learner if experiment.tested is None else begin([tested(run) for run in runs], device)
+    if tester.weights.shape != learner.weights.shape:
+        raise ValueError(f"{runs[0].key}: what is tested has other weights than what is trained")
+    members = []
+    for row, (run, snapshot) in enumerate(zip_longest(runs, snapshots)):
+        members.append(Member(run, learner, row, snapshot))
+        yield members[-1].begin(snapshot)
+    if snapshots:
+        learner.go_on(snapshots)
+    batches = evaluation_set(experiment.task, training, device)
+    drawn = identity(experiment.task)
+    data = ahead(runs, drawn, step, learner.ahead)
+    fresh = not snapshots
+    while left := [member for member in members if not member.over]:
+        if fresh and step % training.eval_every == 0:  # a snapshot between two evaluations is not evaluated again
+            scores = learner.evaluate(batches)
+            for member in left:
+                yield from member.evaluated(step, scores[member.row])
+            left = [member for member in left if not member.over]
+        fresh = True
+        if step >= training.steps:
+            break
+        if stop():
+            for member in left:
+                yield member.snapshot(step)
+                yield member.end("interrupted", step)
+            return
+        losses, norms = learner.train(data)  # a GPU has only begun with them, and meanwhile:
+        before, step = step, step + len(data)
+        data = ahead(runs, drawn, step, learner.ahead)
+        for member in left:
+            yield from member.trained(before, losses[:, member.row].tolist(), norms[:, member.row].tolist())
+
+    left = [member for member in left if not member.over]
+    if step % training.eval_every:
+        yield from (member.snapshot(step) for member in left)
+    if left:
+        yield from generalise(left, learner, tester, step, device)
+    yield from (member.end("done", step) for member in left)
+
+
+def begin(runs: Sequence[Run], device: torch.device) -> Learner:
+    """A cohort, or what is quicker for a run alone."""
+    return Alone(runs[0], device) if len(runs) == 1 else Cohort(runs, device)
+
+
+def tested(run: Run) -> Run:
+    """A run of what the trained weights are tested in."""
+    model = run.experiment.tested or run.experiment.model
+    return replace(run, experiment=replace(run.experiment, model=model, tested=None))
+
+
+def generalise(
+    members: Sequence[Member], learner: Learner, tester: Learner, step: int, device: torch.device
+) -> Iterator[Event]:
+    """Test the learner's best and final weights, in the tester, on every test size."""
+    task, training = members[0].run.experiment.task, members[0].run.experiment.training
+    final, best = learner.weights.clone(), learner.weights.clone()
+    for member in members:
+        assert member.best is not None  # step 0 was evaluated
+        best[member.row] = member.best.weights
+    kept: tuple[tuple[Literal["best", "final"], Tensor], ...] = (("best", best), ("final", final))
+    for size in task.test:
+        batches = test_set(task, size, training.test_sequences, device)
+        for name, weights in kept:
+            tester.put(weights)
+            scores = tester.evaluate(batches)
+            yield from (member.generalised(name, step, size, scores[member.row]) for member in members)
+    learner.put(final)
+
+
+def ahead(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[Batch]]:
+    """The data of so many steps, a batch a run each, or of those up to the next evaluation or the end."""
+    experiment, training = runs[0].experiment, runs[0].experiment.training
+    until = min(first + steps, first - first % training.eval_every + training.eval_every, training.steps)
+    return [[training_batch(experiment, drawn, run.seed, step) for run in runs] for step in range(first, until)]
+
+
+def training_batch(experiment: Experiment, drawn: str, seed: int, step: int) -> Batch:
+    """The batch of a step: the same for every model, of sizes uniform over the task's training ranges."""
+    generator = stream("training", drawn, seed, step)
+    task, training = experiment.task, experiment.training
+    if not training.mixed_sizes:
+        return task.sample(draw_size(task, generator), training.batch, generator)
+    return pad([task.sample(draw_size(task, generator), 1, generator) for _ in range(training.batch)])
+
+
+def draw_size(task: Task, generator: torch.Generator) -> Size:
+    """A size, each dimension uniform over its training range."""
+    return tuple(sizes[int(torch.randint(len(sizes), (), generator=generator))] for sizes in task.train)

@@ -1,0 +1,82 @@
+"""The fused NTM's training step: forward and back, four samples after four.
+
+Autograd sends the whole batch forward before anything goes back; by then, what the way back needs has left the cache.
+Where each sample has a loss of its own, four go forward and back before the next four set out: the same numbers, to the
+last bit, sooner, and room for the way back of four.
+"""
+
+from copy import deepcopy
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cell import NTMCell
+from ..unroll import Slope
+from .autograd import begin, first_back, flushed, halves, numpy, parts
+from .workspace import Lent, places
+
+
+class Gradients:
+    """Finds logits, and the gradient of a loss by all parameters, again and again: what a step needs is found once.
+
+    Args:
+        cell: Its parameters all want a gradient. Their values may change; they themselves stay.
+    """
+
+    def __init__(self, cell: NTMCell) -> None:
+        self.cell = cell
+        self.layout, self.starts, self.parameters = parts(cell)
+        every: list[Tensor] = list(cell.parameters())
+        *ends, size = accumulate(parameter.numel() for parameter in every)
+        self.gradient = torch.zeros(size)
+        pieces = zip(every, np.split(numpy(self.gradient), ends), strict=True)
+        d = {parameter: piece.reshape(parameter.shape) for parameter, piece in pieces}
+        layers = len(self.layout.gates)
+        self.d_weights = places(d[weight] for weight in self.parameters[:layers])
+        self.d_biases = places(d[bias] for bias in self.parameters[layers:])
+        self.d_starts = [d.get(start.raw) for start in self.starts]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Gradients":
+        return Gradients(deepcopy(self.cell, memo))
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, slope: Slope) -> tuple[Tensor, Tensor]:
+        """Logits (time, batch, outputs) of inputs (time, batch, inputs), and the gradient, (parameters,).
+
+        The gradient is overwritten by the next call.
+
+        Args:
+            inputs: Which want no gradient themselves.
+            slope: The loss: its gradient by the logits of some samples.
+
+        Raises:
+            ValueError: The inputs are not of that shape, or the slope not of the logits'; or not in float32.
+        """
+        batch = inputs.shape[1]
+        lent = Lent(self.layout, len(inputs), min(batch, 4))
+        on, (weights, biases) = lent.workspace, halves(self.parameters)
+        first = [start() for start in self.starts]
+        begin(on, first, weights)
+        memory = on.memory.copy()
+        logits = torch.empty(*inputs.shape[:2], self.layout.units[-1])
+        x, y = numpy(inputs.contiguous()), numpy(logits)
+        self.gradient.zero_()
+        with flushed():
+            for at in range(0, batch, 4):
+                samples = slice(at, min(at + 4, batch))
+                on.memory[...] = memory
+                on.unroll(x, y, biases, at)
+                few = logits[:, samples]
+                d_few = slope(few, samples)
+                if d_few.shape != few.shape or d_few.dtype != few.dtype:
+                    given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_few, few))
+                    raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
+                on.unroll_back(numpy(d_few.contiguous()), self.d_weights, self.d_biases)
+        d_first = first_back(on, [d_start is not None for d_start in self.d_starts])
+        for start, value, d_value, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
+            if d_value is not None and d_start is not None:
+                d_start += numpy(start.back(value, d_value))
+        return logits, self.gradient

@@ -1,0 +1,295 @@
+"""The figures of a report: each a function of frames, giving a matplotlib figure; drawn within ``style.drawing()``.
+
+An arm keeps its colour, dashes and marker in every figure and under every reading: ``ntm-constant-cosine`` and
+``ntm-constant-dot`` are drawn alike, in panels side by side.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from .. import statistics
+from ..frames import Frames, SuiteFacts, TrainedOn
+from ..statistics import survival
+from .axes import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
+from .style import MUTED, SHADE, canvas
+
+LETTER = 0.2
+"""Width of a title's letter, in cells of the heat map."""
+
+CROWD = 40
+"""Seeds of an arm above which their thin lines are stored as pixels."""
+
+
+def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
+    """Wrong bits over training, a panel an arm: every seed thin, their median and quartiles; other medians in grey.
+
+    Rows are arms and columns readings; arms that have no reading fill the rows below.
+    """
+    plan = Plan(frames, facts)
+    evaluations = frames.evaluations[frames.evaluations["task"] == task]
+    complete = outcomes[outcomes["complete"] & (outcomes["task"] == task)]
+    parts = {model: part for model, part in evaluations.groupby("model")}
+    curves = {}
+    for name, part in parts.items():
+        runs = complete[complete["model"] == name]
+        diverged = runs.loc[runs["status"] == "diverged", "seed"]
+        curves[name] = statistics.median_curve(part[part["seed"].isin(runs["seed"])], diverged)
+    figure, axes, shown = plan.arms([name for name in plan.models if name in parts])
+    for model, ax in shown:
+        pen, curve = plan.pens[plan.arm(model)], curves[model]
+        others = [curves[name] for name in plan.panel(plan.reading[model]) if name in curves and name != model]
+        for other in others:
+            points = other.iloc[:: -1 - len(others) // 4]  # the more there are, the less each is looked at
+            ax.plot(points["step"], points["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
+        seeds = [run for _, run in parts[model].groupby("seed")]
+        for run in seeds:
+            ax.plot(
+                run["step"], run["errors"], color=pen.colour, linewidth=0.5, alpha=0.4, rasterized=len(seeds) > CROWD
+            )
+        ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
+        ax.plot(curve["step"], curve["median"], color=pen.colour)
+        mine = complete.loc[complete["model"] == model, "time"]
+        found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
+        gap = " " if len(model) + len(found) < TITLE else "\n"
+        ax.set_title(f"{model}:{gap}{found}")
+        size = _size(frames, task, model)
+        ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
+        bar(ax, facts.solved)
+    for _, ax in shown:  # once all are drawn, since they share their limits
+        symlog(ax, facts.solved)
+    outer(figure, axes, "wrong bits a sequence")
+    return figure
+
+
+def _size(frames: Frames, task: str, model: str) -> str:
+    """How large an arm is, as far as its records say."""
+    runs = frames.runs[(frames.runs["task"] == task) & (frames.runs["model"] == model)]
+    counts = [(runs[name].max(), said) for name, said in (("parameters", "parameters"), ("state_size", "of state"))]
+    return ", ".join(f"{count:,.0f} {said}" for count, said in counts if np.isfinite(count))
+
+
+def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
+    """The share of seeds solved by each step; a tick where a run ended unsolved (censored)."""
+    plan = Plan(frames, facts)
+    figure, axes = canvas(1, len(plan.readings), WIDTH, HEIGHT + 0.35, sharex=True, sharey=True)
+    mine = outcomes[outcomes["task"] == task]
+    budget = max(mine["budget"], default=1)
+    for ax, _, models in plan.panels(axes[0]):
+        for model, pen in models:
+            runs = mine[mine["model"] == model]
+            if runs.empty:
+                continue
+            times, reached = survival.reached(runs)
+            curve = survival.solved_by(times, reached)
+            steps, share = np.append(0, curve.steps), np.append(0, curve.fraction)
+            if share[-1] == 1:  # all solved, and so they stay
+                steps, share = np.append(steps, budget), np.append(share, 1)
+            ax.step(
+                steps, share, where="post", color=pen.colour, linestyle=pen.dashes, label=plan.arm(model), clip_on=False
+            )
+            ends = np.unique(reached[np.isinf(times)])
+            at = share[np.searchsorted(steps, ends, side="right") - 1]
+            if len(ends):
+                ax.plot(ends, at, linestyle="", marker="|", markersize=9, color=pen.colour, clip_on=False)
+        ax.set_ylim(-0.02, 1.02)
+        ax.set_xlim(0, budget)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        thousands(ax)
+    axes[0, 0].set_ylabel("seeds solved")
+    legend(figure, axes)
+    return figure
+
+
+def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
+    """Wrong bits against the size of the sequence, evenly spaced, for best and final weights under each reading.
+
+    Where no size inside the training range was tested, the evaluation set stands for all of them.
+    """
+    points = frames.generalisation[frames.generalisation["task"] == task]
+    if points.empty:
+        return None
+    if task in facts.trained and not points["trained"].any():
+        points = pd.concat([_evaluated(frames, points, facts.trained[task]), points])
+    plan = Plan(frames, facts)
+    shown = [weights for weights in ("best", "final") if (points["weights"] == weights).any()]
+    cells = [(weights, reading) for weights in shown for reading in plan.readings]
+    rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
+    figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
+    sizes = points.drop_duplicates("size").sort_values("steps", kind="stable")
+    place = {size: i for i, size in enumerate(sizes["size"])}
+    for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
+        ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
+        inside = int(sizes["trained"].sum())
+        ax.axvspan(-0.5, inside - 0.5, color=SHADE, linewidth=0, zorder=0)
+        models = plan.panel(reading)
+        for i, model in enumerate(models):
+            pen = plan.pens[plan.arm(model)]
+            mine = points[(points["model"] == model) & (points["weights"] == weights)]
+            if mine.empty:
+                continue
+            grouped = mine["errors"].groupby(mine["size"].map(place))
+            low, middle, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
+            ax.errorbar(
+                middle.index.to_numpy(float) + 0.3 * ((i + 0.5) / len(models) - 0.5),
+                middle,
+                yerr=[middle - low, high - middle],
+                color=pen.colour,
+                linestyle=pen.dashes,
+                marker=pen.marker,
+                elinewidth=0.8,
+                label=plan.arm(model),
+            )
+    for ax in axes.flat:  # once all are drawn, since they share their limits
+        symlog(ax, facts.solved)
+        ax.set_xticks(range(len(place)), list(place))
+        ax.set_xlim(-0.5, len(place) - 0.5)
+        ax.set_xlabel("size of the sequence")
+        ax.set_ylabel("wrong bits a sequence")
+        ax.label_outer()
+    legend(figure, axes)
+    return figure
+
+
+def _evaluated(frames: Frames, points: pd.DataFrame, trained: TrainedOn) -> pd.DataFrame:
+    """Wrong bits on the evaluation set of the runs that were tested, as points of the whole training range."""
+    tested = points[["task", "model", "seed"]].drop_duplicates()
+    runs = frames.evaluations.merge(tested).sort_values("step").groupby(["model", "seed"])["errors"]
+    parts = [
+        errors.reset_index().assign(weights=weights)
+        for weights, errors in (("best", runs.min()), ("final", runs.last()))
+    ]
+    return pd.concat(parts).assign(size=trained.sizes, steps=trained.steps[1], trained=True)
+
+
+def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
+    """Model x length: the share of wrong bits of the best weights, median over seeds; wrong bits as numbers."""
+    points = frames.generalisation[frames.generalisation["weights"] == "best"]
+    if points.empty:
+        return None
+    tasks = [task for task in facts.tasks if (points["task"] == task).any()]
+    models = [model for model in facts.models if (points["model"] == model).any()]
+    points = points.assign(share=points["errors"] / points["bits"])
+    widths = [max(points.loc[points["task"] == task, "size"].nunique(), LETTER * len(task)) for task in tasks]
+    width = 1.3 + 0.08 * max(map(len, models)) + 0.55 * sum(widths)
+    figure = Figure(figsize=(max(WIDTH, width), max(2.4, 0.9 + 0.3 * len(models))), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)[0]
+    for ax, task in zip(axes, tasks, strict=True):
+        mine = points[points["task"] == task]
+        sizes = list(mine.sort_values("steps")["size"].unique())
+        share, errors = (
+            mine.pivot_table(index="model", columns="size", values=name, aggfunc="median").reindex(models)[sizes]
+            for name in ("share", "errors")
+        )
+        text = errors.map(lambda bits: "" if np.isnan(bits) else f"{bits:.1f}" if bits < 99.95 else f"{bits:.0f}")
+        sns.heatmap(
+            share.astype(float),
+            annot=text,
+            fmt="",
+            vmin=0,
+            vmax=0.5,
+            cmap="mako_r",
+            ax=ax,
+            linewidths=1.5,
+            linecolor="none",
+            cbar=ax is axes[-1],
+            cbar_kws={"label": "share of wrong bits", "format": PercentFormatter(1, decimals=0), "aspect": 12},
+            annot_kws={"fontsize": 8},
+        )
+        ax.set(title=task, xlabel="", ylabel="")
+        ax.tick_params(length=0)
+        ax.tick_params(axis="y", rotation=0, labelleft=ax is axes[0])
+        ax.tick_params(axis="x", rotation=0)
+        ax.grid(False)
+    figure.supxlabel("size of the sequence", fontsize=9)
+    return figure
+
+
+def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | None:
+    """Cost against speed of learning: the time a run takes, and the mean steps to solve of at most the budget."""
+    complete = outcomes[outcomes["complete"] & (outcomes["seconds"] > 0)]
+    if complete.empty:
+        return None
+    plan = Plan(frames, facts)
+    tasks = [task for task in facts.tasks if (complete["task"] == task).any()]
+    figure, axes = canvas(1, len(tasks), 2 * WIDTH / max(2, len(tasks)), HEIGHT + 0.35, sharex=True, sharey=True)
+    for ax, task in zip(axes[0], tasks, strict=True):
+        for model in plan.models:
+            runs = complete[(complete["task"] == task) & (complete["model"] == model)]
+            if runs.empty:
+                continue
+            pen, reading = plan.pens[plan.arm(model)], plan.reading[model]
+            budget = float(runs["budget"].max())
+            ax.plot(
+                runs["seconds"].median() / 60,
+                survival.restricted_mean(*survival.reached(runs), budget),
+                linestyle="",
+                marker=pen.marker,
+                markersize=6.5,
+                color=pen.colour,
+                markerfacecolor="none" if reading and reading != plan.readings[0] else pen.colour,
+                markeredgewidth=1.4,
+                label=f"{plan.arm(model)} ({reading})" if reading else model,
+                clip_on=False,
+            )
+        ax.set_title(task)
+        ax.set_xlabel("minutes a run")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    minutes = complete.groupby(["task", "model"])["seconds"].median() / 60
+    for ax in axes[0]:
+        ax.set_xscale("log")
+        ax.set_xlim(minutes.min() / 1.6, minutes.max() * 1.6)
+        ax.set_ylim(0, 1.03 * complete["budget"].max())
+        ratios(ax)
+    axes[0, 0].set_ylabel("mean steps to solve (thousands)")
+    legend(figure, axes)
+    return figure
+
+
+def factorial(facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure | None:
+    """Where the arms form a grid: seeds solved for every combination of the factors' levels."""
+    mine = outcomes[outcomes["complete"] & (outcomes["task"] == task)]
+    mine = mine[mine["model"].isin(list(facts.factors))]
+    if mine.empty:
+        return None
+    factors = list(next(iter(facts.factors.values())))
+    down, across = factors[: (len(factors) + 1) // 2], factors[(len(factors) + 1) // 2 :]
+
+    def cell(model: str, names: Sequence[str]) -> str:
+        return ", ".join(facts.factors[model][name] for name in names)
+
+    cells: dict[tuple[str, str], tuple[float, str]] = {}
+    for model in facts.factors:
+        runs = mine[mine["model"] == model]
+        if runs.empty:
+            continue
+        solved, median = np.isfinite(runs["time"]), runs["time"].median()
+        when = f"\n{median:,.0f}" if np.isfinite(median) else ""
+        cells[cell(model, down), cell(model, across)] = (float(solved.mean()), f"{solved.sum()}/{len(runs)}{when}")
+    rows = list(dict.fromkeys(row for row, _ in cells))
+    columns = list(dict.fromkeys(column for _, column in cells))
+    shares = pd.DataFrame([[cells.get((r, c), (np.nan, ""))[0] for c in columns] for r in rows], rows, columns)
+    texts = pd.DataFrame([[cells.get((r, c), (np.nan, ""))[1] for c in columns] for r in rows], rows, columns)
+    width = 1.6 + 0.08 * max(map(len, rows)) + max(1.2, 0.09 * max(map(len, columns))) * len(columns)
+    figure, ((ax,),) = canvas(1, 1, max(WIDTH, width), max(2.4, 1.1 + 0.45 * len(rows)))
+    sns.heatmap(
+        shares,
+        annot=texts,
+        fmt="",
+        vmin=0,
+        vmax=1,
+        cmap="mako",
+        ax=ax,
+        linewidths=1.5,
+        linecolor="none",
+        cbar_kws={"label": "seeds solved", "format": PercentFormatter(1, decimals=0)},
+        annot_kws={"fontsize": 8},
+    )
+    ax.set(title=task, xlabel=", ".join(across), ylabel=", ".join(down))
+    ax.tick_params(length=0, rotation=0)
+    ax.grid(False)
+    return figure

@@ -1,0 +1,76 @@
+"""The claims in one figure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..claims.verdict import Verdict, said
+from .axes import WIDTH, legend, ratios
+from .style import INK, MUTED, canvas, pens
+
+
+def papers(verdict: Verdict) -> tuple[float, ...]:
+    """The paper's numbers: none, one, or the two ends of what it gives."""
+    paper = verdict.claim.paper
+    return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
+
+
+def forest(verdicts: Sequence[Verdict]) -> Figure | None:
+    """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow."""
+    drawn = [v for v in verdicts if v.unit == "ratio" and v.estimate is not None]
+    if not drawn:
+        return None
+    ids = list(dict.fromkeys(v.claim.id for v in drawn))
+    readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
+    looks = pens([*readings])
+    figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
+    ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
+    ends += [v.estimate for v in drawn if v.estimate] + [1.0]
+    ends += [number for v in drawn for number in papers(v)]
+    left, right = min(ends) / 1.3, max(ends) * 1.5
+    for v in drawn:
+        among = [r for r in readings if any(w.reading == r and w.claim.id == v.claim.id for w in drawn)]
+        y = ids.index(v.claim.id) + 0.16 * (among.index(v.reading) - (len(among) - 1) / 2) * 2 / max(1, len(among) - 1)
+        pen = looks[v.reading]
+        if v.interval is not None:
+            low, high = max(v.interval.low, left), min(v.interval.high, right)
+            ax.plot([low, high], [y, y], color=pen.colour, linewidth=1.4, solid_capstyle="butt")
+            if np.isinf(v.interval.high):
+                ax.plot(high, y, marker=">", color=pen.colour, markersize=5, clip_on=False)
+            if v.interval.low < left:
+                ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
+        face = "none" if v.bound else pen.colour
+        ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
+    for place, name in enumerate(ids):
+        one = next(v for v in drawn if v.claim.id == name)
+        above = (0.006, place - 0.38)
+        ax.annotate(one.claim.sides, above, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=7.5)
+        for number in papers(one):
+            ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
+        if one.claim.paper is not None:
+            text, at = said(one.claim.paper), (1.03, place)
+            ax.annotate(text, at, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
+    for reading in readings:
+        pen = looks[reading]
+        ax.plot(
+            [],
+            [],
+            color=pen.colour,
+            marker=pen.marker,
+            linewidth=1.4,
+            label=f"ours, {reading} reading" if reading else "ours",
+        )
+    if any(papers(v) for v in drawn):
+        ax.plot([], [], marker="D", color=INK, markerfacecolor="none", linestyle="", label="the paper's number")
+    rows = np.arange(len(ids))
+    ax.vlines(np.ones(len(ids)), rows - 0.27, rows + 0.5, color=MUTED, linewidth=0.9)  # not through the words
+    ax.set_xscale("log")
+    ax.set_xlim(left, right)
+    ratios(ax)
+    ax.set_yticks(range(len(ids)), [next(v.claim.label for v in drawn if v.claim.id == name) for name in ids])
+    ax.set_ylim(len(ids) - 0.5, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("times as fast (1: no difference)")
+    legend(figure, [[ax]])
+    return figure

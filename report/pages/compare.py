@@ -1,0 +1,134 @@
+"""Two models of a suite, or two folders of results, by the statistics of the report.
+
+For people who bring an architecture or runs of their own: seeds are paired, unsolved runs are censored, and every
+number stands beside the solved fraction it rests on.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import statistics
+from ..claims.verdict import short
+from ..frames import Frames, SuiteFacts
+from ..statistics import survival
+from ..statistics.solving import ENOUGH
+from ..table import Column, Table, as_percent, as_steps, interval_text
+
+
+class Cell(NamedTuple):
+    """One comparison: a task, and the model on either side."""
+
+    task: str
+    a: str
+    b: str
+
+
+def compare_models(frames: Frames, facts: SuiteFacts, a: str, b: str) -> Table:
+    """Two models of one suite, on every task that both have.
+
+    Raises:
+        ValueError: The suite lacks one of them.
+    """
+    for name in (a, b):
+        if name not in facts.models:
+            raise ValueError(f"no model {name!r} in {facts.name}; there are {', '.join(facts.models)}")
+    return _compare(frames, frames, facts, [Cell(task, a, b) for task in facts.tasks], f"{a} against {b}")
+
+
+def compare_results(a: Frames, b: Frames, facts: SuiteFacts) -> Table:
+    """Two folders of results of one suite: every arm against itself."""
+    cells = [Cell(task, model, model) for task in facts.tasks for model in facts.models]
+    return _compare(a, b, facts, cells, "A against B")
+
+
+def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], title: str) -> Table:
+    outcomes = [statistics.outcomes(side, facts.solved) for side in (a, b)]
+    rows = []
+    for cell in cells:
+        mine, other = (
+            table[table["complete"] & (table["task"] == cell.task) & (table["model"] == model)].set_index("seed")
+            for table, model in zip(outcomes, (cell.a, cell.b), strict=True)
+        )
+        seeds = sorted(set(mine.index) & set(other.index))
+        if not seeds:
+            continue
+        mine, other = mine.loc[seeds], other.loc[seeds]
+        budget = float(min(mine["budget"].max(), other["budget"].max()))
+        # A run of the longer budget that solves after the shorter one ends has not been beaten by it.
+        times, times_b = (np.where(s["time"] <= budget, s["time"], np.inf) for s in (mine, other))
+        solved, solved_b = (int(np.isfinite(t).sum()) for t in (times, times_b))
+        chance = zlib.crc32("/".join(cell).encode())
+        ratio = statistics.speed_ratio(times[None, None], times_b[None, None], np.array([budget]), chance)
+        low, high = ratio.interval or (np.nan, np.nan)
+        median, median_b = (float(statistics.medians(t, budget)[1]) for t in (times, times_b))
+        rows.append(
+            {
+                "task": cell.task,
+                "model": cell.a if cell.a == cell.b else "",
+                "seeds": len(seeds),
+                "solved_a": f"{solved} of {len(seeds)}",
+                "solved_b": f"{solved_b} of {len(seeds)}",
+                "median_a": median,
+                "median_b": median_b,
+                "ratio_low": ratio.low,
+                "ratio_high": ratio.high,
+                "ratio": _ends(ratio.low, ratio.high),
+                "low": low,
+                "high": high,
+                "interval": interval_text(low, high, short) if ratio.interval else None,
+                "logrank": survival.logrank(times, np.minimum(times, budget), times_b, np.minimum(times_b, budget)),
+                "beyond_a": _beyond(a, cell.task, cell.a, seeds),
+                "beyond_b": _beyond(b, cell.task, cell.b, seeds),
+                "decided": _decided(len(seeds), low, high),
+            }
+        )
+    columns = {
+        "task": Column("Task"),
+        **({"model": Column("Model")} if any(row["model"] for row in rows) else {}),
+        "seeds": Column("Seeds", "paired, with their full budget on both sides", str),
+        "solved_a": Column("A solved"),
+        "solved_b": Column("B solved"),
+        "median_a": Column("A steps", "median to solve", as_steps),
+        "median_b": Column("B steps", "median to solve", as_steps),
+        "ratio": Column("B over A", "ratio of the medians, above 1 where A is faster; a bound where one is unsolved"),
+        "interval": Column("95 % interval", "bootstrap over paired seeds"),
+        "logrank": Column("log-rank p", "that both solve alike, by permutation", lambda value: f"{value:.2g}"),
+        "beyond_a": Column("A longer", "wrong bits on sizes longer than trained, best weights", as_percent),
+        "beyond_b": Column("B longer", "wrong bits on sizes longer than trained, best weights", as_percent),
+        "decided": Column("So"),
+    }
+    return Table("compare", title, "", pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns)), columns)
+
+
+def _beyond(frames: Frames, task: str, model: str, seeds: Sequence[int]) -> float:
+    """The interquartile mean over seeds of the share of wrong bits beyond the training range, or NaN."""
+    points = frames.generalisation
+    mine = points[
+        (points["task"] == task)
+        & (points["model"] == model)
+        & points["seed"].isin(seeds)
+        & (points["weights"] == "best")
+        & ~points["trained"]
+    ]
+    if mine.empty:
+        return float("nan")
+    return statistics.iqm((mine["errors"] / mine["bits"]).groupby(mine["seed"]).mean().to_numpy(float))
+
+
+def _ends(low: float, high: float) -> str | None:
+    """A ratio that censoring may leave open at one end, or at both."""
+    if low == high:
+        return short(low)
+    if low == 0:
+        return None if np.isinf(high) else f"at most {short(high)}"
+    return f"at least {short(low)}"
+
+
+def _decided(seeds: int, low: float, high: float) -> str:
+    if seeds < ENOUGH:
+        return f"undecided: fewer than {ENOUGH} seeds"
+    return "A is faster" if low > 1 else "B is faster" if high < 1 else "undecided: the interval includes 1"

@@ -1,0 +1,149 @@
+"""The pictures of a page: every figure that the records allow, drawn, with its title and caption."""
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from ..claims.verdict import Verdict
+from ..figures import attention, curves, heads, style
+from ..figures.forest import forest
+from ..frames import Frames, SuiteFacts
+from ..trace import Trace
+from ..watched import Course
+from . import tables
+from . import trace_words as traced
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that has been drawn."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+
+    @property
+    def inline(self) -> Markup:
+        """For the page."""
+        return Markup(style.inline(self.svg, self.name, html.escape(self.title, quote=True)))
+
+
+def draw(
+    frames: Frames,
+    facts: SuiteFacts,
+    outcomes: pd.DataFrame,
+    verdicts: Sequence[Verdict],
+    courses: Sequence[Course] = (),
+) -> list[Picture]:
+    """All figures that these records allow, in the order of the page."""
+    pictures: list[Picture] = []
+
+    def add(name: str, title: str, caption: str, drawn: Callable[[], Figure | None]) -> None:
+        figure = drawn()
+        if figure is not None:
+            pictures.append(Picture(name, title, " ".join(caption.split()), *style.saved(figure)))
+
+    tasks = [task for task in facts.tasks if (frames.evaluations["task"] == task).any()]
+    bar = f"{facts.solved:g} wrong bits a sequence"
+    with style.drawing():
+        add(
+            "claims",
+            "Claims that are ratios of time",
+            """How many times as fast the first named solves the task as the second. Ours with its 95 % interval, from
+            five seeds on, under each reading; hollow diamond, and at the right as a number, the paper's. A hollow mark
+            of ours is only a bound, and an arrow says that the interval goes on, because too many runs of one side were
+            not solved within their budget. Vertical line: no difference.""",
+            lambda: forest(verdicts),
+        )
+        for task in tasks:
+            tested = outcomes[outcomes["task"] == task]
+            n = seeds_said(tested[tested["complete"]])
+            add(
+                f"convergence-{task}",
+                f"Learning {task}",
+                f"""Wrong bits a sequence on the evaluation set, a panel an arm. Thick: median over the seeds that had
+                their full budget, a diverged one counting as untrained; band: their middle half; thin: every seed,
+                unfinished ones too; grey: the medians of the other arms, at fewer points where they are many. Dotted:
+                the bar, {bar}; the scale is logarithmic above it and linear below. In the corner: trained floats, and
+                floats carried from step to step. {n}""",
+                lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
+            )
+            add(
+                f"solved-{task}",
+                f"Seeds that have solved {task}",
+                f"""The share of seeds that have solved it by each step (Kaplan-Meier). A tick marks where runs ended
+                unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
+                {seeds_said(tested)}""",
+                lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
+            )
+        cut = tables.CUT if frames.runs["cut"].any() else ""
+        for task in tasks:
+            points = frames.generalisation[frames.generalisation["task"] == task]
+            n, on = seeds_said(points), "" if points["trained"].any() else ", by the evaluation set"
+            whole = "" if points["trained"].any() else " (its lowest error, on that set, for best weights)"
+            trained = f" ({facts.trained[task].sizes})" if task in facts.trained else ""
+            add(
+                f"lengths-{task}",
+                f"Longer sequences: {task}",
+                f"""Wrong bits a sequence for sizes in the order of their length; shaded: what it was trained
+                on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half. Best weights are
+                those of the lowest evaluation error, final ones those after the last step. {n}{cut}""",
+                lambda task=task: curves.lengths(frames, facts, task),  # type: ignore[misc]
+            )
+        add(
+            "heat",
+            "Every tested model at every size",
+            f"""Wrong bits a sequence of the best weights, median over the seeds; darker: a larger share of all bits
+            (50 % is guessing).{cut}""",
+            lambda: curves.heat(frames, facts),
+        )
+        for task in tasks:
+            add(
+                f"factorial-{task}",
+                f"All combinations: {task}",
+                "Seeds solved of those that had their full budget, and below it the median steps it took.",
+                lambda task=task: curves.factorial(facts, task, outcomes),  # type: ignore[misc]
+            )
+        for task in tasks:
+            add(
+                f"attention-{task}",
+                f"How the heads came to look: {task}",
+                """Mean entropy of the heads' weightings at every evaluation, on one sequence: 0 where one row has all
+                attention, the logarithm of the rows where all have the same. Solid: read heads, in the answer; dotted:
+                write heads, before it; a line a seed. Dot: solved.""",
+                lambda task=task: attention.picture(courses, frames, facts, task, outcomes),  # type: ignore[misc]
+            )
+        add(
+            "cost",
+            "Cost against speed of learning",
+            f"""The time a run takes (median) against the mean steps to solve the task, an unsolved run counting with
+            its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
+            lambda: curves.cost(frames, facts, outcomes),
+        )
+    return pictures
+
+
+def draw_traces(traces: Sequence[Trace]) -> list[Picture]:
+    """Inside the memory: a figure a trace."""
+    pictures = []
+    with style.drawing():
+        for trace in traces:
+            task, model = trace.origin.task, trace.origin.model
+            name, drawn = f"trace-{task}-{model}", style.saved(heads.picture(trace))
+            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace), *drawn))
+    return pictures
+
+
+def seeds_said(table: pd.DataFrame) -> str:
+    """How many seeds an arm of these rows has, as a sentence."""
+    counts = table.groupby("model")["seed"].nunique()
+    if counts.empty:
+        return "No run has had its full budget."
+    low, high = int(counts.min()), int(counts.max())
+    return f"n = {low} seed{'s' * (low != 1)} an arm." if low == high else f"n = {low} to {high} seeds an arm."

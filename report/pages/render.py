@@ -1,0 +1,196 @@
+"""From frames to pages: ``report`` for one suite, ``front`` for all. Equal records give equal bytes."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
+
+from .. import statistics
+from ..claims.measures import judge
+from ..claims.summary import progress, summary
+from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
+from ..figures import attention, style
+from ..frames import COMPLETE, Frames, SuiteFacts, distinct
+from ..statistics.effects import deciding, effects
+from ..table import marked
+from ..trace import Trace
+from ..watched import Course
+from . import tables
+from . import trace_words as traced
+from .drawings import draw, draw_traces
+
+MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
+"""A sign beside each verdict, so that colour is never alone."""
+
+
+class Counted(TypedDict):
+    """How many runs a suite plans, and how many had their full budget."""
+
+    planned: int
+    complete: int
+
+
+class Judged(TypedDict):
+    """One of the verdicts."""
+
+    verdict: str
+
+
+class Document(TypedDict):
+    """What the front page takes from a suite's ``claims.json``."""
+
+    suite: str
+    title: str
+    paper: str
+    progress: str
+    summary: str
+    runs: Counted
+    verdicts: list[Judged]
+
+
+DOCUMENT = TypeAdapter(Document)
+
+
+def report(
+    frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = (), courses: Sequence[Course] = ()
+) -> Path:
+    """Write a suite's report into its folder: pages, claims, tables and figures.
+
+    Args:
+        frames: The records.
+        facts: What is known of the suite besides.
+        folder: The suite's.
+        traces: Those to be shown.
+        courses: Likewise.
+
+    Returns:
+        The page, ``report.html``.
+    """
+    outcomes = statistics.outcomes(frames, facts.solved)
+    verdicts = judge(frames, facts)
+    pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces)]
+    choices = effects(outcomes, facts)
+    shown = [
+        tables.claims(verdicts),
+        tables.solving(frames, facts, outcomes),
+        choices,
+        tables.beyond(frames, facts),
+        tables.lengths(frames, facts),
+        traced.table(traces),
+        attention.table(courses, outcomes),
+        tables.cost(frames, facts),
+        tables.runs(frames, outcomes),
+    ]
+    partial, paragraph = progress(frames), f"{deciding(choices)} {summary(frames, facts, verdicts)}".strip()
+    values = {
+        "facts": facts,
+        "partial": partial,
+        "summary": paragraph,
+        "claims": grouped(verdicts),
+        "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
+        "pictures": pictures,
+        "tables": {table.name: table if len(table.frame) else None for table in shown},
+        "unfinished": unfinished(frames),
+        "commits": distinct(frames.runs["commit"]),
+        "devices": distinct(frames.runs["device"]),
+        "colours": style.variables(),
+        "dark": style.COLOURS,
+    }
+    for table in shown:
+        _write(folder / "tables" / f"{table.name}.csv", table.csv())
+        _write(folder / "tables" / f"{table.name}.tex", table.latex())
+    for picture in pictures:
+        _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
+        _write(folder / "figures" / f"{picture.name}.png", picture.png)
+    counts = frames.runs["status"].value_counts()
+    document = {
+        "suite": facts.name,
+        "title": facts.title,
+        "paper": facts.paper,
+        "solved": facts.solved,
+        "partial": bool(partial),
+        "progress": partial,
+        "summary": paragraph,
+        "runs": {"planned": len(frames.runs), "complete": int(frames.runs["status"].isin(COMPLETE).sum())}
+        | {str(status): int(count) for status, count in sorted(counts.items())},
+        "verdicts": [verdict.to_json() for verdict in verdicts],
+    }
+    _write(folder / "claims.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    _write(folder / "report.md", _template("report.md.jinja", values))
+    return _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
+
+
+def front(results: Path) -> Path:
+    """Write ``index.html`` over all suites whose reports lie under ``results``.
+
+    Returns:
+        The page.
+    """
+    suites, unreadable = [], []
+    for path in sorted(results.glob("*/claims.json")):
+        try:
+            document = DOCUMENT.validate_json(path.read_bytes())
+        except ValidationError:
+            unreadable.append(path.parent.name)
+            continue
+        found = [verdict["verdict"] for verdict in document["verdicts"]]
+        counts = [(verdict, found.count(verdict)) for verdict in VERDICTS if verdict in found]
+        suites.append({**document, "folder": path.parent.name, "counts": counts})
+    values = {"suites": suites, "unreadable": unreadable, "colours": style.variables(), "dark": style.COLOURS}
+    return _write(results / "index.html", _template("index.html.jinja", values))
+
+
+def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Verdicts by claim, for the page."""
+    claims: dict[str, dict[str, Any]] = {}
+    for v in verdicts:
+        paper = said(v.claim.paper) if v.claim.paper is not None else ""
+        entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
+        entry["verdicts"][v.reading] = v
+    return list(claims.values())
+
+
+def unfinished(frames: Frames) -> list[tuple[str, list[str]]]:
+    """Runs to be told about, by status: all that are not simply done."""
+    told = {"diverged": "diverged", "failed": "failed", "interrupted": "interrupted", "running": "running"}
+    told |= {"stale": "stale", "new": "not started"}
+    runs = frames.runs
+    return [
+        (name, list(runs.loc[runs["status"] == s, "key"])) for s, name in told.items() if (runs["status"] == s).any()
+    ]
+
+
+def sortable(value: Any) -> str:
+    """A cell's value as a script reads numbers: unsolved is infinite, unknown is empty and comes last."""
+    if value is None or value != value:
+        return ""
+    return "Infinity" if value == float("inf") else str(value)
+
+
+def _template(name: str, values: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=jinja2.select_autoescape(enabled_extensions=("html.jinja",), default=False),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"mark": MARKS.__getitem__, "sortable": sortable, "cell": marked}
+    return environment.get_template(name).render(values)
+
+
+def _write(path: Path, content: str | bytes) -> Path:
+    """All of it or nothing: a kill, or a full disk, leaves the page that was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,255 @@
+"""The tables of a report, each a function of frames."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import statistics
+from ..claims.verdict import Verdict, said
+from ..frames import COMPLETE, Frames, SuiteFacts, distinct
+from ..statistics import survival
+from ..statistics.solving import Estimate
+from ..table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
+
+CUT = " Arms that another suite trains beyond this one's budget are left out: their weights come from later steps."
+
+
+def claims(verdicts: Sequence[Verdict]) -> Table:
+    """Every claim under every reading."""
+    rows = []
+    for v in verdicts:
+        low, high = v.interval or (np.nan, np.nan)
+        rows.append(
+            {
+                "id": v.claim.id,
+                "claim": v.claim.text,
+                "source": v.claim.source,
+                "primary": v.claim.primary,
+                "paper": said(v.claim.paper) if v.claim.paper is not None else "",
+                "reading": v.reading,
+                "estimate": v.estimate,
+                "bound": v.bound,
+                "low": low,
+                "high": high,
+                "ours": v.ours,
+                "seeds": v.seeds,
+                "planned": v.planned,
+                "solved": v.counts,
+                "verdict": v.verdict,
+                "interim": v.interim,
+                "verdict_text": f"{v.verdict}, interim" if v.interim else v.verdict,
+            }
+        )
+    names = """id claim source primary paper reading estimate bound low high ours seeds planned solved verdict interim
+    verdict_text"""
+    columns = {
+        "id": Column("Claim"),
+        "claim": Column("What is said"),
+        "paper": Column("Paper"),
+        "reading": Column("Reading"),
+        "ours": Column("Ours (95 % interval)"),
+        "seeds": Column("Seeds", says=as_count),
+        "solved": Column("Runs solved"),
+        "verdict_text": Column("Verdict", "interim: not all planned seeds are there yet"),
+    }
+    frame = pd.DataFrame(rows, columns=names.split()).astype({"estimate": float})
+    return Table("claims", "Claims", "", frame, columns)
+
+
+def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
+    """How fast and how often each arm solves each task, over runs that had their full budget."""
+    rows = []
+    for task, model, runs in _cells(facts, outcomes[outcomes["complete"]]):
+        times, reached = survival.reached(runs)
+        solved, count = int(np.isfinite(times).sum()), len(times)
+        low, high = statistics.clopper_pearson(solved, count)
+        early, late = np.quantile(times, [0.25, 0.75], method="inverted_cdf")
+        own = frames.evaluations[(frames.evaluations["task"] == task) & (frames.evaluations["model"] == model)]
+        diverged = runs.loc[runs["status"] == "diverged", "seed"]
+        curve = statistics.median_curve(own[own["seed"].isin(runs["seed"])], diverged)
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "runs": count,
+                "solved": solved,
+                "solved_low": low,
+                "solved_high": high,
+                "solved_text": f"{solved} of {count}",
+                "fraction_text": interval_text(low, high, lambda value: f"{100 * value:.0f} %"),
+                "median": float(statistics.medians(times, float(runs["budget"].max()))[1]),
+                "early": float(early),
+                "late": float(late),
+                "first": float(np.sort(runs["first"])[[(count - 1) // 2, count // 2]].mean()),
+                "median_curve": statistics.crossing(curve, facts.solved),
+                "restricted_mean": survival.restricted_mean(times, reached, float(runs["budget"].max())),
+                "area": runs["area"].mean(),
+                "relapses": runs["relapses"].mean(),
+                "relapsed": runs["relapsed"].mean(),
+            }
+        )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "solved_text": Column("Solved", "runs solved, of those that had their full budget"),
+        "fraction_text": Column("95 % interval", "exact (Clopper-Pearson) interval of the solved fraction"),
+        "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", as_steps),
+        "early": Column("Quarter by", "steps by which a quarter of the seeds had solved it", as_steps),
+        "late": Column("Three quarters by", "steps by which three quarters of the seeds had solved it", as_steps),
+        "first": Column("First below", "median of the first evaluation below the bar, held or not", as_steps),
+        "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
+        "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", as_count),
+        "area": Column("Mean wrong bits", "a sequence, averaged over training", as_bits),
+        "relapses": Column(
+            "Relapses", "mean number of times a solved run rose above one wrong bit again, or diverged", as_bits
+        ),
+        "relapsed": Column("Time relapsed", "share of the evaluations after solving above one wrong bit", as_percent),
+    }
+    note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
+    return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def lengths(frames: Frames, facts: SuiteFacts) -> Table:
+    """Wrong bits of trained runs on every test size."""
+    rows = []
+    for task, model, points in _cells(facts, frames.generalisation):
+        for (steps, size, weights), part in points.groupby(["steps", "size", "weights"], sort=True):
+            low, middle, high = np.quantile(part["errors"], [0.25, 0.5, 0.75])
+            rows.append(
+                {
+                    "task": task,
+                    "model": model,
+                    "size": size,
+                    "steps": steps,
+                    "weights": weights,
+                    "trained": "inside" if part["trained"].all() else "longer",
+                    "runs": len(part),
+                    "median": middle,
+                    "low": low,
+                    "high": high,
+                    "share": (part["errors"] / part["bits"]).median(),
+                    "perfect": part["perfect"].mean(),
+                }
+            )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "size": Column("Size"),
+        "trained": Column("Training range"),
+        "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
+        "runs": Column("Runs", says=as_count),
+        "median": Column("Wrong bits", "a sequence, median over seeds", as_bits),
+        "low": Column("Lower quartile", says=as_bits),
+        "high": Column("Upper quartile", says=as_bits),
+        "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", as_percent),
+        "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", as_percent),
+    }
+    note = CUT.strip() if frames.runs["cut"].any() else ""
+    return Table("lengths", "Longer sequences", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def beyond(frames: Frames, facts: SuiteFacts) -> Table:
+    """One number an arm: the share of wrong bits on sizes longer than trained, over all its seeds."""
+    table = frames.generalisation[~frames.generalisation["trained"]]
+    rows = []
+    for task, model, points in _cells(facts, table):
+        for weights, mine in points.groupby("weights", sort=True):
+            shares = (mine["errors"] / mine["bits"]).groupby(mine["seed"]).mean().to_numpy(float)
+            chance = zlib.crc32(f"{task} {model} {weights}".encode())  # its own: an arm more moves no other's interval
+            estimate: Estimate = statistics.iqm_estimate([shares], chance)
+            low, high = estimate.interval or (np.nan, np.nan)
+            rows.append(
+                {
+                    "task": task,
+                    "model": model,
+                    "weights": weights,
+                    "runs": len(shares),
+                    "iqm": estimate.low,
+                    "low": low,
+                    "high": high,
+                    "interval_text": interval_text(low, high, as_percent) if estimate.interval else None,
+                }
+            )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
+        "runs": Column("Runs", says=as_count),
+        "iqm": Column("Share wrong", "mean of the middle half of these runs (interquartile mean)", as_percent),
+        "interval_text": Column("95 % interval", "bootstrap over seeds, from five on"),
+    }
+    note = "Sizes longer than any trained on, averaged for each run that was tested; 50 % is guessing."
+    note += CUT if frames.runs["cut"].any() else ""
+    return Table(
+        "beyond", "Beyond the training range", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns
+    )
+
+
+def cost(frames: Frames, facts: SuiteFacts) -> Table:
+    """What an arm costs, over the runs that had their full budget."""
+    last = frames.evaluations.groupby(["task", "model", "seed"])["sequences"].max().rename("sequences")
+    runs = frames.runs[frames.runs["status"].isin(COMPLETE)]
+    runs = runs.merge(last, how="left", left_on=["task", "model", "seed"], right_index=True)
+    rows = []
+    for task, model, mine in _cells(facts, runs):
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "parameters": mine["parameters"].max(),
+                "state_size": mine["state_size"].max(),
+                "runs": len(mine),
+                "seconds": mine["seconds"].median(),
+                "rate": (mine["sequences"] / mine["seconds"].where(mine["seconds"] > 0)).median(),
+                "device": "; ".join(distinct(mine["device"])),
+                "implementation": "; ".join(distinct(mine["implementation"])),
+            }
+        )
+    columns = {
+        "task": Column("Task"),
+        "model": Column("Model"),
+        "parameters": Column("Parameters", "trainable numbers", as_count),
+        "state_size": Column("State", "numbers carried from step to step", as_count),
+        "runs": Column("Runs", says=as_count),
+        "seconds": Column("Time a run", "median, training and evaluation", as_duration),
+        "rate": Column("Sequences a second", "median, trained on", as_count),
+        "device": Column("Device"),
+        "implementation": Column("Implementation"),
+    }
+    note = "Times were taken while other runs shared the machine, and compare arms only where the device is the same."
+    return Table("cost", "Cost", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+
+
+def runs(frames: Frames, outcomes: pd.DataFrame) -> Table:
+    """Every planned run."""
+    found = outcomes[["task", "model", "seed", "time", "relapses", "last"]]
+    frame = frames.runs.merge(found, how="left", on=["task", "model", "seed"], validate="one_to_one")
+    frame["status"] = frame["status"].replace({"new": "not started"})
+    columns = {
+        "key": Column("Run"),
+        "status": Column("Status"),
+        "step": Column("Step", "last reached", as_count),
+        "steps": Column("Budget", "steps", as_count),
+        "time": Column("Solved at", "step", as_steps),
+        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved, or diverged", as_count),
+        "last": Column("Wrong bits", "a sequence, at the last evaluation", as_bits),
+        "seconds": Column("Time", says=as_duration),
+        "device": Column("Device"),
+        "implementation": Column("Implementation"),
+        "commit": Column("Code", "commits it was trained at; +: changed since"),
+        "message": Column("Message"),
+    }
+    return Table("runs", "Runs", "", frame, columns)
+
+
+def _cells(facts: SuiteFacts, table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """The rows of each task and model that has any, in the suite's order."""
+    parts = dict(list(table.groupby(["task", "model"])))
+    return [(t, m, parts[t, m]) for t in facts.tasks for m in facts.models if (t, m) in parts]
+
+
+def _names(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> list[str]:
+    return list(rows[0]) if rows else list(columns)

@@ -1,0 +1,191 @@
+"""Where the arms form a grid: what each factor does by itself, and what two do together.
+
+An effect is measured on matched runs, which differ in that factor alone: same task, same seed, same levels of all
+other factors. Every combination of the other factors weighs the same, however many seeds of it are there yet. Matches
+of one seed share data and the controller's first weights, so an interval resamples seeds, each with all its matches.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+
+from .. import statistics
+from ..frames import SuiteFacts
+from ..table import Column, Table, as_count, as_percent
+from ..words import listed
+from .solving import Array, Interval
+
+Cell = tuple[str, ...]
+"""A level of every factor."""
+
+Values = Mapping[tuple[int, Cell], float]
+"""Something of a run, by seed and cell."""
+
+
+def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
+    """Every factor's effect on each task, then every two factors' interaction, against their first levels."""
+    rows = []
+    for task in facts.tasks:
+        runs = grid(outcomes, facts, task)
+        solved: Values = {place: float(np.isfinite(time)) for place, (time, _) in runs.items()}
+        steps: Values = {place: min(time, budget) for place, (time, budget) in runs.items()}
+        for changes in contrasts(facts):
+            now = matched(solved, changes)
+            if not now.size:
+                continue
+            chance = zlib.crc32(f"{task} {changes}".encode())
+            each = average(now)
+            difference = float(signs(len(changes)) @ each)
+            low, high = resampled(np.tensordot(signs(len(changes)), now, 1)[None], chance)
+            row = {
+                "task": task,
+                "factor": " and ".join(name_of(facts, at) for at, _, _ in changes),
+                "level": ", ".join(level for _, _, level in changes),
+                "base": ", ".join(base for _, base, _ in changes),
+                "matches": int(np.isfinite(now[0]).sum()),
+                "seeds": fewest(now),
+                "solved": each[-1] if len(changes) == 1 else np.nan,
+                "solved_base": each[0] if len(changes) == 1 else np.nan,
+                "difference": difference,
+                "low": low,
+                "high": high,
+                "difference_text": f"{100 * difference:+.0f}" + bracket(100 * low, 100 * high, "{:+.0f}"),
+                **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), np.nan),
+                "ratio_text": None,
+            }
+            if len(changes) == 1:
+                taken = matched(steps, changes)
+                low, high = resampled(taken, chance)
+                row |= {"ratio": float(np.divide(*average(taken))), "ratio_low": low, "ratio_high": high}
+                if each.any():  # else nothing is known of either
+                    row["ratio_text"] = f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN}" + bracket(low, high, "{:.2f}")
+            rows.append(row)
+    columns = {
+        "task": Column("Task"),
+        "factor": Column("Factor"),
+        "level": Column("Level"),
+        "base": Column("Against"),
+        "difference_text": Column("Difference", "of these shares, in points; in brackets its 95 % interval"),
+        "ratio_text": Column("Ratio of capped mean steps", "above 1 where this level is faster, see above"),
+        "solved": Column("Solved", "share of the matched runs at this level", as_percent),
+        "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
+        "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
+        "seeds": Column("Seeds", "of the combination that has fewest; an interval needs five", as_count),
+    }
+    note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
+    interaction, by how much one choice changes the difference that the other makes. Mean steps are capped: an unsolved
+    run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals from five
+    seeds on."""
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
+    return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
+
+
+def deciding(choices: Table) -> str:
+    """A sentence: which choices change how soon each task is solved, those whose interval excludes it, strongest first.
+
+    Empty where no interval is known.
+    """
+    single = choices.frame[choices.frame["ratio_low"].notna()] if len(choices.frame) else choices.frame
+    parts = []
+    for task, mine in single.groupby("task", sort=False):
+        changes = mine[(mine["ratio_low"] > 1) | (mine["ratio_high"] < 1)]
+        strongest = changes.sort_values("ratio", key=lambda ratio: -np.abs(np.log(ratio)))
+        said = [
+            f"{row['factor']} ({row['level']} against {row['base']}: {row['difference_text']} points solved, "
+            f"{row['ratio_text']} as fast)"
+            for row in strongest.to_dict("records")
+        ]
+        parts.append(f"on {task} {listed(said) or 'none'}")
+    if not parts:
+        return ""
+    return (
+        "Choices that change how soon a task is solved, over all combinations of the others and in capped mean steps, "
+        f"the strongest first: {'; '.join(parts)}."
+    )
+
+
+def grid(outcomes: pd.DataFrame, facts: SuiteFacts, task: str) -> dict[tuple[int, Cell], tuple[float, float]]:
+    """Time to solve (inf where unsolved) and budget of the grid's runs that had their full budget."""
+    mine = outcomes[outcomes["complete"] & (outcomes["task"] == task) & outcomes["model"].isin(list(facts.factors))]
+    cells = {model: tuple(levels.values()) for model, levels in facts.factors.items()}
+    runs = mine.to_dict("records")
+    return {(run["seed"], cells[run["model"]]): (run["time"], float(run["budget"])) for run in runs}
+
+
+def name_of(facts: SuiteFacts, at: int) -> str:
+    """The name of a factor."""
+    return list(next(iter(facts.factors.values())))[at]
+
+
+def contrasts(facts: SuiteFacts) -> Iterator[tuple[tuple[int, str, str], ...]]:
+    """Every factor's levels against its first, then those of every two factors; each as (factor, base, level)."""
+    columns = list(zip(*(levels.values() for levels in facts.factors.values()), strict=True))
+    levels = [list(dict.fromkeys(column)) for column in columns]
+    for together in (1, 2):
+        for factors in combinations(range(len(levels)), together):
+            for chosen in product(*(levels[at][1:] for at in factors)):
+                yield tuple((at, levels[at][0], level) for at, level in zip(factors, chosen, strict=True))
+
+
+def matched(values: Values, changes: tuple[tuple[int, str, str], ...]) -> Array:
+    """Values at the bases, then with the last, first and all factors changed: (2 or 4, other factors, seeds).
+
+    NaN where a seed does not have all of them; other factors and seeds of which there is no match are left out.
+    """
+    found: dict[tuple[Cell, int], list[float]] = {}
+    for seed, cell in sorted(values):
+        if all(cell[at] == base for at, base, _ in changes):
+            places = []
+            for changed in product((False, True), repeat=len(changes)):
+                other = list(cell)
+                for (at, _, level), change in zip(changes, changed, strict=True):
+                    other[at] = level if change else other[at]
+                places.append((seed, tuple(other)))
+            if all(place in values for place in places):
+                found[cell, seed] = [values[place] for place in places]
+    cells, seeds = sorted({cell for cell, _ in found}), sorted({seed for _, seed in found})
+    missing = [np.nan] * 2 ** len(changes)
+    rows = [[found.get((cell, seed), missing) for seed in seeds] for cell in cells]
+    return np.array(rows, dtype=float).reshape(len(cells), len(seeds), 2 ** len(changes)).transpose(2, 0, 1)
+
+
+def average(matches: Array) -> Array:
+    """The mean over seeds, then over the other factors: (values, other factors, seeds, ...) to (values, ...)."""
+    known = np.isfinite(matches)
+    count = known.sum(axis=2)
+    each = np.where(known, matches, 0.0).sum(axis=2) / np.maximum(count, 1)
+    return np.asarray(each.sum(axis=1) / np.maximum((count > 0).sum(axis=1), 1))  # those without a seed are 0
+
+
+def signs(factors: int) -> Array:
+    """What turns matched values into a difference (one factor) or a difference of differences (two)."""
+    return np.array([-1.0, 1.0] if factors == 1 else [1.0, -1.0, -1.0, 1.0])
+
+
+def fewest(matches: Array) -> int:
+    """Seeds of the combination of other factors that has fewest of them."""
+    return int(np.isfinite(matches[0]).sum(axis=1).min())
+
+
+def resampled(matches: Array, seed: int) -> Interval:
+    """The bootstrap's interval over seeds: of a mean, or of the ratio of two.
+
+    Args:
+        matches: (1 or 2, other factors, seeds).
+        seed: Of the bootstrap.
+    """
+    if fewest(matches) < statistics.ENOUGH:
+        return Interval(np.nan, np.nan)
+    seeds = matches.shape[2]
+    drawn = np.random.default_rng(seed).integers(seeds, size=(seeds, statistics.RESAMPLES))
+    means = average(matches[:, :, drawn])
+    values = means[0] if len(means) == 1 else means[0] / means[1]
+    return statistics.percentiles(values, values)
+
+
+def bracket(low: float, high: float, says: str) -> str:
+    """An interval behind a number, if there is one."""
+    return "" if np.isnan(low) else f" [{says.format(low)}, {says.format(high)}]"

@@ -1,0 +1,260 @@
+"""The statistics of the report, as pure functions of arrays and frames.
+
+A run that is not solved within its budget is *censored*: its time to solve is beyond the budget, not missing. Times
+are therefore ``inf`` where unsolved, and medians and ratios are kept as a pair of ends between which they must lie.
+Every bootstrap takes its seed, so the same records give the same interval.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..frames import COMPLETE, Frames
+
+Array = NDArray[np.float64]
+
+HOLD = 3
+"""Evaluations after the first one below the bar that must be below it too, for a run to count as solved."""
+ENOUGH = 5
+"""Seeds below which nothing is decided and no interval is given: resampling two or three covers far less than 95 %."""
+RELAPSE = 1.0
+"""Wrong bits a sequence above which a solved run has relapsed."""
+RESAMPLES = 5000
+LEVEL = 0.95
+
+OUTCOME = {
+    "task": "str",
+    "model": "str",
+    "reading": "str",
+    "seed": "int64",
+    "status": "str",
+    "step": "int64",  # last reached
+    "complete": "bool",  # had its full budget
+    "budget": "int64",
+    "time": "float64",  # to solve; inf where unsolved
+    "first": "float64",  # evaluation below the bar, held or not: the authors' flag; inf where there is none
+    "relapses": "float64",  # a divergence is one; NaN where unsolved
+    "after": "float64",  # steps trained after it was solved; NaN where unsolved
+    "relapsed": "float64",  # share of the evaluations after solving above ``RELAPSE``; NaN where unsolved
+    "area": "float64",  # mean wrong bits a sequence over the budget; NaN where never evaluated
+    "last": "float64",  # wrong bits a sequence at the last evaluation; NaN where there is none
+    "seconds": "float64",
+}
+
+
+class Interval(NamedTuple):
+    """A confidence interval; ``high`` is inf where the records bound it on one side only."""
+
+    low: float
+    high: float
+
+
+class Estimate(NamedTuple):
+    """A number that censoring may bound on one side only: it lies between ``low`` and ``high``."""
+
+    low: float
+    high: float
+    interval: Interval | None  # None with fewer than ``ENOUGH`` seeds
+
+
+def solved_at(steps: Array, errors: Array, bar: float, hold: int = HOLD) -> float:
+    """The time to solve: the step of the first evaluation below the bar that holds for the next ``hold``, or inf."""
+    below = errors < bar
+    if len(below) <= hold:
+        return np.inf
+    held = np.lib.stride_tricks.sliding_window_view(below, hold + 1).all(axis=1)
+    return float(steps[held.argmax()]) if held.any() else np.inf
+
+
+def count_relapses(steps: Array, errors: Array, time: float) -> int:
+    """How often a run solved at ``time`` rises above ``RELAPSE`` wrong bits afterwards (a long spell counts once)."""
+    above = errors[steps >= time] > RELAPSE
+    return int((above[1:] & ~above[:-1]).sum())
+
+
+def mean_height(steps: Array, errors: Array, budget: float, diverged: bool = False) -> float:
+    """Area under a curve, divided by the budget: its mean height.
+
+    The last value is carried to the budget; of a run that diverged, its first, untrained.
+    """
+    if len(steps) == 0:
+        return np.nan
+    if steps[-1] < budget:
+        rest = errors[0] if diverged else errors[-1]
+        steps, errors = np.append(steps, [steps[-1], budget]), np.append(errors, [rest, rest])
+    return float(np.trapezoid(errors, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float(errors[0])
+
+
+def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
+    """What became of every run that was evaluated or diverged: columns as in ``OUTCOME``, in the order of the runs."""
+    names = ["task", "model", "seed"]
+    evaluations = frames.evaluations.sort_values([*names, "step"], kind="stable")
+    curves = {
+        key: (part["step"].to_numpy(float), part["errors"].to_numpy(float))
+        for key, part in evaluations.groupby(names, sort=False)
+    }
+    rows: list[dict[str, Any]] = []
+    for run in frames.runs.to_dict("records"):
+        diverged = run["status"] == "diverged"
+        curve = curves.get((run["task"], run["model"], run["seed"]))
+        if run["status"] == "stale" or (curve is None and not diverged):
+            continue
+        steps, errors = curve if curve is not None else (np.empty(0), np.empty(0))
+        time = solved_at(steps, errors, bar)
+        relapses = count_relapses(steps, errors, time) + diverged
+        rows.append(
+            {
+                **{name: run[name] for name in ("task", "model", "reading", "seed", "status", "step")},
+                "complete": run["status"] in COMPLETE,
+                "budget": run["steps"],
+                "time": max(time, 1.0),  # a ratio needs it above zero
+                "first": float(min(steps[errors < bar], default=np.inf)),
+                "relapses": relapses if np.isfinite(time) else np.nan,
+                "after": run["step"] - time if np.isfinite(time) else np.nan,
+                "relapsed": (errors[steps >= time] > RELAPSE).mean() if np.isfinite(time) else np.nan,
+                "area": mean_height(steps, errors, float(run["steps"]), diverged),
+                "last": float(errors[-1]) if len(errors) else np.nan,
+                "seconds": run["seconds"],
+            }
+        )
+    return pd.DataFrame(rows, columns=list(OUTCOME)).astype(OUTCOME)
+
+
+def median_curve(evaluations: pd.DataFrame, diverged: Iterable[int] = ()) -> pd.DataFrame:
+    """Median and quartiles of the wrong bits over seeds, at each step that every seed has: step, low, median, high.
+
+    Seeds that diverged count from there on with what they had at first, untrained.
+    """
+    wide = evaluations.pivot_table(index="step", columns="seed", values="errors")
+    for seed in set(diverged) & set(wide.columns):
+        wide[seed] = wide[seed].fillna(wide[seed].iloc[0])
+    wide = wide.dropna()
+    if wide.empty:
+        return pd.DataFrame({"step": [], "low": [], "median": [], "high": []}, dtype=float)
+    low, median, high = np.quantile(wide.to_numpy(), [0.25, 0.5, 0.75], axis=1)
+    return pd.DataFrame({"step": wide.index.to_numpy(float), "low": low, "median": median, "high": high})
+
+
+def crossing(curve: pd.DataFrame, bar: float) -> float:
+    """The step at which a median curve is first below the bar (how the authors' figures read), or inf."""
+    below = curve["step"].to_numpy(float)[curve["median"].to_numpy(float) < bar]
+    return float(below[0]) if len(below) else np.inf
+
+
+def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> Interval:
+    """The exact interval of a fraction (Clopper & Pearson 1934)."""
+    tail = (1 - level) / 2
+    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
+    return Interval(low, high)
+
+
+def medians(times: Array, budget: Array | float) -> tuple[Array, Array]:
+    """Median times over the last axis, as the two ends between which they lie where some are censored."""
+    ordered = np.sort(times, axis=-1)
+    count = times.shape[-1]
+    middle = ordered[..., [(count - 1) // 2, count // 2]]
+    return np.minimum(middle, np.asarray(budget)[..., None]).mean(axis=-1), middle.mean(axis=-1)
+
+
+def speed_ratio(
+    bases: Array, rivals: Array, budgets: Array, seed: int, geometric: bool = False, resamples: int = RESAMPLES
+) -> Estimate:
+    """How many times faster the bases solve than the rivals: a ratio of median times, averaged over tasks.
+
+    Of several bases the slowest counts, of several rivals the fastest. Seeds are paired across arms and tasks, and the
+    bootstrap resamples them jointly. A censored median is known to lie beyond the budget, and the ratio is carried as
+    two ends accordingly: rival unsolved, a lower bound; base unsolved, an upper bound.
+
+    Args:
+        bases: (tasks, arms, seeds), times to solve, inf where unsolved.
+        rivals: (tasks, arms, seeds).
+        budgets: (tasks,), the steps after which a run is censored.
+        seed: Of the bootstrap.
+        geometric: Average over tasks by the geometric instead of the arithmetic mean.
+    """
+
+    def ratio(base: Array, rival: Array) -> tuple[Array, Array]:
+        limit = budgets.reshape(-1, 1, *(1 for _ in base.shape[2:-1]))
+        base_low, base_high = (end.max(axis=1) for end in medians(base, limit))
+        rival_low, rival_high = (end.min(axis=1) for end in medians(rival, limit))
+        ends = rival_low / base_high, rival_high / base_low
+        if geometric:
+            return tuple(np.prod(end ** (1 / len(budgets)), axis=0) for end in ends)
+        return ends[0].mean(axis=0), ends[1].mean(axis=0)
+
+    low, high = ratio(bases, rivals)
+    count = bases.shape[-1]
+    if count < ENOUGH:
+        return Estimate(float(low), float(high), None)
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    lows, highs = ratio(bases[..., drawn], rivals[..., drawn])
+    return Estimate(float(low), float(high), percentiles(lows, highs))
+
+
+def percentiles(lows: Array, highs: Array, level: float = LEVEL) -> Interval:
+    """The percentile interval of bootstrapped ends; without interpolation, since some may be infinite."""
+    tail = (1 - level) / 2
+    return Interval(
+        float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher"))
+    )
+
+
+PER = 10_000
+"""Steps after solving that relapses are counted by."""
+
+
+def relapse_rate(relapses: Array, after: Array) -> Array:
+    """Relapses per ``PER`` steps after solving, over the last axis; NaN where no run was solved."""
+    solved = np.isfinite(relapses)
+    steps = np.where(solved, after, 0.0).sum(axis=-1)
+    return np.asarray(
+        np.where(steps > 0, PER * np.where(solved, relapses, 0.0).sum(axis=-1) / np.fmax(steps, 1), np.nan)
+    )
+
+
+def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """The rival's rate of relapses less the base's.
+
+    Args:
+        base: (2, seeds), relapses and steps after solving, NaN where unsolved.
+        rival: (2, seeds).
+        seed: Of the bootstrap over paired seeds; a resample in which an arm has no solved run is left out.
+    """
+
+    def difference(base: Array, rival: Array) -> Array:
+        return relapse_rate(*rival) - relapse_rate(*base)
+
+    value = float(difference(base, rival))
+    count = base.shape[-1]
+    if count < ENOUGH or np.isnan(value):
+        return Estimate(value, value, None)
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    values = difference(base[:, drawn], rival[:, drawn])
+    values = values[np.isfinite(values)]
+    return Estimate(value, value, percentiles(values, values) if len(values) else None)
+
+
+def iqm(scores: Array) -> float:
+    """The interquartile mean of all scores: the mean of the middle half (Agarwal et al. 2021)."""
+    return float(stats.trim_mean(scores, 0.25, axis=None))
+
+
+def iqm_estimate(strata: Sequence[Array], seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """The interquartile mean over tasks and seeds with its stratified bootstrap: seeds are resampled within a task.
+
+    Args:
+        strata: For each task the scores of its seeds, bounded (a fraction of wrong bits).
+        seed: Of the bootstrap.
+    """
+    value = iqm(np.concatenate(strata))
+    if min(len(scores) for scores in strata) < ENOUGH:
+        return Estimate(value, value, None)
+    generator = np.random.default_rng(seed)
+    drawn = [scores[generator.integers(len(scores), size=(resamples, len(scores)))] for scores in strata]
+    values = np.asarray(stats.trim_mean(np.concatenate(drawn, axis=1), 0.25, axis=1))
+    return Estimate(value, value, percentiles(values, values))
