@@ -47,7 +47,35 @@ TINY = Experiment(
 OTHER = dataclasses.replace(TINY, tested=dataclasses.replace(SMALL, rows=9))
 
 
+@dataclasses.dataclass(frozen=True)
+class Sided:
+    """A linear layer, or its opposite."""
+
+    sign: int = 1
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> torch.nn.Module:
+        layer = torch.nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+        for parameter in layer.parameters():
+            torch.nn.init.normal_(parameter, generator=stream(seed, "sided"))
+        layer.register_forward_hook(lambda module, given, logits: self.sign * logits)
+        return layer
+
+    def state_size(self, steps: int) -> int:
+        return 0
+
+
 class TestTestedElsewhere:
+    def test_the_other_one_is_tested(self) -> None:
+        """Not the one that was trained: of two opposites, each is right where the other is wrong."""
+        opposite = dataclasses.replace(TINY, model=Sided(), tested=Sided(-1))
+        plain, other = (
+            [event for event in train(Run(experiment, 1), CPU) if isinstance(event, Generalised)]
+            for experiment in (dataclasses.replace(TINY, model=Sided()), opposite)
+        )
+        assert plain
+        for one, two in zip(plain, other, strict=True):
+            assert one.errors + two.errors == one.bits
+
     def test_training_is_the_same_and_the_test_is_the_others(self) -> None:
         plain, other = (list(train(Run(experiment, 1), CPU)) for experiment in (TINY, OTHER))
         curves = [[(e.step, e.loss, e.errors) for e in events if isinstance(e, Evaluated)] for events in (plain, other)]

@@ -43,7 +43,7 @@ FLOORS = {
         "inspecting tracking",
         "cli",
     ],
-    "report": ["words", "npz table frames", "trace", "watched", "statistics", "claims", "figures", "pages"],
+    "report": ["words files", "npz table frames", "trace", "watched", "statistics", "claims", "figures", "pages"],
 }
 """The floors of each package, the ground first: a module imports from its own floor and from those below it."""
 

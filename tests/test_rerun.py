@@ -72,7 +72,7 @@ def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path
         f"copy/ntm/1: differs at step 20: errors {was} instead of {was + 1}, recorded by the code at" in result.stdout
     )
     assert "copy/lstm/1: equal in all 9" in result.stdout and "tiny: 1 of 2 as recorded" in result.stdout
-    assert not traces.path_of(suite, results, run, (2,)).with_suffix(".json").exists()
+    assert not records.watched_of(records.path_of(results, suite.name, run), (2,)).exists()
     answers = json.loads(bench("rerun", "--suite", tiny, "--results", results, "--json", code=1).stdout)["runs"]
     assert [(each["key"], each["equal"]) for each in answers] == [("copy/ntm/1", False), ("copy/lstm/1", True)]
 

@@ -14,9 +14,10 @@ from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
-from membench.benchmarks.training.evaluate import evaluate, evaluation_set, identity, nats
+from membench.benchmarks.training.evaluate import Score, evaluate, evaluation_set, identity, nats
 from membench.benchmarks.training.learner import Alone, objective, slope
 from membench.benchmarks.training.train import draw_size, train, training_batch
+from membench.benchmarks.training.trainee import Trainee
 from membench.ntm import stream
 
 CPU = torch.device("cpu")
@@ -147,6 +148,16 @@ def test_the_best_weights_are_those_of_the_lowest_validation_error(run: Run) -> 
     lowest = min((e for e in events if isinstance(e, Evaluated)), key=lambda e: (e.errors, e.loss))
     tested = next(e for e in events if isinstance(e, Generalised) and e.weights == "best")
     assert tested.step == lowest.step
+
+
+def test_of_equally_many_errors_the_lower_loss_is_best_and_of_equals_the_first(run: Run) -> None:
+    trainee = Trainee(run, Alone(run, CPU), 0)
+    steps = []
+    for step, (errors, loss) in enumerate([(3.0, 9.0), (2.0, 8.0), (2.0, 7.0), (2.0, 7.0), (2.5, 1.0)]):
+        list(trainee.evaluated(step, Score(loss, errors, 0.0, 4)))
+        assert trainee.best is not None
+        steps.append(trainee.best.step)
+    assert steps == [0, 1, 2, 2, 2]
 
 
 class Exploding(nn.Module):

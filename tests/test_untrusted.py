@@ -87,7 +87,7 @@ def test_a_checkpoint_never_writes_through_a_link(tmp_path: Path, results: Path)
     snapshot, outside = checkpoints.load(results / "trained.pt"), tmp_path / "precious"
     assert snapshot is not None
     outside.write_text("precious")
-    for name in ("1.pt", ".1.pt.new", "1.previous.pt"):
+    for name in ("1.pt", f".1.pt.{os.getpid()}", "1.previous.pt"):
         (tmp_path / name).symlink_to(outside)
     for _ in range(3):
         checkpoints.save(snapshot, tmp_path / "1.pt")

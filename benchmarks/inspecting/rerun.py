@@ -171,7 +171,7 @@ def keep(suite: Suite, results: Path, run: Run, course: Course) -> Path:
     Raises:
         UsageError: It cannot be written, or what is there is damaged.
     """
-    path = path_of(suite, results, run)
+    path = records.watched_of(records.path_of(results, suite.name, run), largest(run.experiment.task))
     before = kept(suite, results, run)
     if before is None or before.looks[-1].step <= course.looks[-1].step:
         files.put({path: courses.dump(course)})
@@ -184,7 +184,8 @@ def kept(suite: Suite, results: Path, run: Run) -> Course | None:
     Raises:
         UsageError: The course or the record is damaged.
     """
-    one = files.taken(path_of(suite, results, run), courses.LARGEST, courses.load, "bench rerun --watch")
+    path = records.watched_of(records.path_of(results, suite.name, run), largest(run.experiment.task))
+    one = files.taken(path, courses.LARGEST, courses.load, "bench rerun --watch")
     if one is None or one.run != (*traces.names(run), run.digest):
         return None
     record = records.read(records.path_of(results, suite.name, run), run.key)
@@ -202,11 +203,6 @@ def shown(suite: Suite, results: Path) -> Iterator[Course]:
         one, budget = kept(suite, results, run), suite.budget or run.experiment.training.steps
         if one is not None and one.looks[0].step <= budget:
             yield replace(one, looks=tuple(look for look in one.looks if look.step <= budget))
-
-
-def path_of(suite: Suite, results: Path, run: Run) -> Path:
-    """Where a run's course is: beside its traces."""
-    return traces.path_of(suite, results, run, largest(run.experiment.task)).with_suffix(".json")
 
 
 def answer(one: Rerun) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def trace(
     run = plan(suite, results, [task], [model], [seed])[0].run
     size = size or largest(run.experiment.task)
     batch = example(run.experiment.task, size)
-    path = path_of(suite, results, run, size, which)
+    path = records.trace_of(records.path_of(results, suite.name, run), size, which == "final")
     try:
         made = _remembering(_trace(run, weights.kept(suite, results, run), batch, size, which), path)
         packed = pack(made)
@@ -113,7 +113,7 @@ def shown(suite: Suite, results: Path, frames: Frames) -> list[Trace]:
         if seed is None:
             continue
         run = Run(experiment, seed)
-        one = read(path_of(suite, results, run, largest(experiment.task)))
+        one = read(records.trace_of(records.path_of(results, suite.name, run), largest(experiment.task)))
         if one is not None and one.origin.run == (*names(run), run.digest):
             budget = suite.budget or experiment.training.steps
             found += [one] if one.origin.moment.step <= budget else []
@@ -127,14 +127,6 @@ def read(path: Path) -> Trace | None:
         UsageError: The file is damaged, or no trace.
     """
     return files.taken(path, LARGEST, unpack, "bench trace")
-
-
-def path_of(suite: Suite, results: Path, run: Run, size: Size, which: Weights = "best") -> Path:
-    """Where a run's trace is: ``<suite>/traces/<task>/<model>-<seed>-<size>.npz``, where the suite's records are."""
-    record = records.path_of(results, suite.name, run)
-    task, model = names(run)[:2]
-    last = "-final" if which == "final" else ""
-    return record.parents[2] / "traces" / task / f"{model}-{run.seed}-{said(size)}{last}.npz"
 
 
 def example(task: Task, size: Size) -> Batch:

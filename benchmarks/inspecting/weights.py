@@ -84,19 +84,13 @@ def filled(run: Run, vector: Tensor) -> nn.Module:
     return module
 
 
-def path_of(suite: Suite, results: Path, run: Run) -> Path:
-    """Where weights are published: ``<suite>/weights/<task>/<model>-<seed>.npz``, where the suite's records are."""
-    record = records.path_of(results, suite.name, run)
-    return record.parents[2] / "weights" / run.experiment.task_name / f"{run.experiment.model_name}-{run.seed}.npz"
-
-
 def publish(suite: Suite, results: Path, run: Run) -> Path:
     """Write the best weights of a run where a repository can hold them.
 
     Raises:
         UsageError: They are not there, do not fit the model, would not be read again, or cannot be written.
     """
-    path = path_of(suite, results, run)
+    path = records.weights_of(records.path_of(results, suite.name, run))
     content = pack(run, kept(suite, results, run)["best"])
     try:
         unpack(content, run)
@@ -155,7 +149,7 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
         if snapshot.digest == run.digest and snapshot.best is not None:
             best = Kept(snapshot.best.step, snapshot.best.weights)
             return {"best": best, "final": Kept(snapshot.step, snapshot.weights)}
-    published = path_of(suite, results, run)
+    published = records.weights_of(path)
     maker = "bench trace --publish where its checkpoint is"
     found = files.taken(published, LARGEST, lambda content: unpack(content, run), maker)
     if found is None:
@@ -163,13 +157,8 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
             f"{run.key}: no weights at {records.checkpoint_of(path)}, nor at {published}; they stay on the machine "
             f"that trained them, or make them again with: {again} --force"
         )
-    if found.step != (step := best_step(path, run)):
+    record = records.read(path, run.key)
+    assert record is not None and record.best is not None  # it is not new
+    if found.step != (step := record.best.step):
         raise UsageError(f"{published}: of step {found.step:,}, but by its record the best step is {step:,}; {maker}")
     return {"best": found}
-
-
-def best_step(path: Path, run: Run) -> int:
-    """The step of a record whose weights were kept as the best: of the lowest error, then loss, then the first."""
-    record = records.read(path, run.key)
-    assert record is not None  # the caller looked
-    return min(record.evaluated.values(), key=lambda each: (each.errors, each.loss, each.step)).step

@@ -3,7 +3,22 @@
 The record itself is at hand here: ``records.read(records.path_of(results, suite, run), run.key)``.
 """
 
-from .record import LARGEST, Busy, Record, Recorder, aside, checkpoint_of, free, locked, of_suite, path_of, read
+from .record import (
+    LARGEST,
+    Busy,
+    Record,
+    Recorder,
+    aside,
+    checkpoint_of,
+    free,
+    locked,
+    of_suite,
+    path_of,
+    read,
+    trace_of,
+    watched_of,
+    weights_of,
+)
 
 __all__ = [
     "LARGEST",
@@ -17,4 +32,7 @@ __all__ = [
     "of_suite",
     "path_of",
     "read",
+    "trace_of",
+    "watched_of",
+    "weights_of",
 ]

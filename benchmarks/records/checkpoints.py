@@ -4,7 +4,6 @@ A file is replaced in one step or not at all, carries a checksum, and is read wi
 trains, the checkpoint before the last is kept as well, so that a damaged file costs an interval, not the run.
 """
 
-import contextlib
 import hashlib
 import io
 import os
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...report.files import replacing
 from ..optimizers import Moments
 
 
@@ -65,21 +65,12 @@ def save(snapshot: Snapshot, path: Path) -> None:
     moments = snapshot.moments and snapshot.moments._asdict()
     torch.save({**asdict(snapshot), "moments": moments}, buffer)
     body = buffer.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)  # left by a kill, or a link to somewhere else
-    try:
-        with beside.open("xb") as file:
-            file.write(MAGIC + hashlib.sha256(body).digest() + body)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as file:
+        file.write(MAGIC + hashlib.sha256(body).digest() + body)
+        file.flush()
+        os.fsync(file.fileno())
         if snapshot.moments is not None and path.exists():
             os.replace(path, previous_of(path))
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
     if snapshot.moments is None:  # training is over, and its weights are safe
         previous_of(path).unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ a run that produces one ends as ``diverged``.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -81,6 +81,21 @@ class Ended(Event):
     step: Count
     seconds: Amount
     message: str = ""
+
+
+class Measured(Protocol):
+    """What an evaluation found."""
+
+    @property
+    def errors(self) -> float: ...
+
+    @property
+    def loss(self) -> float: ...
+
+
+def rank(found: Measured) -> tuple[float, float]:
+    """What makes an evaluation better than another: fewer errors, then a lower loss; of equals the first is best."""
+    return found.errors, found.loss
 
 
 _KINDS: dict[str, TypeAdapter[Event]] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from ...report.files import write
 from ..errors import UsageError
 
 
@@ -15,8 +16,7 @@ def put(files: Mapping[Path, bytes]) -> None:
     """
     for path, written in files.items():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(written)
+            write(path, written)
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
 

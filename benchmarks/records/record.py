@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import Run, Suite
+from ..core import Run, Size, Suite, said
 from ..errors import UsageError
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
-from .events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from .events import Ended, Evaluated, Event, Generalised, Resumed, Started, rank
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""
@@ -66,6 +66,11 @@ class Record:
         return {event.step: event for event in self.events if isinstance(event, Evaluated)}
 
     @property
+    def best(self) -> Evaluated | None:
+        """The evaluation whose weights are kept as the best: see ``rank``; None before the first."""
+        return min(self.evaluated.values(), key=rank, default=None)
+
+    @property
     def generalised(self) -> dict[tuple[str, tuple[int, ...]], Generalised]:
         """Generalisation points by weights and size."""
         return {(e.weights, tuple(e.size)): e for e in self.events if isinstance(e, Generalised)}
@@ -89,6 +94,28 @@ def path_of(results: Path, suite: str, run: Run) -> Path:
 def checkpoint_of(record: Path) -> Path:
     """Where a run's resumable state and kept weights are."""
     return record.with_suffix(".pt")
+
+
+def weights_of(record: Path) -> Path:
+    """Where a run's best weights are published: ``<suite>/weights/<task>/<model>-<seed>.npz``."""
+    return record.parents[2] / "weights" / record.parents[1].name / f"{record.parent.name}-{record.stem}.npz"
+
+
+def trace_of(record: Path, size: Size, final: bool = False) -> Path:
+    """Where a run's trace on an example of a size is: ``<suite>/traces/<task>/<model>-<seed>-<size>.npz``.
+
+    Args:
+        record: The run's.
+        size: Of the example.
+        final: Of the last weights, not of the best.
+    """
+    name = f"{record.parent.name}-{record.stem}-{said(size)}{'-final' * final}.npz"
+    return record.parents[2] / "traces" / record.parents[1].name / name
+
+
+def watched_of(record: Path, size: Size) -> Path:
+    """Where it is kept how a run's heads came to look on an example of a size: beside its trace."""
+    return trace_of(record, size).with_suffix(".json")
 
 
 def read(path: Path, key: str) -> Record | None:

@@ -19,7 +19,7 @@ from ..records.events import Event
 from .cohort import Cohort
 from .evaluate import evaluation_set, identity, test_set
 from .learner import Alone, Learner
-from .trainee import Member
+from .trainee import Trainee
 
 
 def train(
@@ -65,7 +65,7 @@ def train_together(
         raise ValueError(f"{runs[0].key}: what is tested has other weights than what is trained")
     members = []
     for row, (run, snapshot) in enumerate(zip_longest(runs, snapshots)):
-        members.append(Member(run, learner, row, snapshot))
+        members.append(Trainee(run, learner, row, snapshot))
         yield members[-1].begin(snapshot)
     if snapshots:
         learner.go_on(snapshots)
@@ -113,7 +113,7 @@ def tested(run: Run) -> Run:
 
 
 def generalise(
-    members: Sequence[Member], learner: Learner, tester: Learner, step: int, device: torch.device
+    members: Sequence[Trainee], learner: Learner, tester: Learner, step: int, device: torch.device
 ) -> Iterator[Event]:
     """Test the learner's best and final weights, in the tester, on every test size."""
     task, training = members[0].run.experiment.task, members[0].run.experiment.training

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ..core import Run, Size, longest
 from ..records.checkpoints import Best, Snapshot
-from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status
+from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status, rank
 from .evaluate import Score
 from .learner import Learner
 
 
-class Member:
+class Trainee:
     """A run whose weights are a row of the learner's.
 
     Attributes:
@@ -63,7 +63,7 @@ class Member:
         if not math.isfinite(score.loss):
             yield self.end("diverged", step, "the evaluation loss is not finite")
             return
-        if self.best is None or (score.errors, score.loss) < (self.best.errors, self.best.loss):
+        if self.best is None or rank(score) < rank(self.best):
             self.best = Best(step, score.errors, score.loss, self.weights())
         mean, norm = (sum(self.losses) / len(self.losses), self.largest) if self.losses else (None, None)
         self.losses, self.largest = [], 0.0

@@ -1,7 +1,6 @@
 """From frames to pages: ``report`` for one suite, ``front`` for all. Equal records give equal bytes."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ..claims.measures import judge
 from ..claims.summary import progress, summary
 from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 from ..figures import attention, style
+from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics.effects import deciding, effects
 from ..table import marked
@@ -185,12 +185,5 @@ def _template(name: str, values: dict[str, Any]) -> str:
 
 
 def _write(path: Path, content: str | bytes) -> Path:
-    """All of it or nothing: a kill, or a full disk, leaves the page that was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write(path, content.encode() if isinstance(content, str) else content)
     return path
