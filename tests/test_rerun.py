@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from membench.benchmarks import records
 from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
