@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from ..report.claims.claim import Claim
+from ..report.claims import Arm, Claim
 from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 
 Size = tuple[int, ...]
@@ -142,6 +142,8 @@ class Experiment:
         home: The suite whose records this arm's are, where two suites share it; empty for the suite itself.
         tested: What the trained weights are tested in at the end, where that is not the model itself: another number
             of rows, say.
+        arm: What claims and labels call it, the same under every reading (``ntm-constant``); empty for its model's
+            name.
     """
 
     task_name: str
@@ -153,12 +155,14 @@ class Experiment:
     revision: int = 1
     home: str = ""
     tested: Model | None = None
+    arm: str = ""
 
     def __post_init__(self) -> None:
         for field_name, name in (("task_name", self.task_name), ("model_name", self.model_name)):
             _named(f"Experiment({field_name}", name)
-        if self.home:
-            _named("Experiment(home", self.home)
+        for field_name, name in (("home", self.home), ("arm", self.arm)):
+            if name:
+                _named(f"Experiment({field_name}", name)
 
     @property
     def key(self) -> str:
@@ -245,6 +249,40 @@ class Suite:
             raise ValueError(f"Suite({self.name!r}): seeds {self.seeds}: accepted are different integers from 0 on")
         if not keys or not self.seeds:
             raise ValueError(f"Suite({self.name!r}): needs at least one experiment and one seed")
+        self._check_arms()
+        self._check_claims()
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """The experiments as claims and pages speak of them."""
+        return tuple(
+            Arm(e.task_name, e.model_name, e.arm or e.model_name, e.reading, tuple(map(tuple, e.task.test)))
+            for e in self.experiments
+        )
+
+    def _check_arms(self) -> None:
+        """A model is one arm on all its tasks, and of two models on a task each is an arm of its own."""
+        standing: dict[str, tuple[str, str]] = {}
+        taken: dict[tuple[str, str, str], str] = {}
+        for arm in self.arms:
+            mine = (arm.name, arm.reading)
+            if (other := standing.setdefault(arm.model, mine)) != mine:
+                raise ValueError(f"Suite({self.name!r}): {arm.model} is the arm {_said(other)}, then {_said(mine)}")
+            if (rival := taken.setdefault((arm.task, *mine), arm.model)) != arm.model:
+                both = f"{rival} and {arm.model} are both the arm {_said(mine)}"
+                raise ValueError(f"Suite({self.name!r}): {both} on {arm.task}")
+
+    def _check_claims(self) -> None:
+        """Every claim can be answered by these arms."""
+        if not isinstance(self.claims, tuple):
+            raise ValueError(f"Suite({self.name!r}): claims={self.claims!r}: a tuple is needed, such as (Faster(...),)")
+        for claim in self.claims:
+            if not isinstance(claim, Claim):
+                raise ValueError(f"Suite({self.name!r}): claims: {claim!r} is not a claim, such as Faster(...)")
+            claim.check(self.arms)
+        ids = [claim.id for claim in self.claims]
+        if twice := sorted({id for id in ids if ids.count(id) > 1}):
+            raise ValueError(f"Suite({self.name!r}): claims named twice: {', '.join(twice)}")
 
     def runs(self) -> Iterator[Run]:
         """Seed 1 of every experiment before seed 2 of any."""
@@ -259,6 +297,12 @@ def _named(what: str, name: str) -> None:
         raise ValueError(
             f"{what}={name!r}): letters, digits and . _ + - make a name, beginning with one of the first two"
         )
+
+
+def _said(arm: tuple[str, str]) -> str:
+    """ntm-constant, or ntm-constant (cosine)."""
+    name, reading = arm
+    return f"{name} ({reading})" if reading else name
 
 
 def said(size: Size) -> str:

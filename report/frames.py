@@ -6,12 +6,13 @@ and ``frames`` builds the tables from plain rows, so an empty suite has the same
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 if TYPE_CHECKING:
-    from .claims.claim import Claim
+    from .claims import Arm, Claim
 
 
 COMPLETE = ("done", "diverged")
@@ -94,8 +95,7 @@ class SuiteFacts:
         paper: The reference, or empty.
         solved: The bar: fewer wrong bits a sequence than this.
         claims: What the paper says.
-        tasks: Task names, in the suite's order.
-        models: Model names, in the suite's order, with their reading (``ntm-constant-cosine``).
+        arms: The cells of the table, in the suite's order.
         seeds: Planned for every arm.
         trained: What each task is trained on.
         factors: Where the arms form a grid: a model's level of each factor, e.g.
@@ -108,12 +108,21 @@ class SuiteFacts:
     paper: str
     solved: float
     claims: "tuple[Claim, ...]"
-    tasks: tuple[str, ...]
-    models: tuple[str, ...]
+    arms: "tuple[Arm, ...]"
     seeds: tuple[int, ...]
     trained: Mapping[str, TrainedOn] = field(default_factory=dict)
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: str = ""
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Task names, in the suite's order."""
+        return tuple(dict.fromkeys(arm.task for arm in self.arms))
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Model names, in the suite's order, with their reading (``ntm-constant-cosine``)."""
+        return tuple(dict.fromkeys(arm.model for arm in self.arms))
 
 
 def frame(name: str, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from membench.benchmarks.suites.collier2018_claims import CLAIMS
+from membench.report.claims import Arm
 from membench.report.frames import Frames, SuiteFacts, TrainedOn, frames
 
 STEPS = 31_250
@@ -47,6 +48,12 @@ def reading_of(model: str) -> str:
     return model.rpartition("-")[2] if model.endswith(("-cosine", "-dot")) else ""
 
 
+def arms(tasks: Sequence[str] = tuple(CHANCE), models: Sequence[str] = tuple(ARMS)) -> tuple[Arm, ...]:
+    """The cells of the table."""
+    names = {model: model.removesuffix(f"-{reading_of(model)}") for model in models}
+    return tuple(Arm(task, model, names[model], reading_of(model)) for task in tasks for model in models)
+
+
 def facts(seeds: int = 10, **others: Any) -> SuiteFacts:
     """What is known of the simulated suite."""
     values: dict[str, Any] = {
@@ -55,8 +62,7 @@ def facts(seeds: int = 10, **others: Any) -> SuiteFacts:
         "paper": "Collier & Beel 2018, Implementing Neural Turing Machines, ICANN, arXiv:1807.08518",
         "solved": 0.1,
         "claims": CLAIMS,
-        "tasks": tuple(CHANCE),
-        "models": tuple(ARMS),
+        "arms": arms(),
         "seeds": tuple(range(1, seeds + 1)),
         "trained": TRAINED,
         "notes": "These curves were drawn from a random generator, to look at the pages.",

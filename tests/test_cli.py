@@ -184,6 +184,12 @@ def test_a_device_that_is_not_there(tiny: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def claimed(text: str, claim: str) -> str:
+    """The suite's file with a claim."""
+    head = "from membench.report.claims import Faster, Generalises\n" + text
+    return head.replace("    solved=0.1,\n", f"    solved=0.1,\n    claims=({claim},),\n")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -192,6 +198,15 @@ def test_a_device_that_is_not_there(tiny: str, tmp_path: Path) -> None:
         (lambda text: text.replace("steps=45", "steps=0"), "Training(steps=0): at least 1 is needed"),
         (lambda text: text.replace("NTM(", "NTM(depth=2,", 1), "unexpected keyword argument 'depth'"),
         (lambda text: "import nothing_of_that_name\n" + text, "No module named 'nothing_of_that_name'"),
+        (
+            lambda text: claimed(text, "Faster('t-C1', '', '', 'copy', 'ntm', 'lsmt')"),
+            "claim t-C1: no arm 'lsmt' on copy",
+        ),
+        (
+            lambda text: claimed(text, "Generalises('t-C1', '', '', 'copy', 'ntm', 40)"),
+            "size=40: ntm is tested on copy",
+        ),
+        (lambda text: claimed(text, "Faster('t-C1', '', '', 'copy', base='ntm', rivals='lstm')"), "argument 'rivals'"),
         (lambda text: text.replace("suite = Suite", "suit = Suite"), "defines no `suite = Suite(...)`"),
     ],
 )

@@ -16,6 +16,7 @@ from membench.benchmarks.optimizers import Adam, ElementWise, GlobalNorm, RMSPro
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
 from membench.ntm import NTM, Constant, Learned, OneHot, stream
+from membench.report.claims import Faster, Generalises, NeverSolves
 
 TRAINING = Training(steps=100, eval_sizes=((1,), (2,)))
 EXPERIMENT = Experiment("copy", Copy(), "ntm", NTM(), TRAINING, reading="cosine")
@@ -63,10 +64,12 @@ def test_the_digest_is_kept_over_what_does_not_decide_the_curve() -> None:
         {"task_name": "other"},
         {"model_name": "other"},
         {"reading": "dot"},
+        {"arm": "other"},
         {"task": replace(EXPERIMENT.task, test=((99,),))},
         {"training": replace(TRAINING, test_sequences=9)},
     ):
         assert digest(**changes) == RUN.digest
+    assert "arm" not in RUN.params
 
 
 @pytest.mark.parametrize("part", ["task", "model", "training"])
@@ -158,6 +161,45 @@ def test_a_suite_refuses_what_could_not_be_told_apart_or_run() -> None:
     for experiments, seeds in (((), (1,)), ((EXPERIMENT,), ())):
         with pytest.raises(ValueError, match="at least one experiment and one seed"):
             Suite("s", "S", experiments, seeds, solved=0.1)
+
+
+def test_a_suite_refuses_arms_that_claims_could_not_tell_apart() -> None:
+    one, two = (replace(EXPERIMENT, model_name=f"ntm-{n}", arm="ntm") for n in (1, 2))
+    with pytest.raises(ValueError, match=r"ntm-1 and ntm-2 are both the arm ntm \(cosine\) on copy"):
+        Suite("s", "S", (one, two), (1,), solved=0.1)
+    for change, said in (({"reading": "dot"}, r"ntm \(dot\)"), ({"arm": "other"}, r"other \(cosine\)")):
+        elsewhere = replace(one, task_name="recall", **change)
+        with pytest.raises(ValueError, match=rf"ntm-1 is the arm ntm \(cosine\), then {said}"):
+            Suite("s", "S", (one, elsewhere), (1,), solved=0.1)
+    Suite("s", "S", (one, replace(two, reading="dot"), replace(two, task_name="sort", reading="dot")), (1,), solved=0.1)
+
+
+def test_a_suite_asks_each_claim_whether_it_has_what_it_speaks_of() -> None:
+    arm = replace(EXPERIMENT, model_name="ntm-cosine", arm="ntm", task=Copy(test=((40,), (60,))))
+    said = ("s-C1", "Something is said.", "somewhere [p]")
+
+    def suite(*claims: Any) -> Suite:
+        return Suite("s", "S", (arm, replace(arm, model_name="lstm", arm="", reading="")), (1,), 0.1, claims=claims)
+
+    found = suite(Faster(*said, "copy", "ntm", "lstm"), Generalises("s-C2", *said[1:], "copy", "ntm-cosine", (60,)))
+    assert [(a.model, a.name, a.reading, a.sizes) for a in found.arms] == [
+        ("ntm-cosine", "ntm", "cosine", ((40,), (60,))),
+        ("lstm", "lstm", "", ((40,), (60,))),
+    ]
+    for wrong, message in (
+        (Faster(*said, "copy", "ntm", "lsmt"), "claim s-C1: no arm 'lsmt' on copy; there are ntm, lstm"),
+        (
+            Generalises(*said, "copy", "ntm", 40),
+            r"claim s-C1: size=40: ntm-cosine is tested on copy at \(40,\), \(60,\)",
+        ),  # type: ignore[arg-type]
+        ("copy is solved", r"Suite\('s'\): claims: 'copy is solved' is not a claim"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            suite(wrong)
+    with pytest.raises(ValueError, match=r"claims=NeverSolves\(.*\): a tuple is needed"):
+        replace(found, claims=NeverSolves(*said, "copy", "ntm"))
+    with pytest.raises(ValueError, match="claims named twice: s-C1"):
+        suite(*[Faster(*said, "copy", "ntm", "lstm")] * 2)
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (1, -1), (1, 2.5)])

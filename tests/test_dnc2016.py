@@ -9,7 +9,6 @@ from membench.baselines.dnc import DNC
 from membench.benchmarks.core import Experiment, Run, Training
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Evaluated, Generalised
-from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training import evaluate as measuring
@@ -105,13 +104,3 @@ class TestTestedElsewhere:
         wide = dataclasses.replace(TINY, tested=dataclasses.replace(SMALL, width=5))
         with pytest.raises(ValueError, match="copy/dnc/1: what is tested has other weights"):
             next(iter(train(Run(wide, 1), CPU)))
-
-
-def test_every_claim_asks_for_arms_and_sizes_the_suite_has() -> None:
-    suite = find("dnc2016")
-    for claim in suite.claims:
-        (task,) = [e.task for e in suite.experiments if e.task_name == claim.arms["task"]][:1]
-        models = {e.model_name for e in suite.experiments if e.task_name == claim.arms["task"]}
-        assert {claim.arms[role] for role in ("model", "base", "rival") if role in claim.arms} <= models
-        if "size" in claim.arms:
-            assert tuple(int(part) for part in claim.arms["size"].split("x")) in task.test

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from membench.report import statistics
+from membench.report.claims import Arm
 from membench.report.frames import SuiteFacts, frames
 from membench.report.pages import render
 from membench.report.statistics.effects import deciding, effects
@@ -25,7 +26,8 @@ FACTORS = {
 
 def facts(**others: Any) -> SuiteFacts:
     values: dict[str, Any] = {"name": "grid", "title": "A grid", "paper": "", "solved": 0.1, "claims": ()}
-    values |= {"tasks": ("copy",), "models": tuple(FACTORS), "seeds": SEEDS, "factors": FACTORS}
+    arms = tuple(Arm("copy", model, model) for model in FACTORS)
+    values |= {"arms": arms, "seeds": SEEDS, "factors": FACTORS}
     return SuiteFacts(**values | others)
 
 

@@ -149,6 +149,13 @@ def test_tests_import_the_package_as_installed(path: Path) -> None:
         assert level == 0 and name.split(".")[0] not in FOLDERS, f"{path.name} imports {name}"
 
 
+def test_a_suite_and_its_claims_are_read_without_what_measures_them() -> None:
+    """Every worker reads its suite, and needs no statistics."""
+    code = "import sys, membench.benchmarks.suites.collier2018; print(*{'pandas', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.skipif(importlib.util.find_spec("membench.benchmarks.cli") is None, reason="there is no command line yet")
 def test_help_is_there_before_torch_and_mlflow_are() -> None:
     code = """

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from membench.report import statistics
-from membench.report.claims.claim import Claim
+from membench.report.claims import Faster, MeanFaster, Order
 from membench.report.claims.verdict import Verdict
 from membench.report.figures import curves, style
 from membench.report.figures.axes import Plan
@@ -36,7 +36,10 @@ def simulate(seeds: int = 2, **others: Any) -> Frames:
 
 
 def facts(seeds: int = 2, **others: Any) -> Any:
-    return SIMULATED["facts"](seeds, **{"tasks": ("copy",), "models": MODELS} | others)
+    chosen = {name: others.pop(name) for name in ("tasks", "models") if name in others}
+    return SIMULATED["facts"](
+        seeds, arms=SIMULATED["arms"](**{"tasks": ("copy",), "models": MODELS} | chosen), **others
+    )
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +275,7 @@ def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:
 
 @pytest.mark.parametrize("paper", [3.5, (0.01, 0.02)])
 def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
-    arms = {"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}
-    said = Claim("suite-C2", "Something is said.", "somewhere [p]", "speed-ratio", arms, paper)
+    said = Faster("suite-C2", "Something is said.", "somewhere [p]", "copy", "ntm-constant", "ntm-learned", paper)
     verdict = Verdict(said, "cosine", "undecided", "", "", 5, 10, estimate=0.45, interval=Interval(0.09, 1.55))
     with style.drawing():
         figure = forest([verdict])
@@ -286,8 +288,8 @@ def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
 
 
 def test_a_claim_about_times_says_what_it_compares() -> None:
-    several = Claim("C9", "", "", "order", {"task": "copy", "first": ("ntm", "dnc"), "last": "lstm"})
-    mean = Claim("C1", "", "", "mean-speed-ratio", {"tasks": ("copy", "recall"), "base": "a", "rivals": ("b", "b")})
+    several = Order("C9", "", "", "copy", first=("ntm", "dnc"), last="lstm")
+    mean = MeanFaster("C1", "", "", ("copy", "recall"), base="a", rivals=("b", "b"))
     assert (several.sides, mean.sides) == ("copy: ntm, dnc / lstm", "mean of copy, recall: a / b")
 
 

@@ -24,6 +24,7 @@ from membench.benchmarks.records.record import Record
 from membench.benchmarks.training.train import train
 from membench.report import statistics
 from membench.report import watched as watching
+from membench.report.claims import Arm
 from membench.report.figures import attention, style
 from membench.report.pages import render
 from membench.report.trace import Focus
@@ -338,7 +339,7 @@ def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) ->
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     assert {"attention", "figure-attention-copy"} <= ids
     outcomes = statistics.outcomes(frames, suite.solved)
-    known = replace(facts, models=("ntm", "lstm"))
+    known = replace(facts, arms=(Arm("copy", "ntm", "ntm"), Arm("copy", "lstm", "lstm")))
     two = [watched([2.0, 1.0]), replace(watched([2.0, 7.0]), model="lstm")]
     with style.drawing():
         figure = attention.picture(two, frames, known, "copy", outcomes)

@@ -56,7 +56,7 @@ def described(suite: Suite) -> dict[str, Any]:
             for e in suite.experiments
         ],
         "sources": dict(suite.sources),
-        "claims": [{**vars(claim), "arms": dict(claim.arms)} for claim in suite.claims],
+        "claims": [plain(claim) for claim in suite.claims],
     }
 
 

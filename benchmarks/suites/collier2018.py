@@ -83,7 +83,8 @@ def experiments() -> tuple[Experiment, ...]:
         for reading in ("cosine", "dot"):
             for memory in MEMORIES:
                 model = ntm(memory, reading)
-                table.append(Experiment(name, task, f"ntm-{memory}-{reading}", model, training(name), reading))
+                arm = f"ntm-{memory}"
+                table.append(Experiment(name, task, f"{arm}-{reading}", model, training(name), reading, arm=arm))
         lstm = LSTM(units=256, layers=3, forget_bias=1.0, state=Learned())  # [c]
         table.append(Experiment(name, task, "lstm", lstm, training(name)))
         dnc = DNC.deepmind(

@@ -16,7 +16,7 @@ import dataclasses
 
 from ...ntm import NTM, Constant, Learned, OneHot, Random, Uniform
 from ...ntm.memory import Contents, Weighting
-from ...report.claims.claim import Claim
+from ...report.claims import Claim, Differs, Faster, NeverSolves
 from ..core import Experiment, Suite, Training
 from ..optimizers import ElementWise
 from .collier2018 import TASKS, ntm, training
@@ -33,13 +33,21 @@ WEIGHTINGS: dict[str, Weighting] = {"learned": Learned(), "one-hot": OneHot(row=
 SIMILARITIES = ("cosine", "dot")
 
 Factors = dict[str, dict[str, str]]
+Cell = tuple[str, str, str, str]
+"""A level of every factor: memory, whether it is trained, first weighting, similarity."""
 
 
-def name_of(memory: str, moved: str, weighting: str, similarity: str) -> str:
-    """A model's name; those of collier2018 keep theirs."""
+def arm_of(memory: str, moved: str, weighting: str) -> str:
+    """An arm's name; those of collier2018 keep theirs."""
     if (moved, weighting) == ("trainable", "learned"):
-        return f"ntm-{memory}-{similarity}"
-    return f"ntm-{memory}-{moved}-{weighting}-{similarity}"
+        return f"ntm-{memory}"
+    return f"ntm-{memory}-{moved}-{weighting}"
+
+
+def experiment(task: str, arm: str, similarity: str, model: NTM, trained: Training | None = None) -> Experiment:
+    """An arm under one reading."""
+    name = f"{arm}-{similarity}"
+    return Experiment(task, TASKS[task], name, model, trained or half(task), similarity, arm=arm)
 
 
 def model_of(memory: str, moved: str, weighting: str, similarity: str) -> NTM:
@@ -57,11 +65,10 @@ def factorial() -> tuple[list[Experiment], Factors]:
         for similarity in SIMILARITIES:
             for weighting in WEIGHTINGS:
                 for memory, moved in ((m, f) for m in MEMORIES for f in ("fixed", "trainable")):
-                    name = name_of(memory, moved, weighting, similarity)
                     model = model_of(memory, moved, weighting, similarity)
-                    arm = Experiment(task, TASKS[task], name, model, half(task), similarity)
-                    table.append(shared.get(arm.key, arm))
-                    factors[name] = {
+                    cell = experiment(task, arm_of(memory, moved, weighting), similarity, model)
+                    table.append(shared.get(cell.key, cell))
+                    factors[cell.model_name] = {
                         "memory": memory,
                         "trained": moved,
                         "first weighting": weighting,
@@ -89,9 +96,9 @@ CLIPPING = {
 }
 
 
-def with_clipping(cell: tuple[str, str, str, str], change: str) -> str:
+def with_clipping(cell: Cell, change: str) -> str:
     """The name of an arm with its clipping changed."""
-    return f"{name_of(*cell).removesuffix(f'-{cell[-1]}')}-{change}-{cell[-1]}"
+    return f"{arm_of(*cell[:3])}-{change}"
 
 
 def ablations() -> list[Experiment]:
@@ -105,13 +112,12 @@ def ablations() -> list[Experiment]:
             ("clip-element-wise", model, dataclasses.replace(half(task), clip=ElementWise(10.0))),  # Graves 2014's
             ("outputs-unclipped", free, half(task)),
         ):
-            table.append(Experiment(task, TASKS[task], with_clipping(cell, change), changed, trained, cell[-1]))
+            table.append(experiment(task, with_clipping(cell, change), cell[-1], changed, trained))
     for task in ("copy", "recall"):
         for similarity in SIMILARITIES:
             alike = model_of("constant", "fixed", "one-hot", similarity)
             dead = dataclasses.replace(alike, read_weighting=Uniform(), write_weighting=Uniform())
-            name = f"ntm-constant-fixed-uniform-{similarity}"
-            table.append(Experiment(task, TASKS[task], name, dead, half(task), similarity))
+            table.append(experiment(task, "ntm-constant-fixed-uniform", similarity, dead))
     return table
 
 
@@ -122,10 +128,10 @@ ONE_HEAD = (
 """Arms that near uniform, with seed 1, did not learn, and did once both heads began on row 0."""
 
 
-def with_one_head(cell: tuple[str, str, str, str], head: str) -> str:
+def with_one_head(cell: Cell, head: str) -> str:
     """The name of an arm of which one head alone, ``read`` or ``write``, begins on row 0."""
-    memory, moved, _, similarity = cell
-    return f"ntm-{memory}-{moved}-{head}-one-hot-{similarity}"
+    memory, moved, _, _ = cell
+    return f"ntm-{memory}-{moved}-{head}-one-hot"
 
 
 def one_head() -> list[Experiment]:
@@ -135,59 +141,64 @@ def one_head() -> list[Experiment]:
         for head in ("write", "read"):
             first: dict[str, Weighting] = {f"{head}_weighting": OneHot(row=0)}
             model = dataclasses.replace(model_of(*cell), **first)  # type: ignore[arg-type]
-            table.append(Experiment(task, TASKS[task], with_one_head(cell, head), model, half(task), cell[-1]))
+            table.append(experiment(task, with_one_head(cell, head), cell[-1], model))
     return table
 
 
 def claims() -> tuple[Claim, ...]:
     """What the audit asks: of memory and first weighting under both readings; of clipping and heads on some arms."""
     ours = "[o] from the differences between paper, released code and thesis code"
-    asked = []
+    asked: list[Claim] = []
     for task in ("copy", "recall"):
         asked += [
-            Claim(
+            Differs(
                 f"code-D1-{task}",
                 f"On {task}, it matters whether the constant memory is trainable.",
                 ours,
-                "differs",
-                {"task": task, "base": "ntm-constant", "rival": "ntm-constant-fixed-learned"},
+                task,
+                base="ntm-constant",
+                rival="ntm-constant-fixed-learned",
             ),
-            Claim(
+            NeverSolves(
                 f"code-D2-{task}",
                 f"On {task}, constant memory under uniform weightings never solves the task: its rows stay one row.",
                 "[o] by symmetry; an independent report (mgupta8143/neural-turing-machines) saw it near chance [s]",
-                "never-solves",
-                {"task": task, "model": "ntm-constant-fixed-uniform"},
+                task,
+                "ntm-constant-fixed-uniform",
             ),
-            Claim(
+            Faster(
                 f"code-first-weighting-{task}",
                 f"On {task}, a first weighting fixed on one row learns faster than the released near-uniform one.",
                 ours,
-                "speed-ratio",
-                {"task": task, "base": "ntm-constant-fixed-one-hot", "rival": "ntm-constant-fixed-learned"},
+                task,
+                base="ntm-constant-fixed-one-hot",
+                rival="ntm-constant-fixed-learned",
             ),
         ]
     for task, cell in CLIPPED:
-        arm = name_of(*cell)
+        similarity = cell[-1]
+        base = f"{arm_of(*cell[:3])}-{similarity}"  # by its model's name: asked of one reading alone
         for change, said in CLIPPING.items():
             asked.append(
-                Claim(
-                    f"code-D5-{task}-{cell[-1]}-{change}",
-                    f"{said}, {arm} learns {task} at another speed.",
+                Differs(
+                    f"code-D5-{task}-{similarity}-{change}",
+                    f"{said}, {base} learns {task} at another speed.",
                     ours,
-                    "differs",
-                    {"task": task, "base": arm, "rival": with_clipping(cell, change)},
+                    task,
+                    base=base,
+                    rival=f"{with_clipping(cell, change)}-{similarity}",
                 )
             )
     for task, cell in ONE_HEAD:
-        write, read = (with_one_head(cell, head).removesuffix(f"-{cell[-1]}") for head in ("write", "read"))
+        write, read = with_one_head(cell, "write"), with_one_head(cell, "read")
         asked.append(
-            Claim(
+            Faster(
                 f"code-write-head-{task}",
                 f"On {task}, it is the write head that has to begin on a row: {write} learns faster than {read}.",
                 "[o] after watching a few such runs: write heads that begin near uniform stay there for long",
-                "speed-ratio",
-                {"task": task, "base": write, "rival": read},
+                task,
+                base=write,
+                rival=read,
             )
         )
     return tuple(asked)

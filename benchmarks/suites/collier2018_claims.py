@@ -6,7 +6,17 @@ abstract's number exactly ((3.5 + 1.35 + 1.15) / 3 = 2.00), [a] the authors in t
 paper's finding about memory initialisation. C12, which is about the optimiser, belongs to another suite.
 """
 
-from ...report.claims.claim import Claim
+from ...report.claims import (
+    Claim,
+    Degrades,
+    Faster,
+    FewerRelapses,
+    Generalises,
+    MeanFaster,
+    NeverDiverges,
+    NeverSolves,
+    Order,
+)
 
 ABSTRACT = "Collier & Beel 2018, abstract [p]"
 RESULTS = "Collier & Beel 2018, results, as summarised by others [s]"
@@ -17,36 +27,37 @@ TASKS = ("copy", "repeat-copy", "recall")
 CONSTANT, LEARNED, RANDOM = "ntm-constant", "ntm-learned", "ntm-random"
 
 
-def faster(id: str, text: str, task: str, rival: str, paper: float | tuple[float, float], **others: bool) -> Claim:
+def faster(
+    id: str, text: str, task: str, rival: str, paper: float | tuple[float, float], primary: bool = False
+) -> Faster:
     """The NTM with constant memory solves the task so many times faster than the rival."""
-    arms = {"task": task, "base": CONSTANT, "rival": rival}
-    return Claim(f"collier2018-{id}", text, RESULTS, "speed-ratio", arms, paper, **others)
+    return Faster(f"collier2018-{id}", text, RESULTS, task, CONSTANT, rival, paper, primary=primary)
 
 
-def steadier(id: str, task: str) -> Claim:
+def steadier(id: str, task: str) -> FewerRelapses:
     """The NTM with constant memory relapses less often than the others."""
     text = f"On {task}, constant memory is much more stable than the other initialisations."
-    arms = {"task": task, "base": CONSTANT, "rivals": (LEARNED, RANDOM)}
-    return Claim(f"collier2018-{id}", text, THREAD, "fewer-relapses", arms)
+    return FewerRelapses(f"collier2018-{id}", text, THREAD, task, CONSTANT, (LEARNED, RANDOM))
 
 
-CLAIMS = (
-    Claim(
+CLAIMS: tuple[Claim, ...] = (
+    MeanFaster(
         "collier2018-C1",
         "Constant memory converges on average twice as fast as the next best initialisation.",
         ABSTRACT,
-        "mean-speed-ratio",
-        {"tasks": TASKS, "base": CONSTANT, "rivals": (LEARNED, RANDOM, LEARNED)},  # the next best of each task [s]
+        TASKS,
+        base=CONSTANT,
+        rivals=(LEARNED, RANDOM, LEARNED),  # the next best of each task [s]
         paper=2.0,
         primary=True,
     ),
     faster("C2", "On copy, constant memory is 3.5 times as fast as learned.", "copy", LEARNED, 3.5, primary=True),
-    Claim(
+    NeverSolves(
         "collier2018-C3",
         "On copy, random memory does not solve the task in the time given.",
         RESULTS,
-        "never-solves",
-        {"task": "copy", "model": RANDOM},
+        "copy",
+        RANDOM,
         primary=True,
     ),
     faster(
@@ -81,52 +92,50 @@ CLAIMS = (
         5.3,
         primary=True,
     ),
-    Claim(
+    Faster(
         "collier2018-C6",
         "On copy, the DNC is 1.2 times as fast as the NTM.",
         RESULTS,
-        "speed-ratio",
-        {"task": "copy", "base": "dnc", "rival": CONSTANT},
+        "copy",
+        base="dnc",
+        rival=CONSTANT,
         paper=1.2,
     ),
     faster("C7", "On copy, the NTM is 4 to 5 times as fast as the LSTM.", "copy", "lstm", (4.0, 5.0)),
     faster("C8a", "On associative recall, NTM and DNC are about equally fast.", "recall", "dnc", 1.0),
-    Claim(
+    NeverSolves(
         "collier2018-C8b",
         "On associative recall, the LSTM does not solve the task in the time given.",
         RESULTS,
-        "never-solves",
-        {"task": "recall", "model": "lstm"},
+        "recall",
+        "lstm",
     ),
-    Claim(
+    Order(
         "collier2018-C9",
         "On repeat copy, NTM and DNC both solve the task before the LSTM does.",
         RESULTS,
-        "order",
-        {"task": "repeat-copy", "first": (CONSTANT, "dnc"), "last": "lstm"},
+        "repeat-copy",
+        first=(CONSTANT, "dnc"),
+        last="lstm",
     ),
-    Claim(
-        "collier2018-C10",
-        "Training never produces NaN.",
-        README,
-        "never-diverges",
-        {"tasks": TASKS, "models": (CONSTANT, LEARNED, RANDOM)},
-    ),
+    NeverDiverges("collier2018-C10", "Training never produces NaN.", README, TASKS, (CONSTANT, LEARNED, RANDOM)),
     steadier("C11a", "copy"),
     steadier("C11b", "repeat-copy"),
     steadier("C11c", "recall"),
-    Claim(
+    Degrades(
         "collier2018-C13a",
         "An NTM that learned to copy up to 20 vectors makes mistakes at 40.",
         README,
-        "degrades",
-        {"task": "copy", "model": CONSTANT, "size": "40"},
+        "copy",
+        CONSTANT,
+        size=(40,),
     ),
-    Claim(
+    Generalises(
         "collier2018-C13b",
         "An NTM that learned to recall among 6 items recalls perfectly among 12.",
         README,
-        "generalises",
-        {"task": "recall", "model": CONSTANT, "size": "12"},
+        "recall",
+        CONSTANT,
+        size=(12,),
     ),
 )

@@ -15,8 +15,10 @@ Named before the first run beyond seed 10, on 30 November 2026:
 
 import dataclasses
 
+from ...report.claims import FasterOverTasks
 from ..core import Suite
 from .collier2018 import suite as collier2018
+from .collier2018_claims import CONSTANT, LEARNED, TASKS
 
 ARMS = ("ntm-constant-cosine", "ntm-learned-cosine")
 
@@ -29,8 +31,21 @@ suite = Suite(
     ),
     seeds=tuple(range(1, 51)),
     solved=collier2018.solved,
-    claims=tuple(
-        claim for claim in collier2018.claims if claim.id in ("collier2018-C2", "collier2018-C4a", "collier2018-C5a")
+    claims=(
+        *(
+            claim
+            for claim in collier2018.claims
+            if claim.id in ("collier2018-C2", "collier2018-C4a", "collier2018-C5a")
+        ),
+        FasterOverTasks(
+            "collier2018-all-tasks",
+            "Over copy, repeat copy and associative recall together, constant memory is faster than learned.",
+            "[o] the paper's finding, asked once of all its tasks",
+            TASKS,
+            base=CONSTANT,
+            rival=LEARNED,
+            primary=True,
+        ),
     ),
     sources={**collier2018.sources, "seeds": "[o] fifty: the ten of collier2018, and forty more"},
 )

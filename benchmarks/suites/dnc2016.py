@@ -12,7 +12,7 @@ Values are tagged [p] printed in the paper, [c] in DeepMind's code, [cs] in Csor
 import dataclasses
 
 from ...baselines.dnc import DNC
-from ...report.claims.claim import Claim
+from ...report.claims import Claim, Faster, Generalises
 from ..core import Experiment, Size, Suite, Task, Training
 from ..optimizers import Adam, GlobalNorm, RMSProp
 from ..tasks.copies import Copies
@@ -103,45 +103,45 @@ METHODS = "Graves et al. 2016, Nature 538 [p]"
 CS19 = "Csordas & Schmidhuber 2019, abstract [p]"
 
 
-def immaterial(id: str, text: str, rival: str) -> Claim:
+def immaterial(id: str, text: str, rival: str) -> Faster:
     """As fast with DeepMind's choice as with the paper's."""
-    arms = {"task": "repeat-copy", "base": "dnc", "rival": rival}
-    return Claim(
-        f"dnc2016-{id}", text, "google-deepmind/dnc against the paper; our claim [o]", "speed-ratio", arms, 1.0
-    )
+    source = "google-deepmind/dnc against the paper; our claim [o]"
+    return Faster(f"dnc2016-{id}", text, source, "repeat-copy", "dnc", rival, paper=1.0)
 
 
-def helps(id: str, text: str, change: str) -> tuple[Claim, ...]:
+def helps(id: str, text: str, change: str) -> tuple[Faster, ...]:
     """Faster with the change, on either task."""
     return tuple(
-        Claim(f"csordas2019-{id}-{task}", text, CS19, "speed-ratio", {"task": task, "base": change, "rival": "dnc"})
-        for task in ("longer-repeat-copy", "recall")
+        Faster(f"csordas2019-{id}-{task}", text, CS19, task, change, "dnc") for task in ("longer-repeat-copy", "recall")
     )
 
 
-CLAIMS = (
-    Claim(
+CLAIMS: tuple[Claim, ...] = (
+    Faster(
         "dnc2016-C1",
         "Without the link matrix copying is not easily learned: with it, sooner.",
         f"{METHODS}, extended data figure 4",
-        "speed-ratio",
-        {"task": "copy", "base": "dnc-feedforward", "rival": "dnc-feedforward-no-links"},
+        "copy",
+        base="dnc-feedforward",
+        rival="dnc-feedforward-no-links",
         primary=True,
     ),
-    Claim(
+    Generalises(
         "dnc2016-C2",
         "Ten rows suffice for forty vectors, since rows that were read are freed.",
         f"{METHODS}, extended data figure 1; fifty vectors there",
-        "generalises",
-        {"task": "copies", "model": "dnc-10-rows", "size": "4x10"},
+        "copies",
+        "dnc-10-rows",
+        size=(4, 10),
         primary=True,
     ),
-    Claim(
+    Generalises(
         "dnc2016-C3",
         "Weights trained with 16 rows work with 64.",
         METHODS,
-        "generalises",
-        {"task": "repeat-copy", "model": "dnc-tested-with-64-rows", "size": "2x2"},
+        "repeat-copy",
+        "dnc-tested-with-64-rows",
+        size=(2, 2),
         primary=True,
     ),
     immaterial("C4a", "Softplus strengths learn as fast as oneplus.", "dnc-oneplus"),

@@ -9,7 +9,7 @@ there; [s] is the post.
 import dataclasses
 
 from ...ntm import NTM, Constant, Learned, LSTMController, OneHot, Random, Scaled, Zeros
-from ...report.claims.claim import Claim
+from ...report.claims import Claim, Faster, FewerRelapses
 from ..core import Experiment, Suite, Training
 from ..optimizers import GlobalNorm
 from .collier2018 import TASKS, training
@@ -78,22 +78,22 @@ def experiments() -> tuple[Experiment, ...]:
     return tuple(Experiment("copy", TASKS["copy"], name, *change) for name, change in arms.items())
 
 
+POST = "Schmidinger 2019 [s], which reports no run"
+
+
 def helps(id: str, trick: str, text: str, steadier: bool = False) -> tuple[Claim, ...]:
     """Solves sooner with it, and relapses less: added to the basic cell, and against the full cell without it."""
-    post = "Schmidinger 2019 [s], which reports no run"
     pairs = {
         ("added", "Added to the basic cell"): (f"basic-with-{trick}", "basic"),
         ("removed", "Against the full cell without it"): ("full", f"full-without-{trick}"),
     }
-    asked = []
+    asked: list[Claim] = []
     for (how, said), (base, rival) in pairs.items():
-        sooner, less = (
-            {"task": "copy", "base": base, of: which} for of, which in (("rival", rival), ("rivals", (rival,)))
-        )
         name = f"schmid2019-{id}-{how}"
-        asked.append(Claim(name, f"{text} {said}, copy is solved sooner.", post, "speed-ratio", sooner))
+        asked.append(Faster(name, f"{text} {said}, copy is solved sooner.", POST, "copy", base, rival))
         if steadier:
-            asked.append(Claim(f"{name}-relapses", f"{text} {said}, it relapses less.", post, "fewer-relapses", less))
+            less = f"{text} {said}, it relapses less."
+            asked.append(FewerRelapses(f"{name}-relapses", less, POST, "copy", base, (rival,)))
     return tuple(asked)
 
 
@@ -112,19 +112,21 @@ suite = Suite(
         *helps("C1e", "clip", "Clipping gradients by their norm stabilises training.", steadier=True),
         *helps("stack", "stack", "The post's controller, three LSTM layers behind a linear one, helps."),
         *helps("C2", "forget-bias", "A forget gate's bias of at least one helps."),
-        Claim(
+        Faster(
             "schmid2019-C2-one",
             "A forget gate's bias of one, not two as printed on both of PyTorch's vectors, helps the basic cell.",
-            "Schmidinger 2019 [s], which reports no run",
-            "speed-ratio",
-            {"task": "copy", "base": "basic-with-forget-bias-1", "rival": "basic"},
+            POST,
+            "copy",
+            base="basic-with-forget-bias-1",
+            rival="basic",
         ),
-        Claim(
+        Faster(
             "schmid2019-C3",
             "Scaling the learned states by alpha = 0.05 helps.",
-            "Schmidinger 2019 [s], which reports no run",
-            "speed-ratio",
-            {"task": "copy", "base": "full", "rival": "full-with-state-unscaled"},
+            POST,
+            "copy",
+            base="full",
+            rival="full-with-state-unscaled",
         ),
     ),
     sources={

@@ -1,0 +1,28 @@
+"""Claims: what papers say, in a kind of claim each, and the verdicts on them."""
+
+from .arms import Arm
+from .claim import Claim
+from .differs import Differs
+from .faster import Faster
+from .faster_over_tasks import FasterOverTasks
+from .fewer_relapses import FewerRelapses
+from .generalises import Degrades, Generalises
+from .mean_faster import MeanFaster
+from .never_diverges import NeverDiverges
+from .never_solves import NeverSolves
+from .order import Order
+
+__all__ = [
+    "Arm",
+    "Claim",
+    "Degrades",
+    "Differs",
+    "Faster",
+    "FasterOverTasks",
+    "FewerRelapses",
+    "Generalises",
+    "MeanFaster",
+    "NeverDiverges",
+    "NeverSolves",
+    "Order",
+]

@@ -1,33 +1,70 @@
-"""What a paper says, as a value that records can answer."""
+"""What a paper says, as a value that records can answer: a frozen dataclass of its kind, one file a kind."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from .arms import Arm, meant, readings_of
+
+if TYPE_CHECKING:
+    from .evidence import Question
+    from .verdict import Verdict
+
+Paper = float | tuple[float, float] | None
+"""A paper's number, the two ends of what it gives ("4 to 5 times"), or None if it gives none."""
+
+Unit = Literal["ratio", "fraction", "difference"]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One claim; ``report.claims`` measures it.
+class Claim(ABC):
+    """One claim. A kind adds who is compared, by arms' names, and how.
+
+    An arm's name stands for the arm of that name under each reading of the suite, or for itself where it has none; a
+    model's name (``ntm-constant-cosine``) for that model alone. Suites are read by every worker: a kind imports what is
+    heavy (pandas, SciPy) inside ``measure``.
 
     Attributes:
         id: E.g. ``collier2018-C2``.
         text: The claim in a sentence.
         source: Where it is said, with its tag: [p] printed, [a] said by an author, [c] in the authors' code,
             [s] told by a secondary source, [o] ours.
-        measure: Which measurement: a name in ``report.claims.MEASURES``.
-        arms: What is compared, by role, e.g. ``{"task": "copy", "base": "ntm-constant", "rival": "ntm-learned"}``.
-            An arm stands for ``<arm>-<reading>`` under each reading of the suite, or for itself where it has none.
-        paper: The paper's number, or the two ends of what it gives ("4 to 5 times"), if it gives one.
         primary: In the set named in advance as the one that decides.
     """
+
+    kind: ClassVar[str]
+    """What is measured, in a word, as ``claims.json`` says it."""
+    unit: ClassVar[Unit]
+    """What the number is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses."""
 
     id: str
     text: str
     source: str
-    measure: str
-    arms: Mapping[str, Any]
-    paper: float | tuple[float, float] | None = None
-    primary: bool = False
+    primary: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for role in ("tasks", "models", "rivals", "first"):
+            if hasattr(self, role) and not _names(getattr(self, role)):
+                raise self.wrong(f"{role}={getattr(self, role)!r}: a tuple of names is needed, such as ('ntm', 'lstm')")
+        ends = self.paper if isinstance(self.paper, tuple) else (self.paper, self.paper)
+        numbers = all(isinstance(end, int | float) and end > 0 for end in ends) and len(ends) == 2
+        if self.paper is not None and not (numbers and ends[0] <= ends[1]):  # type: ignore[operator]
+            raise self.wrong(f"paper={self.paper!r}: a number above zero, or the lower and the upper of two")
+
+    @property
+    @abstractmethod
+    def arms(self) -> tuple[tuple[str, str], ...]:
+        """Every task and arm that it speaks of, by name."""
+
+    @abstractmethod
+    def measure(self, question: "Question") -> "Verdict":
+        """The verdict on it under one reading."""
+
+    @property
+    def paper(self) -> Paper:
+        """The paper's number, in kinds that have a field for it."""
+        return None
 
     @property
     def label(self) -> str:
@@ -36,16 +73,37 @@ class Claim:
 
     @property
     def sides(self) -> str:
-        """What a claim about times compares: ``copy: ntm-constant / ntm-learned``."""
-        tasks = self.names("task", "tasks")
-        base, rival = self.names("base", "first"), self.names("rival", "rivals", "last")
-        where, one, other = (", ".join(dict.fromkeys(each)) for each in (tasks, base, rival))
-        return f"{'mean of ' if len(tasks) > 1 else ''}{where}: {one} / {other}"
+        """What is compared, in a few words."""
+        return ", ".join(f"{task}: {name}" for task, name in self.arms)
 
-    def names(self, *roles: str) -> list[str]:
-        """What fills these roles, one or several, in order."""
-        found: list[str] = []
-        for role in roles:
-            value = self.arms.get(role, ())
-            found += [value] if isinstance(value, str) else list(value)
-        return found
+    def check(self, arms: Sequence[Arm]) -> None:
+        """Refuse a claim that no run of a suite could answer.
+
+        Args:
+            arms: The suite's.
+
+        Raises:
+            ValueError: A task or arm is not among them; it says which there are.
+        """
+        for task, name in self.arms:
+            here = [arm for arm in arms if arm.task == task]
+            if not here:
+                raise self.wrong(f"no task {task!r}; there are {_listed(arm.task for arm in arms)}")
+            if not any(name in (arm.name, arm.model) for arm in here):
+                raise self.wrong(f"no arm {name!r} on {task}; there are {_listed(arm.name for arm in here)}")
+        under = readings_of(arms)
+        if not any(all(meant(arms, *each, reading) for each in self.arms) for reading in under):
+            both = _listed(name for _, name in self.arms)
+            raise self.wrong(f"{both} never stand under the same reading; there are {', '.join(under)}")
+
+    def wrong(self, what: str) -> ValueError:
+        """An error that names the claim."""
+        return ValueError(f"claim {self.id}: {what}")
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

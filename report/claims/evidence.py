@@ -1,7 +1,7 @@
 """A claim under one reading of the paper: who stands for its arms, and which of their runs count."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 
 from ..frames import SuiteFacts
+from .arms import meant
 from .claim import Claim
-from .verdict import Verdict
+from .verdict import NOT_RUN, Verdict
 
-Arm = tuple[str, str]
-"""A task and a model."""
+Named = tuple[str, str]
+"""A task and an arm, by the name that the claim calls it."""
 
-MODEL_ROLES = ("model", "models", "base", "rival", "rivals", "first", "last")
-"""Roles of a claim's arms that are filled by models."""
+Counts = Mapping[Named, tuple[int, int]]
+"""For each arm, runs solved and runs that count."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A claim under one reading, and the frames that answer it."""
+    """A claim under one reading, and the frames that answer it. Arms go by the names that the claim calls them."""
 
     claim: Claim
     reading: str
@@ -29,37 +30,44 @@ class Question:
     outcomes: pd.DataFrame
     generalisation: pd.DataFrame
 
-    @property
-    def tasks(self) -> list[str]:
-        return self.claim.names("task", "tasks")
+    def answered(self) -> Verdict:
+        """The verdict."""
+        missing = [name for task, name in self.claim.arms if meant(self.facts.arms, task, name, self.reading) is None]
+        if missing:
+            reason = f"The suite does not have {', '.join(dict.fromkeys(missing))}."
+            return self.answer(NOT_RUN, reason=reason, seeds=0)
+        return self.claim.measure(self)
 
-    def models(self, *roles: str) -> list[str]:
-        """The models that stand for these arms under this reading."""
-        known = self.facts.models
-        return [f"{a}-{self.reading}" if f"{a}-{self.reading}" in known else a for a in self.claim.names(*roles)]
+    def model(self, task: str, name: str) -> str:
+        """The model that stands for an arm under this reading."""
+        arm = meant(self.facts.arms, task, name, self.reading)
+        assert arm is not None  # else it is not asked
+        return arm.model
 
-    def runs(self, task: str, model: str) -> pd.DataFrame:
+    def runs(self, task: str, name: str) -> pd.DataFrame:
         """Runs that had their full budget, by seed."""
         table = self.outcomes
-        chosen = table["complete"] & (table["task"] == task) & (table["model"] == model)
+        chosen = table["complete"] & (table["task"] == task) & (table["model"] == self.model(task, name))
         return table[chosen].set_index("seed").sort_index()
 
-    def arms(self, models: Iterable[str]) -> list[Arm]:
-        """Every task with each of these models."""
-        return [(task, model) for task in self.tasks for model in models]
+    def tested(self, task: str, name: str, size: str) -> "pd.Series[float]":
+        """Wrong bits a sequence of the best weights at a size, by seed."""
+        table = self.generalisation
+        chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
+        return table[chosen & (table["weights"] == "best")].set_index("seed")["errors"]
 
-    def seeds(self, arms: Iterable[Arm]) -> list[int]:
+    def seeds(self, arms: Iterable[Named]) -> list[int]:
         """Seeds that had their full budget in every arm, so that they are paired."""
         shared = [set(self.runs(*arm).index) for arm in arms]
         return sorted(set.intersection(*shared)) if shared else []
 
-    def solved(self, arms: Iterable[Arm], seeds: list[int] | None = None) -> dict[str, tuple[int, int]]:
+    def solved(self, arms: Iterable[Named], seeds: list[int] | None = None) -> Counts:
         """For each arm, runs solved and runs that count: of these seeds, or of all that had their full budget."""
         counts = {}
-        for task, model in arms:
-            runs = self.runs(task, model)
+        for arm in arms:
+            runs = self.runs(*arm)
             times = runs["time"] if seeds is None else runs["time"].loc[seeds]
-            counts[f"{task}/{model}"] = (int(np.isfinite(times).sum()), len(times))
+            counts[arm] = (int(np.isfinite(times).sum()), len(times))
         return counts
 
     @property
@@ -67,10 +75,28 @@ class Question:
         """The seed of this question's bootstrap: its own, so that a claim more moves no other claim's interval."""
         return zlib.crc32(f"{self.claim.id} {self.reading}".encode())
 
-    def arm(self, model: str) -> str:
-        """The model without its reading, as the claim speaks of it."""
-        return model.removesuffix(f"-{self.reading}")
-
-    def answer(self, verdict: str, found: str = "", reason: str = "", *, seeds: int, **others: Any) -> Verdict:
+    def answer(
+        self,
+        verdict: str,
+        found: str = "",
+        reason: str = "",
+        *,
+        seeds: int,
+        solved: Counts | None = None,
+        **others: Any,
+    ) -> Verdict:
         """The verdict on this question."""
-        return Verdict(self.claim, self.reading, verdict, found, reason, seeds, len(self.facts.seeds), **others)
+        counts = {f"{task}/{self.model(task, name)}": count for (task, name), count in (solved or {}).items()}
+        names = {f"{task}/{self.model(task, name)}": name for task, name in solved or {}}
+        planned = len(self.facts.seeds)
+        return Verdict(
+            self.claim, self.reading, verdict, found, reason, seeds, planned, solved=counts, names=names, **others
+        )
+
+    def not_run(self) -> Verdict:
+        """The verdict where no seed has had its full budget in every arm."""
+        counts = self.solved(self.claim.arms)
+        planned = len(self.facts.seeds)
+        had = (f"{task}/{self.model(task, name)} {runs} of {planned}" for (task, name), (_, runs) in counts.items())
+        reason = f"No seed has had its full budget in every arm ({', '.join(had)})."
+        return self.answer(NOT_RUN, reason=reason, seeds=0, solved=counts)

@@ -19,7 +19,7 @@ from math import isfinite, isnan
 from typing import Any, Literal
 
 from ..statistics.solving import ENOUGH, Estimate, Interval, clopper_pearson
-from .claim import Claim
+from .claim import Claim, Paper, Unit
 
 AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
 UNDECIDED, NOT_ESTIMABLE, NOT_RUN = "undecided", "not estimable", "not run"
@@ -30,7 +30,6 @@ WIDEST = 4.0
 EQUAL = Interval(0.8, 1.25)
 """What counts as about equal."""
 
-Paper = float | tuple[float, float] | None
 Reasoned = tuple[str, str]
 
 MEANS = {
@@ -52,12 +51,13 @@ class Verdict:
         reason: Why the verdict follows.
         seeds: Paired seeds with their full budget, which decide.
         planned: Seeds planned.
-        unit: What the estimate is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses.
         estimate: The number; None where there is none.
         bound: Of which side the estimate is only a bound, because medians lie beyond the budget: ``at least`` where the
             rival's does, ``at most`` where the base's does; else empty.
         interval: 95 %; None where there is none.
-        solved: For each arm (``copy/lstm``), runs solved and runs that count.
+        p: The p-value of no effect, not corrected; None where there is none. It is not shown yet.
+        solved: For each arm (``copy/ntm-constant-dot``), runs solved and runs that count.
+        names: What the claim calls each of them: ``ntm-constant``.
         beside: Further numbers: geometric mean, log-rank p-value, median wrong bits.
     """
 
@@ -68,12 +68,18 @@ class Verdict:
     reason: str
     seeds: int
     planned: int
-    unit: Literal["ratio", "fraction", "difference"] = "ratio"
     estimate: float | None = None
     interval: Interval | None = None
     bound: Literal["", "at least", "at most"] = ""
+    p: float | None = None
     solved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> Unit:
+        """What the estimate is."""
+        return self.claim.unit
 
     @property
     def ours(self) -> str:
@@ -110,8 +116,7 @@ class Verdict:
         """The solved fraction of each arm, as text."""
         by_task: dict[str, list[str]] = {}
         for arm, (count, runs) in self.solved.items():
-            task, _, model = arm.partition("/")
-            by_task.setdefault(task, []).append(f"{model.removesuffix(f'-{self.reading}')} {count} of {runs}")
+            by_task.setdefault(arm.partition("/")[0], []).append(f"{self.names[arm]} {count} of {runs}")
         tasks = [", ".join(arms) if len(by_task) == 1 else f"{t}: {', '.join(arms)}" for t, arms in by_task.items()]
         return "; ".join(tasks)
 
@@ -126,7 +131,7 @@ class Verdict:
             "id": claim.id,
             "text": claim.text,
             "source": claim.source,
-            "measure": claim.measure,
+            "measure": claim.kind,
             "primary": claim.primary,
             "paper": list(claim.paper) if isinstance(claim.paper, tuple) else claim.paper,
             "reading": self.reading,
@@ -226,8 +231,6 @@ def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
         runs: Runs that count.
         always: The claim is that it is true of all, not of none.
     """
-    if runs == 0:
-        return NOT_RUN, ""
     if runs < ENOUGH:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
     low, high = clopper_pearson(count, runs, level=0.9)  # 5 % beyond either end
@@ -239,6 +242,11 @@ def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
     if count == (runs if always else 0):
         return AGREES, f"{side}, and no run is an exception."
     return SAME, f"{side}, but not {'all' if always else 'none'}, as the paper says."
+
+
+def share(count: int, runs: int) -> dict[str, Any]:
+    """A fraction of runs and its exact interval, as fields of a verdict."""
+    return {"estimate": count / runs, "interval": clopper_pearson(count, runs)}
 
 
 def decide_relapses(estimate: Estimate, seeds: int) -> Reasoned:

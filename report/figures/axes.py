@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from ..claims.arms import readings_of
 from ..frames import Frames, SuiteFacts
 from .style import MUTED, Pen, canvas, pens
 
@@ -22,15 +23,17 @@ class Plan:
     """What is common to the figures of a suite: panels, arms, and their pens."""
 
     def __init__(self, frames: Frames, facts: SuiteFacts) -> None:
-        runs = frames.runs.drop_duplicates("model")
-        self.reading = dict(zip(runs["model"], runs["reading"], strict=True))
-        self.readings = [reading for reading in dict.fromkeys(self.reading.values()) if reading] or [""]
-        self.models = [model for model in facts.models if model in self.reading]
-        self.pens = pens(list(dict.fromkeys(self.arm(model) for model in facts.models)))
+        planned = set(frames.runs["model"])
+        arms = [arm for arm in facts.arms if arm.model in planned]
+        self.reading = {arm.model: arm.reading for arm in arms}
+        self.readings = readings_of(arms)
+        self.models = [model for model in facts.models if model in planned]
+        self.names = {arm.model: arm.name for arm in facts.arms}
+        self.pens = pens(list(dict.fromkeys(self.names.values())))
 
     def arm(self, model: str) -> str:
         """The model without its reading, as labelled."""
-        return model.removesuffix(f"-{self.reading.get(model, '')}")
+        return self.names[model]
 
     def panel(self, reading: str) -> list[str]:
         """The models in a reading's panel: its own, and those that have no reading."""

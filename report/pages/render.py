@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
 
 from .. import statistics
-from ..claims.measures import judge
+from ..claims.judge import judge
 from ..claims.summary import progress, summary
 from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 from ..figures import attention, style

@@ -1,0 +1,35 @@
+"""Two arms solve a task at another speed, whichever is faster."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from .speed import Contest, Speed
+
+if TYPE_CHECKING:
+    from ..statistics.solving import Estimate
+    from .verdict import Reasoned
+
+
+@dataclass(frozen=True)
+class Differs(Speed):
+    """It matters: the base is faster than the rival, or slower.
+
+    Attributes:
+        paired: As in ``Faster``.
+    """
+
+    kind: ClassVar[str] = "differs"
+
+    task: str
+    base: str
+    rival: str
+    paired: bool = False
+
+    @property
+    def contests(self) -> tuple[Contest, ...]:
+        return (Contest(self.task, (self.base,), (self.rival,)),)
+
+    def decide(self, estimate: "Estimate", solved: bool) -> "Reasoned":
+        from .verdict import decide_differs
+
+        return decide_differs(estimate)

@@ -1,0 +1,37 @@
+"""Training stays finite."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, ClassVar
+
+from .claim import Claim, Unit
+
+if TYPE_CHECKING:
+    from .evidence import Question
+    from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class NeverDiverges(Claim):
+    """No run of these models on these tasks has a loss or gradient that is not finite."""
+
+    kind: ClassVar[str] = "never-diverges"
+    unit: ClassVar[Unit] = "fraction"
+
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+
+    @property
+    def arms(self) -> tuple[tuple[str, str], ...]:
+        return tuple(product(self.tasks, self.models))
+
+    def measure(self, question: "Question") -> "Verdict":
+        from .verdict import CONTRADICTS, decide_fraction, share
+
+        statuses = [status for arm in self.arms for status in question.runs(*arm)["status"]]
+        count, seeds = statuses.count("diverged"), len(question.seeds(self.arms))
+        if not count and not seeds:
+            return question.not_run()
+        found = f"{count} of {len(statuses)} runs diverged."
+        verdict, reason = (CONTRADICTS, "The paper says none.") if count else decide_fraction(0, seeds, always=False)
+        return question.answer(verdict, found, reason, seeds=seeds, **share(count, len(statuses)))

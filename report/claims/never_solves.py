@@ -1,0 +1,42 @@
+"""An arm does not solve a task in the time given."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from .claim import Claim, Unit
+
+if TYPE_CHECKING:
+    from .evidence import Question
+    from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class NeverSolves(Claim):
+    """No run solves the task within its budget."""
+
+    kind: ClassVar[str] = "never-solves"
+    unit: ClassVar[Unit] = "fraction"
+
+    task: str
+    model: str
+
+    @property
+    def arms(self) -> tuple[tuple[str, str], ...]:
+        return ((self.task, self.model),)
+
+    def measure(self, question: "Question") -> "Verdict":
+        from .verdict import decide_fraction, share
+
+        table = question.runs(self.task, self.model)
+        if table.empty:
+            return question.not_run()
+        counts = question.solved(self.arms)
+        count, runs = counts[self.task, self.model]
+        verdict, reason = decide_fraction(count, runs, always=False)
+        budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
+        found = f"{count} of {runs} runs solve it within {budget:,} steps, {half} within half of them."
+        if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.solved)).sum()):
+            found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
+        return question.answer(verdict, found, reason, seeds=runs, solved=counts, **share(count, runs))
