@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import runpy
 from itertools import pairwise
@@ -204,12 +205,10 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     page = render.front(tmp_path)
     before = page.read_bytes()
 
-    def full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[:10])
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         render.front(tmp_path)
     assert page.read_bytes() == before and list(tmp_path.iterdir()) == [page]
