@@ -1,10 +1,9 @@
 """Two models of a suite, or two folders of results, by the statistics of the report.
 
-For people who bring an architecture or runs of their own: seeds are paired, unsolved runs are censored, and every
-number stands beside the solved fraction it rests on.
+For people who bring an architecture or runs of their own: both sides have the same seeds, unsolved runs are censored,
+and every number stands beside the solved fraction it rests on.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,6 @@ import pandas as pd
 from .. import statistics
 from ..claims.verdict import short
 from ..frames import Frames, SuiteFacts
-from ..statistics import survival
 from ..statistics.solving import ENOUGH
 from ..table import Column, Table, as_percent, as_steps, interval_text
 
@@ -57,14 +55,11 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
         if not seeds:
             continue
         mine, other = mine.loc[seeds], other.loc[seeds]
-        budget = float(min(mine["budget"].max(), other["budget"].max()))
-        # A run of the longer budget that solves after the shorter one ends has not been beaten by it.
-        times, times_b = (np.where(s["time"] <= budget, s["time"], np.inf) for s in (mine, other))
-        solved, solved_b = (int(np.isfinite(t).sum()) for t in (times, times_b))
-        chance = zlib.crc32("/".join(cell).encode())
-        ratio = statistics.speed_ratio(times[None, None], times_b[None, None], np.array([budget]), chance)
+        sides = statistics.stratum(mine, other)
+        solved, solved_b = (int(np.isfinite(times).sum()) for times in sides[:2])
+        (low_a, median), (low_b, median_b) = (statistics.medians(times, sides.budget) for times in sides[:2])
+        ratio = statistics.time_ratio([sides])
         low, high = ratio.interval or (np.nan, np.nan)
-        median, median_b = (float(statistics.medians(t, budget)[1]) for t in (times, times_b))
         rows.append(
             {
                 "task": cell.task,
@@ -72,15 +67,17 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
                 "seeds": len(seeds),
                 "solved_a": f"{solved} of {len(seeds)}",
                 "solved_b": f"{solved_b} of {len(seeds)}",
-                "median_a": median,
-                "median_b": median_b,
-                "ratio_low": ratio.low,
-                "ratio_high": ratio.high,
-                "ratio": _ends(ratio.low, ratio.high),
+                "median_a": float(median),
+                "median_b": float(median_b),
+                "estimate": ratio.estimate,
                 "low": low,
                 "high": high,
                 "interval": interval_text(low, high, short) if ratio.interval else None,
-                "logrank": survival.logrank(times, np.minimum(times, budget), times_b, np.minimum(times_b, budget)),
+                "logrank": ratio.p,
+                "ratio_low": float(low_b / median),
+                "ratio_high": float(median_b / low_a),
+                "ratio": _ends(float(low_b / median), float(median_b / low_a)),
+                "means": statistics.restricted_ratio(*sides),
                 "beyond_a": _beyond(a, cell.task, cell.a, seeds),
                 "beyond_b": _beyond(b, cell.task, cell.b, seeds),
                 "decided": _decided(len(seeds), low, high),
@@ -89,14 +86,16 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
     columns = {
         "task": Column("Task"),
         **({"model": Column("Model")} if any(row["model"] for row in rows) else {}),
-        "seeds": Column("Seeds", "paired, with their full budget on both sides", str),
+        "seeds": Column("Seeds", "with their full budget on both sides", str),
         "solved_a": Column("A solved"),
         "solved_b": Column("B solved"),
         "median_a": Column("A steps", "median to solve", as_steps),
         "median_b": Column("B steps", "median to solve", as_steps),
-        "ratio": Column("B over A", "ratio of the medians, above 1 where A is faster; a bound where one is unsolved"),
-        "interval": Column("95 % interval", "bootstrap over paired seeds"),
-        "logrank": Column("log-rank p", "that both solve alike, by permutation", lambda value: f"{value:.2g}"),
+        "estimate": Column("B over A", "ratio of times, above 1 where A is faster; by the log-rank test", _ratio),
+        "interval": Column("95 % interval", "every ratio that the log-rank permutation test does not reject"),
+        "logrank": Column("p", "that both are equally fast, by the same test", lambda value: f"{value:.2g}"),
+        "ratio": Column("of medians", "ratio of the medians; a bound where one is unsolved"),
+        "means": Column("of means", "ratio of mean steps, an unsolved run counting with its whole budget", short),
         "beyond_a": Column("A longer", "wrong bits on sizes longer than trained, best weights", as_percent),
         "beyond_b": Column("B longer", "wrong bits on sizes longer than trained, best weights", as_percent),
         "decided": Column("So"),
@@ -117,6 +116,11 @@ def _beyond(frames: Frames, task: str, model: str, seeds: Sequence[int]) -> floa
     if mine.empty:
         return float("nan")
     return statistics.iqm((mine["errors"] / mine["bits"]).groupby(mine["seed"]).mean().to_numpy(float))
+
+
+def _ratio(value: float) -> str:
+    """A ratio that is 0 or inf where one side is never solved."""
+    return short(value) if 0 < value < np.inf else "unbounded"
 
 
 def _ends(low: float, high: float) -> str | None:

@@ -1,19 +1,37 @@
 """The statistics of the report: pure functions of arrays and frames, for anyone's own arrays too."""
 
+from .multiplicity import (
+    benjamini_hochberg,
+    holm,
+)
+from .ratio import (
+    Ratio,
+    Stratum,
+    ratio_p,
+    stratum,
+    time_ratio,
+)
+from .relapses import (
+    PER,
+    relapse_difference,
+    relapse_p,
+    relapse_rate,
+)
 from .solving import (
     ENOUGH,
     HOLD,
     LEVEL,
     OUTCOME,
-    PER,
     RELAPSE,
     RESAMPLES,
     Array,
     Estimate,
     Interval,
+    against_half,
     clopper_pearson,
     count_relapses,
     crossing,
+    crossings,
     iqm,
     iqm_estimate,
     mean_height,
@@ -21,12 +39,19 @@ from .solving import (
     medians,
     outcomes,
     percentiles,
-    relapse_difference,
-    relapse_rate,
     solved_at,
     speed_ratio,
 )
-from .survival import SolvedBy, censored, logrank, reached, restricted_mean, solved_by
+from .survival import (
+    SolvedBy,
+    censored,
+    logrank,
+    reached,
+    restricted_mean,
+    restricted_ratio,
+    scores,
+    solved_by,
+)
 
 __all__ = [
     "ENOUGH",
@@ -39,11 +64,17 @@ __all__ = [
     "Array",
     "Estimate",
     "Interval",
+    "Ratio",
     "SolvedBy",
+    "Stratum",
+    "against_half",
+    "benjamini_hochberg",
     "censored",
     "clopper_pearson",
     "count_relapses",
     "crossing",
+    "crossings",
+    "holm",
     "iqm",
     "iqm_estimate",
     "logrank",
@@ -52,11 +83,17 @@ __all__ = [
     "medians",
     "outcomes",
     "percentiles",
+    "ratio_p",
     "reached",
     "relapse_difference",
+    "relapse_p",
     "relapse_rate",
     "restricted_mean",
+    "restricted_ratio",
+    "scores",
     "solved_at",
     "solved_by",
     "speed_ratio",
+    "stratum",
+    "time_ratio",
 ]

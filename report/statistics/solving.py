@@ -6,7 +6,7 @@ Every bootstrap takes its seed, so the same records give the same interval.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -89,12 +89,23 @@ def mean_height(steps: Array, errors: Array, budget: float, diverged: bool = Fal
     return float(np.trapezoid(errors, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float(errors[0])
 
 
-def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
-    """What became of every run that was evaluated or diverged: columns as in ``OUTCOME``, in the order of the runs."""
+def outcomes(
+    frames: Frames, bar: float, hold: int = HOLD, clock: Literal["steps", "seconds"] = "steps"
+) -> pd.DataFrame:
+    """What became of every run that was evaluated or diverged: columns as in ``OUTCOME``, in the order of the runs.
+
+    Args:
+        frames: The records.
+        bar: Fewer wrong bits a sequence than this are solved.
+        hold: Evaluations that must be below the bar after the first one.
+        clock: What times, budgets, areas and steps after solving are counted in. A budget in seconds is what the budget
+            in steps takes at the run's own pace, so it differs from run to run; seconds are of the machine a run was
+            trained on.
+    """
     names = ["task", "model", "seed"]
     evaluations = frames.evaluations.sort_values([*names, "step"], kind="stable")
     curves = {
-        key: (part["step"].to_numpy(float), part["errors"].to_numpy(float))
+        key: tuple(part[column].to_numpy(float) for column in ("step", "seconds", "errors"))
         for key, part in evaluations.groupby(names, sort=False)
     }
     rows: list[dict[str, Any]] = []
@@ -103,25 +114,31 @@ def outcomes(frames: Frames, bar: float) -> pd.DataFrame:
         curve = curves.get((run["task"], run["model"], run["seed"]))
         if run["status"] == "stale" or (curve is None and not diverged):
             continue
-        steps, errors = curve if curve is not None else (np.empty(0), np.empty(0))
-        time = solved_at(steps, errors, bar)
+        steps, seconds, errors = curve if curve is not None else (np.empty(0),) * 3
+        last, budget = run["step"], float(run["steps"])
+        if clock == "seconds":
+            last = seconds[-1] if len(seconds) else run["seconds"]
+            budget *= last / max(steps[-1] if len(steps) else run["step"], 1)
+            steps = seconds
+        time = solved_at(steps, errors, bar, hold)
         relapses = count_relapses(steps, errors, time) + diverged
         rows.append(
             {
                 **{name: run[name] for name in ("task", "model", "reading", "seed", "status", "step")},
                 "complete": run["status"] in COMPLETE,
-                "budget": run["steps"],
-                "time": max(time, 1.0),  # a ratio needs it above zero
+                "budget": budget,
+                "time": time or 1.0,  # a ratio needs it above zero
                 "first": float(min(steps[errors < bar], default=np.inf)),
                 "relapses": relapses if np.isfinite(time) else np.nan,
-                "after": run["step"] - time if np.isfinite(time) else np.nan,
+                "after": last - time if np.isfinite(time) else np.nan,
                 "relapsed": (errors[steps >= time] > RELAPSE).mean() if np.isfinite(time) else np.nan,
-                "area": mean_height(steps, errors, float(run["steps"]), diverged),
+                "area": mean_height(steps, errors, budget, diverged),
                 "last": float(errors[-1]) if len(errors) else np.nan,
                 "seconds": run["seconds"],
             }
         )
-    return pd.DataFrame(rows, columns=list(OUTCOME)).astype(OUTCOME)
+    kinds = OUTCOME if clock == "steps" else {**OUTCOME, "budget": "float64"}
+    return pd.DataFrame(rows, columns=list(OUTCOME)).astype(kinds)
 
 
 def median_curve(evaluations: pd.DataFrame, diverged: Iterable[int] = ()) -> pd.DataFrame:
@@ -143,6 +160,33 @@ def crossing(curve: pd.DataFrame, bar: float) -> float:
     """The step at which a median curve is first below the bar (how the authors' figures read), or inf."""
     below = curve["step"].to_numpy(float)[curve["median"].to_numpy(float) < bar]
     return float(below[0]) if len(below) else np.inf
+
+
+def crossings(frames: Frames, bar: float) -> pd.DataFrame:
+    """The paper's reading: for each arm the step at which the median of its curves is first below the bar, or inf.
+
+    The median is taken step by step over the runs that had their full budget, so no run need be solved by then, nor
+    stay so; and it is one number an arm, without an interval. Columns task, model, seeds, time.
+    """
+    runs = frames.runs[frames.runs["status"].isin(COMPLETE)]
+    rows = []
+    for (task, model), arm in runs.groupby(["task", "model"], sort=False):
+        every = frames.evaluations
+        own = every[(every["task"] == task) & (every["model"] == model) & every["seed"].isin(arm["seed"])]
+        curve = median_curve(own, arm.loc[arm["status"] == "diverged", "seed"])
+        rows.append({"task": task, "model": model, "seeds": len(arm), "time": crossing(curve, bar)})
+    kinds = {"task": "str", "model": "str", "seeds": "int64", "time": "float64"}
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+
+
+def against_half(count: int, runs: int, always: bool) -> float:
+    """The exact p-value of "never" or "always": that half of all seeds do it, against fewer (``always``: more).
+
+    One-sided, by the binomial distribution; the other side's claim has the other ``always``. NaN without runs.
+    """
+    if runs == 0:
+        return np.nan
+    return float(stats.binomtest(count, runs, 0.5, "greater" if always else "less").pvalue)
 
 
 def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> Interval:
@@ -202,41 +246,6 @@ def percentiles(lows: Array, highs: Array, level: float = LEVEL) -> Interval:
     return Interval(
         float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher"))
     )
-
-
-PER = 10_000
-"""Steps after solving that relapses are counted by."""
-
-
-def relapse_rate(relapses: Array, after: Array) -> Array:
-    """Relapses per ``PER`` steps after solving, over the last axis; NaN where no run was solved."""
-    solved = np.isfinite(relapses)
-    steps = np.where(solved, after, 0.0).sum(axis=-1)
-    return np.asarray(
-        np.where(steps > 0, PER * np.where(solved, relapses, 0.0).sum(axis=-1) / np.fmax(steps, 1), np.nan)
-    )
-
-
-def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
-    """The rival's rate of relapses less the base's.
-
-    Args:
-        base: (2, seeds), relapses and steps after solving, NaN where unsolved.
-        rival: (2, seeds).
-        seed: Of the bootstrap over paired seeds; a resample in which an arm has no solved run is left out.
-    """
-
-    def difference(base: Array, rival: Array) -> Array:
-        return relapse_rate(*rival) - relapse_rate(*base)
-
-    value = float(difference(base, rival))
-    count = base.shape[-1]
-    if count < ENOUGH or np.isnan(value):
-        return Estimate(value, value, None)
-    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
-    values = difference(base[:, drawn], rival[:, drawn])
-    values = values[np.isfinite(values)]
-    return Estimate(value, value, percentiles(values, values) if len(values) else None)
 
 
 def iqm(scores: Array) -> float:
