@@ -1,5 +1,6 @@
 """Effects of factors, on grids made by hand whose effects are known."""
 
+import dataclasses
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from membench.report import statistics
 from membench.report.claims import Arm
 from membench.report.frames import SuiteFacts, frames
 from membench.report.pages import render
-from membench.report.statistics.effects import deciding, effects
+from membench.report.statistics.effects import deciding, deviations, difference, effects, mean_ratio
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
 BUDGET = 10_000
@@ -84,6 +86,52 @@ def test_an_interval_is_as_wide_as_seeds_disagree() -> None:
     row = rows["first weighting", "one-hot"]
     assert (row["difference"], row["seeds"]) == (0.5, 6)
     assert row["low"] < 0.2 and row["high"] > 0.8, "three of six seeds: matches of one seed are not independent"
+
+
+def test_an_interval_is_student_s_over_seeds() -> None:
+    """With all seeds in every combination: of each seed's own mean difference, and of the logarithm of a ratio."""
+    values = np.random.default_rng(3).uniform(1, 9, (2, 4, 6))
+    own = (values[1] - values[0]).mean(axis=0)
+    usual, found = stats.ttest_1samp(own, 0), difference(values / 9)
+    ends = usual.confidence_interval()
+    assert (9 * found.low, 9 * found.high, found.p) == pytest.approx((ends.low, ends.high, usual.pvalue))
+    each = values.mean(axis=1)
+    shares = each[0] / each[0].mean() - each[1] / each[1].mean()
+    half = stats.t.ppf(0.975, 5) * shares.std(ddof=1) / np.sqrt(6)
+    ratio = each[0].mean() / each[1].mean()
+    assert mean_ratio(values)[:3] == pytest.approx((ratio, ratio * np.exp(-half), ratio * np.exp(half)))
+
+
+def test_what_seeds_add_to_a_mean_is_what_leaving_them_at_the_mean_takes_away() -> None:
+    """Also where combinations have different seeds: to move a seed's values moves the mean by its part."""
+    values = np.random.default_rng(4).uniform(1, 9, (2, 3, 7))
+    values[:, 0, :2] = values[:, 2, 4:] = np.nan
+    means, parts = deviations(values)
+    assert means == pytest.approx([np.nanmean(np.nanmean(each, axis=1)) for each in values])
+    middle = np.nanmean(values, axis=2, keepdims=True)
+    for seed in range(7):
+        moved = values.copy()
+        moved[:, :, seed] += (values - middle)[:, :, seed]
+        assert deviations(moved)[0] - means == pytest.approx(parts[:, seed])
+
+
+def test_an_interval_of_shares_ends_where_shares_do() -> None:
+    found = difference(np.array([[[0.0] * 6], [[1.0] * 5 + [0.0]]]))
+    assert found.high == 1 and 0 < found.low < 1
+    assert difference(np.ones((2, 3, 6)))[1:] == (0, 0, 1)
+    assert np.isnan(difference(np.ones((2, 3, 4)))[1:]).all()
+
+
+def test_a_choice_is_said_to_decide_if_that_stands_up_to_how_many_were_asked() -> None:
+    """Of one seed of six, times differ by chance alone: 5 % of what is asked would be below 5 %."""
+    noise = np.random.default_rng(0)
+    table = effects(outcomes(lambda m, w, seed: float(noise.integers(5, 45) * 200)), facts())
+    p, corrected = table.frame["ratio_p"].dropna(), table.frame["ratio_corrected"].dropna()
+    assert len(p) == 3 and (corrected >= p).all() and "on copy none" in deciding(table)
+    strong = effects(outcomes(lambda m, w, seed: (1000.0 if w == "one-hot" else 3000.0) + 200 * seed), facts())
+    assert "one-hot against learned" in deciding(strong) and "constant" not in deciding(strong)
+    weak = dataclasses.replace(table, frame=table.frame.assign(ratio_low=1.1, ratio_p=0.04, ratio_corrected=0.06))
+    assert "on copy none" in deciding(weak), "what is said rests on the corrected p"
 
 
 def test_of_four_seeds_there_is_no_interval() -> None:

@@ -92,6 +92,59 @@ def test_outcomes_keep_the_unsolved_and_drop_the_stale() -> None:
     assert list(later["relapses"]) == [1], "a solved run that diverges has relapsed"
 
 
+def test_outcomes_under_another_reading() -> None:
+    """A looser or a stricter hold, another bar, and a clock: the same runs, read otherwise."""
+    errors = [9.0, 0.05, 0.05, 0.05, 0.05, 9.0, 0.0, 0.0, 0.0, 0.0]
+    rows = [row | {"seconds": 0.5 + row["step"] / 100} for row in evaluations(1, errors)]
+    tables = frames([run(1), run(2, "diverged")], rows)
+
+    def time(bar: float = 0.1, **others: Any) -> float:
+        return float(statistics.outcomes(tables, bar, **others)["time"][0])
+
+    assert (time(), time(hold=4), time(hold=2), time(bar=0.01)) == (200, INF, 200, 1200)
+    table = statistics.outcomes(tables, 0.1, clock="seconds")
+    (row, other) = table.to_dict("records")
+    assert (row["time"], row["budget"], row["after"], row["relapses"]) == (2.5, 18.5, 16, 1)
+    assert other["time"] == INF and other["budget"] == 1.0, "its seconds at its last step, at its own pace"
+    assert row["area"] == pytest.approx(statistics.outcomes(tables, 0.1)["area"][0], rel=1e-9)
+
+
+def test_a_budget_in_seconds_is_what_the_steps_left_would_take() -> None:
+    rows = [row | {"seconds": row["step"] / 100} for row in evaluations(1, [9.0] * 5)]
+    (row,) = statistics.outcomes(frames([run(1, "interrupted")], rows), 0.1, clock="seconds").to_dict("records")
+    assert row["budget"] == 18.0
+
+
+def test_the_paper_reads_the_median_curve_of_finished_runs() -> None:
+    rows = [
+        *evaluations(1, [9, 0, 0, 0]),
+        *evaluations(2, [9, 9, 0, 0]),
+        *evaluations(3, [9, 9, 9, 9]),
+        *evaluations(4, [0] * 4),
+    ]
+    (row,) = statistics.crossings(frames([run(1), run(2), run(3), run(4, "running")], rows), 0.1).to_dict("records")
+    assert row == {"task": "copy", "model": "m", "seeds": 3, "time": 400}
+    assert statistics.crossings(frames(), 0.1).empty
+
+
+def test_never_and_always_against_one_half() -> None:
+    assert statistics.against_half(0, 5, always=False) == pytest.approx(1 / 32)
+    assert statistics.against_half(1, 10, always=False) == pytest.approx(11 / 1024)
+    assert statistics.against_half(10, 10, always=True) == pytest.approx(1 / 1024)
+    assert statistics.against_half(0, 5, always=True) == 1 and np.isnan(statistics.against_half(0, 0, always=True))
+
+
+def test_corrections_for_many_claims() -> None:
+    p = [0.01, 0.04, 0.03, 0.005]
+    assert statistics.holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.benjamini_hochberg(p) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    assert statistics.holm([0.6, 0.9]) == pytest.approx([1, 1])
+    open_one = [0.01, np.nan, 0.02]
+    assert statistics.holm(open_one) == pytest.approx([0.03, np.nan, 0.04], nan_ok=True), "it counts, as one of three"
+    assert statistics.benjamini_hochberg(open_one) == pytest.approx([0.03, np.nan, 0.03], nan_ok=True)
+    assert len(statistics.holm([])) == len(statistics.benjamini_hochberg([])) == 0
+
+
 def test_the_median_curve_crosses_where_half_the_seeds_have() -> None:
     rows = [*evaluations(1, [9, 0, 0, 0]), *evaluations(2, [9, 9, 0, 0]), *evaluations(3, [9, 9, 9, 9, 9])]
     curve = statistics.median_curve(frames([], rows).evaluations)
@@ -187,6 +240,22 @@ def test_relapses_are_compared_over_solved_runs() -> None:
     assert np.isnan(nothing.low) and nothing.interval is None
 
 
+def test_a_difference_in_relapses_is_tested_over_all_deals_of_solved_runs() -> None:
+    nan = np.nan
+    base, rival = np.array([[0, 1, 0, nan, 0, 1], [9e3, 8e3, 5e3, nan, 4e3, 5e3]]), np.array([[2, 2, 3, 5, 4]] * 2)
+    rival[1] = 9000
+    runs = np.concatenate([base[:, [0, 1, 2, 4, 5]], rival], axis=1)
+
+    def apart(group: tuple[int, ...]) -> float:
+        rest = [run for run in range(10) if run not in group]
+        one, other = (runs[:, list(part)].sum(axis=1) for part in (group, rest))
+        return float(other[0] / other[1] - one[0] / one[1])
+
+    every = np.array([apart(group) for group in combinations(range(10), 5)])
+    assert statistics.relapse_p(base, rival) == pytest.approx(2 * np.mean(every >= every[0] - 1e-12))
+    assert np.isnan(statistics.relapse_p(base[:, :5], rival)), "four solved runs are too few"
+
+
 @pytest.mark.parametrize("group", ["a", "b"])
 def test_solved_by_is_lifelines_kaplan_meier(group: str) -> None:
     expected = oracle("lifelines")[group]
@@ -227,6 +296,37 @@ def test_logrank_is_near_that_of_lifelines() -> None:
         (array(*(INF if t is None else t for t in expected[g]["times"])), array(*expected[g]["reached"])) for g in "ab"
     ]
     assert survival.logrank(*groups[0], *groups[1]) == pytest.approx(expected["logrank"], rel=0.2)
+
+
+def test_scores_are_those_of_lifelines_log_rank_test() -> None:
+    """Its statistic is the square of a group's score over the variance that ties and sizes leave it."""
+    expected = oracle("lifelines")
+    a, b = (expected[group] for group in "ab")
+    times = array(*a["reached"], *b["reached"])
+    solved = np.array([time is not None for time in a["times"] + b["times"]])
+    each = survival.scores(times, solved)
+    assert each.sum() == pytest.approx(0)
+    variance = 0.0
+    for now in np.unique(times[solved]):
+        risk, events, mine = (times >= now).sum(), ((times == now) & solved).sum(), (times[:10] >= now).sum()
+        share = mine / risk
+        variance += events * share * (1 - share) * (risk - events) / (risk - 1)
+    assert stats.chi2.sf(each[:10].sum() ** 2 / variance, 1) == pytest.approx(expected["logrank"], rel=1e-9)
+
+
+def test_scores_by_hand() -> None:
+    """Three runs at risk at 1, of which one is solved; the second leaves; the third is solved alone."""
+    each = survival.scores(array(1, 2, 3), np.array([True, False, True]))
+    assert each == pytest.approx([1 - 1 / 3, -1 / 3, 1 - 1 / 3 - 1])
+    tied = survival.scores(array(1, 1, 1), np.array([True, True, False]))
+    assert tied == pytest.approx([1 / 3, 1 / 3, -2 / 3])
+
+
+def test_ratio_of_restricted_means_is_that_of_lifelines() -> None:
+    expected = oracle("lifelines")["a"]
+    times = array(*(INF if time is None else time for time in expected["times"]))
+    rival = np.full(10, INF)
+    assert statistics.restricted_ratio(times, rival, 31250) == pytest.approx(31250 / expected["restricted_mean"])
 
 
 def test_logrank_of_many_runs_is_the_usual_one() -> None:

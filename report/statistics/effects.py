@@ -66,9 +66,10 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
                 "low": change.low,
                 "high": change.high,
                 "p": change.p,
+                "corrected": np.nan,
                 "difference_text": f"{100 * change.value:+.0f}"
                 + bracket(100 * change.low, 100 * change.high, "{:+.0f}"),
-                **dict.fromkeys(("ratio", "ratio_low", "ratio_high", "ratio_p"), np.nan),
+                **dict.fromkeys(("ratio", "ratio_low", "ratio_high", "ratio_p", "ratio_corrected"), np.nan),
                 "ratio_text": None,
             }
             if len(changes) == 1:
@@ -79,9 +80,10 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
                         ratio.low, ratio.high, "{:.2f}"
                     )
             rows.append(row)
-    corrected = benjamini_hochberg([row[name] for row in rows for name in ("p", "ratio_p")])
-    for row, (p, ratio_p) in zip(rows, corrected.reshape(-1, 2), strict=True):
-        row |= {"corrected": p, "ratio_corrected": ratio_p}
+    asked = [(row, name) for row in rows for name in ("p", "ratio_p") if not np.isnan(row[name])]
+    corrected = benjamini_hochberg([row[name] for row, name in asked])
+    for (row, name), p in zip(asked, corrected, strict=True):
+        row[name.replace("p", "corrected")] = p
     columns = {
         "task": Column("Task"),
         "factor": Column("Factor"),

@@ -5,7 +5,6 @@ had. So the p-value is exact with few runs too, whatever their times, ties and c
 approximation is not.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb, prod
@@ -19,19 +18,18 @@ EVERY = 20_000
 DRAWN = 20_000
 """Deals drawn where there are more; always the same ones, so that p-values of neighbouring ratios are comparable.
 
-Where both groups are of one size, half of them are the others with the groups exchanged, as among all deals: then
-which group is called the first does not matter.
+Where both groups are of one size, they are made so that the result is the same whichever is called the first.
 """
 EQUAL = 1e-9
 """Sums no further apart are equal: they differ by rounding alone."""
 
 
 @lru_cache(maxsize=8)
-def deals(sizes: tuple[tuple[int, int], ...], paired: bool = False) -> tuple[Array, ...]:
-    """Ways to deal runs to two groups: for each stratum (deals, runs), 1 where a run is in the first group.
+def deals(sizes: tuple[tuple[int, int], ...], paired: bool = False) -> Array:
+    """Ways to deal runs to two groups: (deals, runs), 1 where a run is in the first group.
 
-    The first deal is the one that was had: the first group's runs, then the second's. Strata are dealt together: row i
-    of every stratum is one deal.
+    Runs are those of the first stratum, group by group, then those of the next; they are dealt within a stratum only.
+    The first deal is the one that was had. The array is read-only.
 
     Args:
         sizes: Runs of the first and of the second group, for each stratum.
@@ -49,9 +47,9 @@ def deals(sizes: tuple[tuple[int, int], ...], paired: bool = False) -> tuple[Arr
     else:
         generator = np.random.default_rng(0)
         dealt = [_drawn(*size, paired, generator) for size in sizes]
-    for labels in dealt:
-        labels.setflags(write=False)
-    return tuple(dealt)
+    labels = np.concatenate(dealt, axis=1)
+    labels.setflags(write=False)
+    return labels
 
 
 def _every(first: int, second: int, paired: bool) -> Array:
@@ -73,7 +71,9 @@ def _drawn(first: int, second: int, paired: bool, generator: np.random.Generator
     else:
         labels[1:] = generator.permuted(labels[1:], axis=1)
     if first == second:
-        labels[DRAWN // 2 :] = 1 - labels[: DRAWN // 2]
+        some = labels[: DRAWN // 4]
+        turned = np.roll(some, first, axis=1)
+        return np.concatenate([some, 1 - some, turned, 1 - turned])
     return labels
 
 
@@ -81,8 +81,3 @@ def two_sided(dealt: Array) -> Array:
     """The p-values of statistics (deals, ...), the first of which were had: the smaller tail, doubled."""
     tails = [(dealt >= dealt[0] - EQUAL).mean(axis=0), (dealt <= dealt[0] + EQUAL).mean(axis=0)]
     return np.asarray(np.minimum(2 * np.minimum(*tails), 1.0))
-
-
-def summed(scores: Sequence[Array], labels: Sequence[Array]) -> Array:
-    """The first groups' scores, summed over strata: (deals, ...) of scores (..., runs) and labels (deals, runs)."""
-    return np.asarray(sum(own @ each.T for own, each in zip(labels, scores, strict=True)))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .permutation import EQUAL, deals, summed, two_sided
+from .permutation import EQUAL, deals, two_sided
 from .solving import ENOUGH, LEVEL, Array, Interval
 from .survival import scores
 
@@ -58,8 +58,8 @@ def stratum(base: pd.DataFrame, rival: pd.DataFrame) -> Stratum:
     A run of the longer budget that solves after the shorter one ends has not been beaten by it.
     """
     budget = float(min(base["budget"].min(), rival["budget"].min()))
-    times = (arm["time"].to_numpy(float) for arm in (base, rival))
-    return Stratum(*(np.where(each <= budget, each, np.inf) for each in times), budget)
+    ours, others = (arm["time"].to_numpy(float) for arm in (base, rival))
+    return Stratum(np.where(ours <= budget, ours, np.inf), np.where(others <= budget, others, np.inf), budget)
 
 
 def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = LEVEL) -> Ratio:
@@ -72,10 +72,10 @@ def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = L
         level: Of the interval.
 
     Raises:
-        ValueError: There is no stratum, or pairs are asked of arms that are not of one size.
+        ValueError: There is no stratum, a time or budget is not above zero, a budget is not finite, or pairs are asked
+            of arms that are not of one size.
     """
-    if not strata:
-        raise ValueError("no stratum: a ratio needs one task at least")
+    _check(strata)
     numerators, denominators, lower, upper = _candidates(strata)
     p, statistic = _tested(strata, numerators, denominators, paired)
     faster, slower = np.flatnonzero(statistic > EQUAL), np.flatnonzero(statistic < -EQUAL)
@@ -93,8 +93,18 @@ def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = L
 
 def ratio_p(strata: Sequence[Stratum], ratio: float = 1.0, paired: bool = False) -> float:
     """The two-sided p-value that the base is ``ratio`` times as fast; 1 where nothing is solved in time."""
+    _check(strata)
     p, _ = _tested(strata, np.array([ratio]), np.ones(1), paired)
     return float(p[0])
+
+
+def _check(strata: Sequence[Stratum]) -> None:
+    if not strata:
+        raise ValueError("no stratum: a ratio needs one task at least")
+    for base, rival, budget in strata:
+        if not (np.isfinite(budget) and budget > 0 and (base > 0).all() and (rival > 0).all()):
+            least = np.concatenate([base, rival]).min(initial=np.inf)
+            raise ValueError(f"budget {budget:g}, least time {least:g}: a ratio needs a finite budget, all above zero")
 
 
 def _candidates(strata: Sequence[Stratum]) -> tuple[Array, Array, Array, Array]:
@@ -126,12 +136,12 @@ def _candidates(strata: Sequence[Stratum]) -> tuple[Array, Array, Array, Array]:
 def _tested(strata: Sequence[Stratum], numerators: Array, denominators: Array, paired: bool) -> tuple[Array, Array]:
     """For each ratio the p-value, and the statistic: above 0 where the base is faster still."""
     labels = deals(tuple((len(each.base), len(each.rival)) for each in strata), paired)
-    held = max(len(labels[0]), max(own.shape[1] for own in labels) ** 2)
+    held = max(len(labels), max(len(each.base) + len(each.rival) for each in strata) ** 2)
     parts = np.array_split(np.arange(len(numerators)), np.ceil(len(numerators) * held / AT_ONCE))
     p, statistic = [], []
     for part in parts:
         each = [scores(*_scaled(one, numerators[part], denominators[part])) for one in strata]
-        dealt = summed(each, labels)
+        dealt = labels @ np.concatenate(each, axis=1).T
         p.append(two_sided(dealt))
         statistic.append(dealt[0])
     return np.concatenate(p), np.concatenate(statistic)

@@ -55,6 +55,6 @@ def relapse_p(base: Array, rival: Array) -> float:
     if min(sizes) < ENOUGH:
         return np.nan
     runs = np.concatenate([base, rival], axis=1)
-    (labels,) = deals((sizes,))
+    labels = deals((sizes,))
     rates = [relapses / np.fmax(after, 1) for relapses, after in ((own @ runs.T).T for own in (labels, 1 - labels))]
     return float(two_sided(rates[1] - rates[0]))

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from .permutation import deals, summed, two_sided
+from .permutation import deals, two_sided
 from .solving import Array
 
 
@@ -94,4 +94,4 @@ def logrank(times: Array, reached: Array, other_times: Array, other_reached: Arr
     if not solved.any() or min(sizes) < 2:
         return np.nan
     each = scores(np.append(reached, other_reached), solved)
-    return float(two_sided(summed([each], deals((sizes,)))))
+    return float(two_sided(deals((sizes,)) @ each))
