@@ -503,4 +503,4 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     said = progress(tables)
     assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said
     assert progress(records({("copy", "a"): FAST})) == ""
-    assert progress(frames()).startswith("Partial report: 0 of 0")
+    assert progress(frames()).startswith("Partial report: none of 0")

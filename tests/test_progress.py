@@ -1,7 +1,10 @@
 """What is shown while runs are trained, on terminals of every width and where there is none."""
 
+import importlib
 import io
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +13,14 @@ from rich.console import Console
 
 from membench.benchmarks.cli import listing
 from membench.benchmarks.core import Run, Suite
-from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started
-from membench.benchmarks.records.plan import Planned
+from membench.benchmarks.records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started
+from membench.benchmarks.records.plan import Planned, plan
 from membench.benchmarks.records.provenance import processor
 from membench.benchmarks.records.record import Recorder, path_of
-from membench.benchmarks.running import estimate, progress
+from membench.benchmarks.running import compiling, estimate, progress
 from membench.benchmarks.running.estimate import Pace, duration
 from membench.benchmarks.running.progress import Progress
+from membench.benchmarks.running.runner import execute
 from membench.benchmarks.suites import find
 
 
@@ -90,6 +94,65 @@ def test_a_line_now_and_then_says_how_far_it_is(suite: Suite, tmp_path: Path, mo
     assert line.startswith("0 of 1 runs, about 5s left, stops in ") and line.endswith(
         "copy/ntm/1 40/45 1.25 wrong bits"
     )
+
+
+def test_kernels_that_are_compiled_are_said_to_be(suite: Suite, tmp_path: Path) -> None:
+    """Not the seconds that training will take, while that has not begun."""
+    one, two, *_ = suite.runs()
+    planned = [Planned(run, "new") for run in suite.runs()]
+    shows = Progress(planned, 2, Pace(suite, tmp_path, "cpu"), io.StringIO())
+    shows(Compiling(one.key))  # a model may need them before it starts
+    assert shows.headline() == "0 of 4 runs, compiling kernels, once (about half a minute on a quiet core)"
+    shows(started(one))
+    shows(started(two))
+    assert "left" in shows.headline()  # the other one trains
+    shows(Compiling(two.key))
+    assert shows.line() == (
+        "0 of 4 runs, compiling kernels, once (about half a minute on a quiet core); copy/ntm/1 0/45 compiling; "
+        "copy/lstm/1 0/45 compiling"
+    )
+    screen = io.StringIO()
+    Console(file=screen, width=100).print(shows.table())
+    assert screen.getvalue().count("compiling") == 3
+    shows(evaluated(one, 0, 0.0))
+    shows(Ended(two.key, "failed", 0, 0.0))
+    assert "left" in shows.headline() and "compiling" not in shows.line()
+
+
+KERNEL = """
+import numba
+
+@numba.njit(cache=True)
+def twice(x):
+    return 2 * x
+"""
+
+
+def test_what_is_compiled_is_told_of_once_and_what_is_read_from_the_disk_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kernel_of_a_test.py").write_text(KERNEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    told: list[Event] = []
+    for _ in range(2):
+        monkeypatch.delitem(sys.modules, "kernel_of_a_test", raising=False)
+        kernel = importlib.import_module("kernel_of_a_test")
+        with compiling.heard(["a", "b"], told.append):
+            assert kernel.twice(2) == 4 and kernel.twice(2.5) == 5
+        assert told == [Compiling("a"), Compiling("b")]
+    with compiling.heard(["c"], told.append):
+        pass
+    kernel.twice(2j)
+    assert len(told) == 2  # nobody listens any more
+
+
+def test_a_worker_says_that_it_compiles_and_records_it_not(tmp_path: Path, variant: Callable[[str], str]) -> None:
+    suite = variant("import numba\nnumba.njit(lambda x: x)(1)")
+    events: list[Event] = []
+    planned = plan(find(suite), tmp_path, models=["lstm"], seeds=[1])
+    execute(planned, suite, tmp_path, [events.append], workers=1, device="cpu")
+    assert [event.name for event in events[:3]] == ["compiling", "started", "evaluated"]
+    assert "compiling" not in (tmp_path / "tiny/copy/lstm/1.jsonl").read_text()
 
 
 @pytest.mark.parametrize("width", [0, 1, 2, 7, 20, 40, 80, 200])

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,33 +22,116 @@ from membench.benchmarks.records import provenance
 HAS_AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
-def test_changed_code_is_told_from_the_commit_and_from_other_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "benchmarks/records/provenance.py"
-    monkeypatch.setattr(provenance, "__file__", str(file))
+class Tree:
+    """A source tree with one module, as a repository of its own, and what is said of it."""
 
-    def said(content: str) -> dict[str, Any]:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
+    def __init__(self, root: Path) -> None:
+        self.root, self.module = root, root / "benchmarks/records/provenance.py"
+        self.write("a = 1\n")
+
+    def write(self, content: str, name: str = "benchmarks/records/provenance.py") -> "Tree":
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return self
+
+    def git(self, *arguments: str) -> None:
+        person = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        command = ["git", "-C", str(self.root), *person, *arguments]
+        free = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        subprocess.run(command, check=True, capture_output=True, env=free)
+
+    def commit(self) -> "Tree":
+        self.git("init")
+        self.git("add", ".")
+        self.git("commit", "-m", "one")
+        return self
+
+    def said(self) -> dict[str, Any]:
         found: dict[str, Any] = provenance.commit.__wrapped__()
         return found
 
-    def git(*arguments: str) -> None:
-        person = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-        subprocess.run(["git", "-C", str(tmp_path), *person, *arguments], check=True, capture_output=True)
 
-    assert said("a = 1\n") == {"commit": None, "dirty": None, "changes": None}  # no source tree
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "one")
-    clean, changed, otherwise = said("a = 1\n"), said("a = 2\n"), said("a = 3\n")
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    tree = Tree(tmp_path / "tree")
+    monkeypatch.setattr(provenance, "__file__", str(tree.module))
+    return tree
+
+
+def test_changed_code_is_told_from_the_commit_and_from_other_changes(tree: Tree) -> None:
+    assert tree.said() == {"commit": None, "dirty": None, "changes": None}  # no source tree
+    clean = tree.commit().said()
+    changed, otherwise = tree.write("a = 2\n").said(), tree.write("a = 3\n").said()
     assert clean["commit"] == changed["commit"] == otherwise["commit"] and len(clean["commit"]) == 40
     assert [each["dirty"] for each in (clean, changed, otherwise)] == [False, True, True]
     assert len({each["changes"] for each in (clean, changed, otherwise)}) == 3
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/a").write_text("a record is no change of the code\n")
-    assert said("a = 1\n") == clean
+    tree.write("a record is no change of the code\n", "results/a").write("nor is a note\n", "nohup.out")
+    assert tree.write("a = 1\n").said() == clean
+
+
+def test_code_that_git_does_not_know_is_a_change(tree: Tree) -> None:
+    clean = tree.write("build/\n", ".gitignore").commit().said()
+    new, otherwise = (tree.write(content, "ntm/new.py").said() for content in ("b = 1\n", "b = 2\n"))
+    assert new["dirty"] and otherwise["dirty"] and new["changes"] != otherwise["changes"]
+    (tree.root / "ntm/new.py").unlink()
+    tree.write("made\n", "build/made.py").write("a suite beside its records\n", "results/mine.py")
+    assert tree.said() == clean
+    tree.module.unlink()
+    assert tree.said()["dirty"]
+
+
+@pytest.mark.parametrize(
+    "name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF", "GIT_CONFIG_COUNT"]
+)
+def test_the_environment_names_no_other_code(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    clean, changed = tree.commit().said(), tree.write("a = 2\n").said()
+    other = Tree(tmp_path / "other").write("c = 1\n").commit()
+    values = {"GIT_DIR": other.root / ".git", "GIT_WORK_TREE": other.root, "GIT_INDEX_FILE": tmp_path / "none"}
+    monkeypatch.setenv(name, str(values.get(name, "true")))
+    assert tree.said() == changed and tree.write("a = 1\n").said() == clean
+
+
+@pytest.mark.parametrize(
+    "setting", ["diff.external=true", "diff.noprefix=true", "diff.context=0", "color.ui=always", "core.fsmonitor=false"]
+)
+def test_the_user_s_settings_change_nothing(tree: Tree, setting: str) -> None:
+    clean, changed = tree.commit().said(), tree.write("a = 2\n").said()
+    tree.git("config", *setting.split("="))
+    assert tree.said() == changed and tree.write("a = 1\n").said() == clean
+
+
+def test_a_clone_of_another_user_is_read(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = tree.commit().said()
+    real = shutil.which("git")
+    pretending = tmp_path / "bin/git"
+    pretending.parent.mkdir()
+    pretending.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n')
+    pretending.chmod(0o755)
+    monkeypatch.setenv("PATH", str(pretending.parent), prepend=os.pathsep)
+    assert subprocess.run(["git", "status"], cwd=tree.root, capture_output=True).returncode != 0
+    assert tree.said() == clean
+
+
+def test_a_broken_repository_is_not_taken_for_one_above_it(tree: Tree, tmp_path: Path) -> None:
+    Tree(tmp_path).commit()
+    (tree.root / ".git").mkdir()
+    assert tree.said() == provenance.NOWHERE
+
+
+def test_a_git_that_does_not_answer_is_not_waited_for(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.commit()
+    hanging = tmp_path / "bin/git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(hanging.parent), prepend=os.pathsep)
+    monkeypatch.setattr(provenance, "PATIENCE", 0.2)
+    assert tree.said() == provenance.NOWHERE
 
 
 @click.command()
@@ -61,8 +145,8 @@ def command() -> None:
 def test_avx2_holds_for_pytorch_and_numba_alike() -> None:
     program = """
 import numba.core.codegen
-from membench.benchmarks.provenance import processor
-from membench.ntm.fused_lanes import LANES
+from membench.benchmarks.records.provenance import processor
+from membench.ntm.kernels.lanes import LANES
 print(processor())
 print(*numba.core.codegen.JITCPUCodegen("test").magic_tuple()[1:])
 print(LANES)

@@ -136,10 +136,26 @@ def nothing(tables: Frames) -> Frames:
 @pytest.mark.parametrize(
     ("odd", "expected"),
     [
-        ("empty", ["Partial report: 0 of 0 runs", "No run has a record yet", "not run"]),
-        ("new", ["Partial report: 0 of 3 runs", "3 not started", "No run has had its full budget yet"]),
-        ("stale", ["Partial report: 0 of 3 runs", "3 stale", "copy/lstm/1"]),
-        ("interrupted", ["Partial report: 0 of 3 runs", "3 interrupted", "No run has had its full budget."]),
+        ("empty", ["Partial report: none of 0 runs", "No run has a record yet", "not run"]),
+        (
+            "new",
+            [
+                "Partial report: none of 3 runs",
+                "Nothing is found yet.",
+                "3 not started",
+                "No run has had its full budget yet",
+            ],
+        ),
+        ("stale", ["Partial report: none of 3 runs", "Nothing is found yet.", "3 stale", "copy/lstm/1"]),
+        (
+            "interrupted",
+            [
+                "Partial report: none of 3 runs",
+                "Nothing is found yet.",
+                "3 interrupted",
+                "No run has had its full budget",
+            ],
+        ),
         ("diverged", ["3 diverged", "0 of 1", "unsolved"]),
         ("unsolved", ["0 of 1", "unsolved", "undecided", "All runs are done"]),
         ("one seed", ["n = 1 seed an arm", "undecided"]),

@@ -29,7 +29,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[-1])), Healthy).serve_forever(
 
 COMMAND = """
 import signal, sys
-from membench.benchmarks import serve
+from membench.benchmarks.tracking import serve
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background without
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup starts all without

@@ -1,8 +1,13 @@
 """MLflow shows what the records say: live, caught up, each point once, and never in the way of a run."""
 
+import contextlib
+import os
 import shutil
+import socket
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from mlflow.tracking._tracking_service import utils
 
 from membench.benchmarks import records
 from membench.benchmarks.cli import main
@@ -21,9 +27,9 @@ from membench.benchmarks.running.runner import Outcome
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tracking import store
-from membench.benchmarks.tracking.listener import Tracker, attach, replay
+from membench.benchmarks.tracking.listener import Tracker, attach, reach, replay
 from membench.benchmarks.tracking.metrics import chosen, points
-from membench.benchmarks.tracking.store_file import default_uri, write_ahead
+from membench.benchmarks.tracking.store_file import default_uri, file_of
 
 NAMES = {
     *("eval/errors", "eval/loss", "train/loss", "train/gradient"),
@@ -482,6 +488,160 @@ def test_parameters_fit_into_mlflow(suite: Suite) -> None:
 
 
 def test_a_store_elsewhere_is_left_as_it_is(tmp_path: Path) -> None:
-    write_ahead("http://127.0.0.1:9")
-    write_ahead(f"sqlite:///{tmp_path / 'none.db'}")
-    assert list(tmp_path.iterdir()) == []
+    assert file_of("http://127.0.0.1:9") is None
+    assert file_of(f"sqlite:///{tmp_path / 'none.db'}") is None
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[bytes], str]]:
+    """Serves what is no answer: takes every request, sends these bytes, then one now and then; gives its address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(50)
+
+        def answer(connection: socket.socket, first: bytes) -> None:
+            with contextlib.suppress(OSError), connection:
+                connection.recv(1000)
+                connection.sendall(first)
+                while True:
+                    time.sleep(0.2)
+                    connection.sendall(b" " if first else b"")
+
+        def listen(first: bytes) -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(listening.accept()[0], first), daemon=True).start()
+
+        def start(first: bytes) -> str:
+            threading.Thread(target=listen, args=(first,), daemon=True).start()
+            return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        yield start
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"], ids=["mute", "slow"])
+def test_a_server_that_never_answers_stops_nothing(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Callable[[bytes], str], first: bytes
+) -> None:
+    monkeypatch.setattr("membench.benchmarks.tracking.patience.PATIENCE", 1.0)
+    lines: list[str] = []
+    began = time.monotonic()
+    tracker = Tracker(server(first), tmp_path, suite, lines.append)
+    Story(suite, tmp_path, next(suite.runs()), tracker).start(0).end()
+    tracker.close()
+    assert len(lines) == 1 and "no answer within 1 s" in lines[0]
+    with pytest.raises(TimeoutError):
+        reach(tracker.uri, tmp_path)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("when", [0, -1e9, 4e9, 1e-9])
+def test_a_record_of_any_age_is_replayed(suite: Suite, results: Path, when: float) -> None:
+    """Of 1970, as an archive may give its files, of before, and of a clock that was wrong."""
+    stories = [Story(suite, results, run).start(0, 10).end() for run in suite.runs()]
+    os.utime(stories[0].path, (when, when))
+    assert replay(default_uri(results), results, suite) == 4
+    assert [run["points"] for run in stored(results).values()] == [said(story) for story in stories]
+    with sqlite3.connect(results / "mlflow.db") as store:
+        times = store.execute("select start_time, end_time from runs").fetchall()
+    store.close()
+    assert all(0 < start <= end for start, end in times)
+
+
+def test_a_record_that_mlflow_does_not_take_keeps_no_other_out(
+    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = suite.runs()
+    for run in suite.runs():
+        Story(suite, results, run).start(0, 10).end()
+    chosen = store.chosen
+    monkeypatch.setattr(
+        store, "chosen", lambda started: chosen(started) | ({"": "x"} if started.key == first.key else {})
+    )
+    with pytest.raises(UsageError, match=r"1\.jsonl: MLflow does not take it"):
+        replay(default_uri(results), results, suite)
+    done = {run["name"] for run in stored(results).values() if run["status"] == "FINISHED"}
+    assert done == {run.key for run in others}
+
+
+@pytest.mark.parametrize("how", ["copied", "moved", "moved and replayed"])
+def test_nothing_is_written_where_results_were_before(suite: Suite, results: Path, tmp_path: Path, how: str) -> None:
+    Story(suite, results, next(suite.runs())).start(0, 10).end()
+    report = results / "tiny/report.html"
+    report.write_text("<p>report")
+    replay(default_uri(results), results, suite)
+    attach(default_uri(results), results, suite, results / "tiny")
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
+    there = tmp_path / "there"
+    shutil.copytree(results, there)
+    if how != "copied":
+        shutil.rmtree(results)
+        before = {}
+    utils._artifact_repos_cache.clear()  # another process has none
+    if how == "moved and replayed":
+        replay(default_uri(there), there, suite)
+    (there / "tiny/report.html").write_text("<p>another")
+    attach(default_uri(there), there, suite, there / "tiny")
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
+    assert [path.read_text() for path in there.glob("mlartifacts/tiny/*/artifacts/report.html")] == ["<p>another"]
+    assert sorted(run["name"] for run in stored(there).values()) == ["copy/ntm/1", "report"]
+    assert {run["tags"]["results"] for run in stored(there).values()} == {str(there)}
+
+
+def test_experiments_that_are_not_ours_stay_where_they_are(suite: Suite, results: Path, tmp_path: Path) -> None:
+    client = store.mlflow.MlflowClient(tracking_uri=default_uri(results))
+    for name, where in (
+        ("mine", (tmp_path / "mine").as_uri()),
+        ("far", "s3://bucket/mlartifacts/far"),
+        ("plain", None),
+    ):
+        client.create_experiment(name, artifact_location=where)
+    before = [client.get_experiment_by_name(name).artifact_location for name in ("mine", "far", "plain", "Default")]
+    replay(default_uri(results), results, suite)
+    after = [client.get_experiment_by_name(name).artifact_location for name in ("mine", "far", "plain", "Default")]
+    assert after == before
+
+
+NAMES_OF_FOLDERS = [
+    "r?n",
+    "a%20b",
+    "a#b",
+    "a b",
+    "a&b=c;d",
+    "a'b",
+    'a"b',
+    "é∞",
+    "a\nb",
+    "%zz",
+    "a@b:c",
+    "[x]",
+    "a\\b",
+    "~",
+]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_FOLDERS)
+def test_a_folder_may_have_any_name(suite: Suite, schema: Path, tmp_path: Path, name: str) -> None:
+    """The store lies in it, and nothing beside it."""
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(schema, folder / "mlflow.db")
+    Story(suite, folder, next(suite.runs())).start(0, 10).end()
+    (folder / "tiny/report.html").write_text("<p>report")
+    replay(default_uri(folder), folder, suite)
+    attach(default_uri(folder), folder, suite, folder / "tiny")
+    assert sorted(run["name"] for run in stored(folder).values()) == ["copy/ntm/1", "report"]
+    assert len(list(folder.glob("mlartifacts/tiny/*/artifacts/report.html"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_whose_name_is_no_text_has_a_store(suite: Suite, schema: Path, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    shutil.copy(schema, folder / "mlflow.db")
+    Story(suite, folder, next(suite.runs())).start(0, 10).end()
+    replay(default_uri(folder), folder, suite)
+    assert only(folder)["tags"]["results"].endswith(r"caf\xe9")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        attach(default_uri(folder), folder, suite, folder / "tiny")
+    assert list(tmp_path.iterdir()) == [folder]

@@ -11,7 +11,6 @@ from ..errors import UsageError
 from . import look, reports, rerun, run, speed, trace, ui
 
 SETTINGS = {
-    "auto_envvar_prefix": "BENCH",
     "show_default": True,
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
@@ -44,6 +43,19 @@ class Bench(click.Group):
             ctx.exit(130)
 
 
+def name_variables(command: click.Command) -> None:
+    """Every option may be said by a variable of its own name: ``--model`` of ``run`` by ``BENCH_RUN_MODEL``.
+
+    click would name it after the function's argument, ``models``. Several values stand with spaces between them, paths
+    with colons. It goes before a variable that others read too.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option):
+            flag = max(option.opts, key=len).lstrip("-")
+            own = f"BENCH_{command.name}_{flag}".upper().replace("-", "_")
+            option.envvar = [own, option.envvar] if isinstance(option.envvar, str) else own
+
+
 @click.group(cls=Bench, context_settings=SETTINGS)
 @click.version_option(package_name="membench", prog_name="bench")
 def main() -> None:
@@ -66,4 +78,5 @@ def main() -> None:
 RUNS = (run.run, rerun.rerun, speed.speed)
 VIEWS = (look.list_suites, look.show, reports.report, reports.compare, trace.trace, ui.ui)
 for command in (*RUNS, *VIEWS):
+    name_variables(command)
     main.add_command(command)

@@ -33,27 +33,35 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
     from ..inspecting import rerun, traces
     from ..records.frames import facts_of, frames_of
     from ..running.runner import writable
+    from ..tracking.store_file import store_uri
 
+    uri = None if no_tracking else store_uri(tracking_uri, results)
     suites = with_records(names, results)
     if not suites:
         raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
-    writable(results)
-    pages, damaged = {}, []
+    pages, refused = {}, []
     for suite in suites:
         folder = results / suite.name
         try:
             frames = frames_of(results, suite)
+            if (frames.runs["status"] == "new").all():
+                again = f"bench run --suite {suite.name} --results {results}"
+                raise UsageError(
+                    f"no records of {suite.name} under {results}, nothing to report; to make some: {again}"
+                )
+            writable(results)
             shown = traces.shown(suite, results, frames), list(rerun.shown(suite, results))
         except UsageError as error:
-            damaged.append(error)
+            refused.append(error)
             continue
         pages[suite.name] = str(render.report(frames, facts_of(suite), folder, *shown))
-        if not no_tracking and (tracking_uri or (results / "mlflow.db").exists()):
-            _attach(tracking_uri, results, suite)
-    pages["all"] = str(render.front(results))
-    answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
-    if damaged:
-        raise damaged[0]
+        if uri is not None and (tracking_uri or (results / "mlflow.db").exists()):
+            _attach(uri, results, suite)
+    if pages:
+        pages["all"] = str(render.front(results))
+        answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
+    if refused:
+        raise refused[0]
 
 
 @click.command()
@@ -93,12 +101,11 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
     click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
 
 
-def _attach(uri: str | None, results: Path, suite: "Suite") -> None:
+def _attach(uri: str, results: Path, suite: "Suite") -> None:
     """Add a report to MLflow; a report is whole without."""
     from ..tracking.listener import attach
-    from ..tracking.store_file import default_uri
 
     try:
-        attach(uri or default_uri(results), results, suite, results / suite.name)
+        attach(uri, results, suite, results / suite.name)
     except Exception as error:  # whatever MLflow or the store's driver raises
         click.echo(f"The report of {suite.name} is not in MLflow ({reason(error)}).", err=True)

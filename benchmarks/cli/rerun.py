@@ -66,6 +66,7 @@ def rerun(
     from ..errors import UsageError
     from ..inspecting import rerun as again
     from ..records.plan import Planned
+    from ..running.compiling import heard
     from ..running.estimate import Pace
     from ..running.progress import Progress
     from . import arguments
@@ -83,7 +84,8 @@ def rerun(
     answers = []
     with Progress(planned, 1, Pace(found, results, "cpu"), sys.stderr) as progress:
         for run, record, last in asked:
-            one = again.rerun(run, record, last, watch, progress)
+            with heard([run.key], progress):
+                one = again.rerun(run, record, last, watch, progress)
             if one.course is not None:
                 again.keep(found, results, run, one.course)
             answers.append(again.answer(one))

@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 import click
 
-from .shared import AVX2, answer, arms_options, avx2_option, find, json_option, new_results_option, tracking_options
+from .shared import (
+    AVX2,
+    answer,
+    arms_options,
+    at_home,
+    avx2_option,
+    find,
+    json_option,
+    new_results_option,
+    tracking_options,
+)
 
 
 @click.command()
@@ -85,6 +95,7 @@ def run(
     from ..running.estimate import Pace
     from ..running.progress import Progress
     from ..running.runner import execute, writable
+    from ..tracking.store_file import store_uri
     from . import arguments, listing
 
     if engine == "ray" and AVX2.items() <= os.environ.items():
@@ -94,6 +105,9 @@ def run(
     found = find(suite)
     part = (1, 1) if shard is None else arguments.shard(shard)
     planned = plan(found, results, tasks, models, wanted, shard=part, force=force)
+    if not dry_run:
+        at_home(results)
+    uri = None if no_tracking else store_uri(tracking_uri, results)
     devices = slots.slots("local" if dry_run else engine, device, workers, ray_address)
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     pace = Pace(found, results, devices[0])
@@ -111,11 +125,10 @@ def run(
     with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
         listeners.append(progress)
         tracker = None
-        if due and not no_tracking:
+        if due and uri is not None:
             from ..tracking.listener import Tracker
-            from ..tracking.store_file import default_uri
 
-            tracker = Tracker(tracking_uri or default_uri(results), results, found, progress.say)
+            tracker = Tracker(uri, results, found, progress.say)
             listeners.append(tracker)
         try:
             options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}

@@ -3,11 +3,14 @@
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..core import Suite
@@ -25,8 +28,8 @@ def results_option(command: Command, exists: bool = True) -> Command:
     """Where everything is kept; a folder that is named must be there, unless the command makes records."""
 
     def checked(context: click.Context, parameter: click.Parameter, folder: Path) -> Path:
-        named = context.get_parameter_source("results") is not click.core.ParameterSource.DEFAULT
-        if exists and named and not folder.is_dir():
+        folder = home_of(folder)
+        if exists and named("results") and not folder.is_dir():
             raise click.BadParameter(f"{str(folder)!r} is no folder; accepted: one that bench run has written")
         return folder
 
@@ -42,6 +45,37 @@ def results_option(command: Command, exists: bool = True) -> Command:
 def new_results_option(command: Command) -> Command:
     """Likewise, made where it is missing."""
     return results_option(command, exists=False)
+
+
+def named(parameter: str) -> bool:
+    """Whether the user said it, rather than nobody."""
+    return click.get_current_context().get_parameter_source(parameter) is not click.core.ParameterSource.DEFAULT
+
+
+def home_of(path: Path) -> Path:
+    """A path whose ``~`` no shell has replaced, as in ``--results=~/results``."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise click.BadParameter(f"{str(path)!r}: nobody knows that home; accepted: a path without ~") from None
+
+
+def at_home(results: Path) -> None:
+    """Nothing is made where nobody expects it: without ``--results`` only in a place for it.
+
+    That is an empty folder, one below the home or the temporary folder, or a project, which has a ``.git`` or a
+    ``pyproject.toml`` in it or above it; and anywhere once the folder of results is there.
+
+    Raises:
+        UsageError: It would be made elsewhere.
+    """
+    if named("results") or results.exists():
+        return
+    here, home, temporary = (Path(place).resolve() for place in (".", os.path.expanduser("~"), tempfile.gettempdir()))
+    project = any((place / mark).exists() for place in (here, *here.parents) for mark in (".git", "pyproject.toml"))
+    below = any(place in here.parents for place in (home, temporary) if place != place.parent)
+    if here in (home, here.parent) or (not (project or below) and any(here.iterdir())):
+        raise UsageError(f"results would go to {here / results}; if they are to, say so: --results {results}")
 
 
 def tracking_options(command: Command) -> Command:
@@ -107,7 +141,13 @@ def json_option(command: Command) -> Command:
 def suites_option(command: Command) -> Command:
     """Several suites, or all that have been run."""
     return click.option(
-        "--suite", "names", multiple=True, show_default="all with records", help="A suite's name or file (repeatable)."
+        "--suite",
+        "names",
+        type=click.Path(),  # names as well; but a variable's value is parted at colons, not at spaces
+        metavar="SUITE",
+        multiple=True,
+        show_default="all with records",
+        help="A suite's name or file (repeatable).",
     )(command)
 
 

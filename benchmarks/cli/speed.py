@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .shared import answer, arms_options, avx2_option, find, json_option, new_results_option
+from .shared import answer, arms_options, at_home, avx2_option, find, json_option, new_results_option
 
 
 @click.command()
@@ -34,7 +34,9 @@ def speed(
 
     found = find(suite)
     chosen(found, tasks, models)  # refuses names the suite does not have
-    writable(results)
+    if not as_json:
+        at_home(results)
+        writable(results)
     rows = []
     for row in measure(found, tasks, models, rounds, suite):
         rows.append(row)

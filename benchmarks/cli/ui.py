@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError, reason
-from .shared import results_option, suites_option, uri_option, with_records
+from .shared import at_home, results_option, suites_option, uri_option, with_records
 
 
 @click.command()
@@ -26,30 +26,34 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
     """
     from ..running.runner import writable
     from ..tracking.serve import serve
-    from ..tracking.store_file import default_uri, local
+    from ..tracking.store_file import local, store_uri
 
+    uri = store_uri(tracking_uri, results)
+    at_home(results)
     writable(results)
-    uri = tracking_uri or default_uri(results)
     suites = with_records(names, results)
     known = {suite.name for suite in suites}
     for folder in sorted({path.parents[2].name for path in results.glob("*/*/*/*.jsonl")} - known):
         click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)
     if suites:
         click.echo("Catching MLflow up with the records ...", err=True)
-        from ..tracking.listener import replay
+    try:
+        from ..tracking.listener import reach, replay
 
         for suite in suites:
             try:
                 click.echo(f"{suite.name}: {replay(uri, results, suite)} runs", err=True)
             except UsageError as error:  # a damaged record hides no other
                 click.echo(f"{suite.name}: {error}", err=True)
-            except ImportError as error:
-                raise UsageError(f"MLflow cannot be used ({reason(error)})") from None
-            except Exception as error:  # whatever MLflow or the store's driver raises
-                raise UsageError(
-                    f"MLflow at {uri} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving "
-                    "that store away, since the records can fill a new one"
-                ) from None
+        if not local(uri):
+            reach(uri, results)
+    except ImportError as error:
+        raise UsageError(f"MLflow cannot be used ({reason(error)})") from None
+    except Exception as error:  # whatever MLflow or the store's driver raises
+        raise UsageError(
+            f"MLflow at {uri} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving that store "
+            "away, since the records can fill a new one"
+        ) from None
     if not local(uri):
         click.echo(uri)
         return

@@ -98,6 +98,13 @@ def rank(found: Measured) -> tuple[float, float]:
     return found.errors, found.loss
 
 
+@dataclass(frozen=True)
+class Compiling(Event):
+    """Kernels of the run that no process has kept on disk are compiled; told to listeners alone, never recorded."""
+
+    name = "compiling"
+
+
 _KINDS: dict[str, TypeAdapter[Event]] = {
     kind.name: TypeAdapter(kind) for kind in (Started, Evaluated, Resumed, Generalised, Ended)
 }

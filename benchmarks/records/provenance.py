@@ -1,6 +1,7 @@
 """Where a run came from: code, versions, machine. Recorded, never hashed."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from functools import cache
@@ -37,23 +38,58 @@ NOWHERE = {"commit": None, "dirty": None, "changes": None}
 """Of a package without its source tree."""
 
 
+GIT = ("-c", "core.fsmonitor=false")
+"""No program that a configuration names is started."""
+
+PATIENCE = 60.0
+"""Seconds git is given."""
+
+
 @cache
 def commit() -> dict[str, Any]:
-    """The commit of the source tree, and what was changed since; None where the package is installed without one."""
+    """The commit of the source tree, and what was changed since; None where the package is installed without one.
+
+    A new Python file counts as a change before git knows it. ``changes`` is a hash of the changed files' content.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return NOWHERE
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
     try:
-        changes = git("diff", "HEAD", "--", ".", ":!results")
-        digest = hashlib.sha256(changes.encode(errors="replace")).hexdigest()[:16] if changes else None
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes), "changes": digest}
-    except (OSError, subprocess.CalledProcessError):
+        head = git(root, "rev-parse", "HEAD").decode().strip()
+        changed = git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD", "--", ".", ":!results")
+        new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py", ":!results")
+    except (OSError, subprocess.SubprocessError):
         return NOWHERE
+    digest = hashlib.sha256()
+    names = sorted(name for name in (changed + new).split(b"\0") if name)
+    for name in names:
+        path = root / os.fsdecode(name)
+        digest.update(hashlib.sha256(name).digest())
+        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-")
+    return {"commit": head, "dirty": bool(names), "changes": digest.hexdigest()[:16] if names else None}
+
+
+def git(root: Path, *arguments: str) -> bytes:
+    """What git says of a source tree: of this one, whatever the environment says, whoever owns it; changes nothing.
+
+    Raises:
+        OSError: There is no git.
+        subprocess.SubprocessError: It fails, or does not answer.
+    """
+    # A repository that is named is not looked for in the folders above, and its owner is not asked about.
+    named = ("git", f"--git-dir={root / '.git'}", f"--work-tree={root}", *GIT)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    done = subprocess.run(
+        [*named, *arguments],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    return done.stdout
 
 
 @cache

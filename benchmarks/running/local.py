@@ -7,6 +7,7 @@ alone talks to listeners. Signals reach the parent; workers are asked to stop, a
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -125,7 +126,10 @@ class Engine:
         for tries in range(TRIES):
             process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True)
             try:
-                with one_thread():  # the server, which the first one starts, or the worker itself inherits it
+                with (
+                    one_thread(),
+                    short_names(),
+                ):  # the server, which the first one starts, or the worker itself inherits it
                     process.start()
                 break
             except (EOFError, OSError):  # the server was killed; once it is seen to be gone, it is started again
@@ -190,6 +194,30 @@ def ending(code: int | None) -> str:
     if code == -signal.SIGKILL:
         return "killed (signal 9), as a machine out of memory does: fewer --workers need less"
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+SOCKET = 100
+"""Bytes of the longest name a socket may have; systems allow 103 or 107."""
+
+
+@contextmanager
+def short_names() -> Iterator[None]:
+    """A server that is started meanwhile listens at a name that a socket may have, however long TMPDIR is.
+
+    Raises:
+        UsageError: No folder has a name short enough.
+    """
+    before = tempfile.tempdir
+    name = len("/pymp-12345678/listener-12345678")
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp")
+    fit = [place for place in places if len(os.fsencode(place)) + name <= SOCKET and os.access(place, os.W_OK)]
+    if not fit:
+        raise UsageError(f"TMPDIR {places[0]}: too long for a socket's name; accepted: a folder of a shorter one")
+    tempfile.tempdir = fit[0]
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

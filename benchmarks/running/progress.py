@@ -14,12 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core import Run
-from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started
+from ..records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started
 from ..records.plan import Planned
 from .estimate import Pace, duration
 
 EVERY = 30.0
 """Seconds between lines that say how far it is, where there is no terminal."""
+
+
+ONCE = "compiling kernels, once (about half a minute on a quiet core)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Progress:
         self.workers, self.pace = workers, pace
         self.until = None if limit is None else time.monotonic() + limit
         self.rows: dict[str, Row] = {}
+        self.compiling: frozenset[str] = frozenset()  # runs that wait for their kernels
         self.console = Display(file=stream, highlight=False)
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.live = (
@@ -106,6 +110,11 @@ class Progress:
         if event.key not in self.left:
             return
         run, step = self.left[event.key]
+        if isinstance(event, Compiling):
+            self.compiling |= {event.key}
+            return
+        if isinstance(event, Evaluated | Ended):
+            self.compiling -= {event.key}
         if isinstance(event, Ended):
             self._end(event, run)
             return
@@ -143,13 +152,18 @@ class Progress:
     def headline(self) -> str:
         """Runs done, and the time that is left."""
         left = f"about {duration(self.pace.left(self.left, self.workers))} left"
+        if self.compiling and self.compiling >= self.rows.keys():  # nothing is trained meanwhile
+            left = ONCE
         if self.until is not None:
             left += f", stops in {duration(max(self.until - time.monotonic(), 0))}"
         return f"{self.ended} of {self.total} runs, {left}"
 
     def line(self) -> str:
         """The headline, and how far each run is."""
-        rows = (f"{key} {row.step:,}/{_steps(row):,} {wrong(row.errors)}" for key, row in self.rows.items())
+        rows = (
+            f"{key} {row.step:,}/{_steps(row):,} {'compiling' if key in self.compiling else wrong(row.errors)}"
+            for key, row in self.rows.items()
+        )
         return "; ".join([self.headline(), *rows])
 
     def table(self) -> RenderableType:
@@ -167,9 +181,14 @@ class Progress:
                 f"{row.step:,}/{_steps(row):,}",
                 "" if row.errors is None else f"{row.errors:.2f}",
                 "" if row.speed is None else f"{row.speed:.3g}",
-                "testing" if row.testing else duration(self.pace.left({key: (row.run, row.step)}, 1)),
+                self._left(key, row),
             )
         return Group(head, table) if self.rows else head
+
+    def _left(self, key: str, row: Row) -> str:
+        if row.testing or key in self.compiling:
+            return "testing" if row.testing else "compiling"
+        return duration(self.pace.left({key: (row.run, row.step)}, 1))
 
     def _work(self) -> int:
         return sum(run.experiment.training.steps - step for run, step in self.left.values())

@@ -17,6 +17,7 @@ from .. import records
 from ..errors import UsageError
 from ..records.events import Event, Status
 from ..suites import find
+from .compiling import heard
 from .session import perform, why
 
 GRACE = 30.0
@@ -59,7 +60,8 @@ def work(pipe: Connection, suite: str, results: str, device: str) -> None:
             if {run.key: run.digest for run in runs} != digests:
                 raise UsageError(f"{suite} was changed while it ran; run it again")
             places = [(run, records.path_of(Path(results), found.name, run)) for run in runs]
-            finished = Finished(perform(places, torch.device(device), tell, stop.is_set, wait))
+            with heard(list(digests), tell):
+                finished = Finished(perform(places, torch.device(device), tell, stop.is_set, wait))
         except (OSError, UsageError) as error:
             finished = Finished({}, hopeless=why(error))
         try:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 import traceback
@@ -31,7 +32,7 @@ def find(name_or_path: str) -> Any:
     if name_or_path in names():
         module = importlib.import_module(f"{__name__}.{name_or_path.replace('-', '_')}")
     else:
-        path = Path(name_or_path)
+        path = Path(os.path.expanduser(name_or_path))
         if path.suffix != ".py" or not path.is_file():
             raise UsageError(f"no suite {name_or_path!r}; there are {', '.join(names())}, or give a path to a .py file")
         module = _load(path)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from .. import records
 from ..core import Suite
 from ..errors import UsageError, reason
-from ..records.events import Ended, Event, Resumed, Started
+from ..records.events import Compiling, Ended, Event, Resumed, Started
 from .metrics import identity, points
+from .store_file import local, shown
 
 if TYPE_CHECKING:
     from .store import Logged, Store
@@ -45,6 +46,8 @@ class Tracker:
 
     def __call__(self, event: Event) -> None:
         """Log one event; never raises."""
+        if isinstance(event, Compiling):
+            return
         if isinstance(event, Ended) and event.key not in self.live and event.status in ("interrupted", "failed"):
             return  # it never began
         if time.monotonic() < self.until or not self._try(lambda store: self._log(store, event)):
@@ -83,15 +86,14 @@ class Tracker:
         run = self.runs[key]
         try:
             record = records.read(records.path_of(self.results, self.suite.name, run), run.key)
+            if record is not None and record.started is not None:
+                self.live[key] = store.catch_up(run, record, fresh)
+                if record.ended is not None:
+                    del self.live[key]
         except UsageError as error:  # the fault of this record, not of the store
             if key not in self.unread:
                 self.unread.add(key)
                 self.warn(f"{key} is not logged to MLflow: {error}")
-            return
-        if record is not None and record.started is not None:
-            self.live[key] = store.catch_up(run, record, fresh)
-            if record.ended is not None:
-                del self.live[key]
 
     def _log(self, store: "Store", event: Event) -> None:
         logged = self.live.get(event.key)
@@ -110,7 +112,7 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
     Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked.
 
     Raises:
-        UsageError: A record is damaged; all others are logged.
+        UsageError: A record is damaged, or one that MLflow does not take; all others are logged.
     """
     from .store import Store, quiet
 
@@ -125,8 +127,11 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
             if record is None or record.started is None or records.locked(record.path):
                 continue
             if record.started.digest == run.digest:
-                store.catch_up(run, record)
-                count += 1
+                try:
+                    store.catch_up(run, record)
+                    count += 1
+                except UsageError as error:
+                    damaged.append(error)
                 continue
             for logged in store.of(run):
                 if logged.record == identity(record.started) and logged.status != "stale":
@@ -136,13 +141,26 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
     return count
 
 
+def reach(uri: str, results: Path) -> None:
+    """See that a store answers. Raises whatever MLflow raises."""
+    from .store import connect
+
+    connect(uri, results).search_experiments(max_results=1)
+
+
 def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
-    """Put a suite's report and figures into its experiment, as artifacts of a run called ``report``."""
+    """Put a suite's report and figures into its experiment, as artifacts of a run called ``report``.
+
+    Raises:
+        UsageError: MLflow cannot keep files there.
+    """
     from .store import Store, quiet
 
     store = Store(uri, results, suite)
     with quiet():
-        here = str(store.results)
+        here = shown(store.results)
+        if local(uri) and here != str(store.results):
+            raise UsageError("MLflow keeps no files in a folder whose name is not UTF-8")
         if there := [logged for logged in store.runs.get((suite.name, "report"), []) if logged.results == here]:
             run_id = there[0].id
         else:

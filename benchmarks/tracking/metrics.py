@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core import Run, said
 from ..records.events import Evaluated, Event, Generalised, Started, to_json
+from .store_file import shown
 
 NOTE = """Every run is one seed of one arm of the suite **{suite}**. {title}
 
@@ -82,7 +83,7 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
         "status": "running",
         "digest": started.digest,
         "record": identity(started),
-        "results": str(results.resolve()),
+        "results": shown(results.resolve()),
         "device": device,
         "implementation": implementation,
         "dirty": str(provenance.get("dirty") or False).lower(),
@@ -92,7 +93,7 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
         "mlflow.note.content": (
             f"Seed {run.seed} of {experiment.model_name} on {experiment.task_name}, suite {suite}: "
             f"{started.parameters:,} parameters, {started.state_size:,} floats of state, on {device} "
-            f"({implementation}). Its record: `{record}`"
+            f"({implementation}). Its record: `{shown(record)}`"
         ),
     }
     return {name: value for name, value in values.items() if value}

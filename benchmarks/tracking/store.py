@@ -16,9 +16,11 @@ from typing import Any
 
 from .. import records
 from ..core import Run, Suite
+from ..errors import UsageError, reason
 from ..records.record import Record
 from .metrics import NOTE, Point, chosen, identity, points, tags
-from .store_file import SILENT, alone, local, write_ahead
+from .patience import Patient, within
+from .store_file import SILENT, alone, artifacts, file_of, local, rehome, shown, write_ahead
 
 for _name, _value in {
     **SILENT,
@@ -42,6 +44,7 @@ with quiet():
     try:
         import mlflow
         from mlflow.entities import Metric, Param, RunTag
+        from mlflow.exceptions import MlflowException
         from mlflow.store.db import utils as database
     except Exception as error:  # a broken package may raise anything
         why = f"reinstall the package mlflow, which does not import: {type(error).__name__}: {error}"
@@ -50,6 +53,9 @@ with quiet():
 database.MAX_RETRY_COUNT = 2  # it would block for minutes where a database cannot be opened; we come back ourselves
 for _logger in ("mlflow", "alembic"):
     logging.getLogger(_logger).setLevel(logging.ERROR)
+
+OPENING = 180.0
+"""Seconds a store is given to open: one that is new makes its schema, which takes ten on a quiet machine."""
 
 BATCH = 900
 """Points in one call; MLflow takes 1,000 of all kinds."""
@@ -68,6 +74,21 @@ class Logged:
     points: set[tuple[str, int]] | None = None  # those it holds; None: not asked yet
 
 
+def connect(uri: str, results: Path) -> Patient:
+    """A client of a store that is there, with its schema. Raises whatever MLflow raises.
+
+    Args:
+        uri: MLflow's tracking URI.
+        results: The results folder, of which one process at a time does this: two must not make the schema at once.
+    """
+    with quiet(), alone(results):
+        client = within(OPENING, lambda: mlflow.MlflowClient(tracking_uri=uri))
+        if (path := file_of(uri)) is not None:
+            write_ahead(path)
+            rehome(path)
+    return Patient(client)
+
+
 class Store:
     """An MLflow store, as one suite sees it. Raises whatever MLflow raises.
 
@@ -79,10 +100,9 @@ class Store:
 
     def __init__(self, uri: str, results: Path, suite: Suite) -> None:
         self.uri, self.results, self.suite = uri, results.resolve(), suite
-        with quiet(), alone(results):  # the first contact makes the schema, which two processes must not do at once
-            self.client = mlflow.MlflowClient(tracking_uri=uri)
-            write_ahead(uri)
-            homes = dict.fromkeys([suite.name, *(e.home for e in suite.experiments if e.home)])
+        self.client = connect(uri, results)
+        homes = dict.fromkeys([suite.name, *(e.home for e in suite.experiments if e.home)])
+        with quiet(), alone(results):  # two processes must not make an experiment at once
             self.experiments = {name: self._experiment(name) for name in homes}
         self.runs: dict[tuple[str, str], list[Logged]] = {}
         for name, experiment in self.experiments.items():
@@ -96,10 +116,11 @@ class Store:
 
     def _experiment(self, name: str) -> str:
         title = self.suite.title if name == self.suite.name else ""
-        note = NOTE.format(suite=name, title=title, report=self.results / name / "report.html")
+        note = NOTE.format(suite=name, title=title, report=shown(self.results / name / "report.html"))
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            where = (self.results / "mlartifacts" / name).as_uri() if local(self.uri) else None
+            file = file_of(self.uri)
+            where = artifacts(file.parent if file else self.results, name) if local(self.uri) else None
             return str(self.client.create_experiment(name, artifact_location=where, tags={"mlflow.note.content": note}))
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
@@ -127,7 +148,7 @@ class Store:
         """
         started = record.started
         assert started is not None  # the caller looked
-        there, here = self.of(run), str(self.results)
+        there, here = self.of(run), shown(self.results)
         if not fresh and (found := [logged for logged in there if logged.record == identity(started)]):
             logged = found[0]
         else:
@@ -146,7 +167,19 @@ class Store:
         return logged
 
     def catch_up(self, run: Run, record: Record, fresh: bool = False) -> Logged:
-        """Log what the store lacks of a record, and how it stands."""
+        """Log what the store lacks of a record, and how it stands.
+
+        Raises:
+            UsageError: MLflow does not take what this record says, though it may well take others'.
+        """
+        try:
+            return self._catch_up(run, record, fresh)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise UsageError(f"{record.path}: MLflow does not take it ({reason(error)})") from None
+
+    def _catch_up(self, run: Run, record: Record, fresh: bool) -> Logged:
         logged = self.join(run, record, fresh)
         said = {(p.name, p.step): p for event in record.events for p in points(run, event)}
         ended = record.ended
@@ -165,7 +198,7 @@ class Store:
         at, metrics = began or _now(), []
         for point in lacking:
             if began is not None and point.seconds is not None:
-                at = began + round(1000 * point.seconds)
+                at = began + _milliseconds(point.seconds)
             metrics.append(Metric(point.name, point.value, at, point.step))
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(logged.id, metrics[start : start + BATCH])
@@ -189,11 +222,15 @@ class Store:
 def _began(record: Record) -> int:
     """When a run may have begun, in milliseconds: its last line less the seconds it took."""
     took = max((getattr(event, "seconds", 0.0) for event in record.events), default=0.0)
-    return _written(record) - round(1000 * took)
+    return max(_written(record) - _milliseconds(took), 1)
 
 
 def _written(record: Record) -> int:
-    return round(1000 * record.path.stat().st_mtime)
+    return max(_milliseconds(record.path.stat().st_mtime), 1)  # MLflow takes 0 for now, and knows nothing before it
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * min(seconds, 1e9))
 
 
 def _now() -> int:

@@ -29,6 +29,8 @@ def progress(frames: Frames) -> str:
     if counts["stale"]:
         rest.append(f"{counts['stale']:,} stale")
     of = f"{complete:,} of {planned:,} runs {'has' if complete == 1 else 'have'} had the full budget"
+    if not complete:
+        of = f"none of {_some(planned, 'run')} has had the full budget"
     return f"Partial report: {of}{f' ({listed(rest)})' if rest else ''}."
 
 
@@ -40,10 +42,15 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 
 
 def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
-    """One paragraph: the first claim under each reading, the verdicts counted, and the runs behind them."""
+    """One paragraph: the first claim under each reading, the verdicts counted, and the runs behind them.
+
+    As long as no run had its full budget it says so, and no claim: a claim alone reads as if it had been found.
+    """
     counts = Counter(frames.runs["status"])
     finished = frames.runs[frames.runs["status"].isin(COMPLETE)]
     complete = len(finished)
+    if not complete:
+        return "Nothing is found yet."
     readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading)) or [""]
 
     def under(asked: Sequence[Verdict], say: Callable[[Sequence[Verdict]], str]) -> str:
