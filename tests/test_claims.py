@@ -504,3 +504,13 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said
     assert progress(records({("copy", "a"): FAST})) == ""
     assert progress(frames()).startswith("Partial report: none of 0")
+
+
+@pytest.mark.parametrize("status", ["new", "interrupted", "stale"])
+def test_nothing_is_claimed_before_a_run_has_had_its_budget(status: str) -> None:
+    """A claim printed alone would read as what was found."""
+    tables = records({("copy", "a"): FAST})
+    tables = tables._replace(runs=tables.runs.assign(status=status))
+    known = facts(tables, claim("never-solves", task="copy", model="a"))
+    assert summary(tables, known, judge(tables, known)) == "Nothing is found yet."
+    assert progress(tables).startswith("Partial report: none of ")

@@ -157,7 +157,16 @@ def test_models_and_folders_are_compared(tiny: str, trained: Path) -> None:
         (["run", "--suite", "TINY", "--shard", "3/2"], ["'3/2'", "1/8"]),
         (["run", "--suite", "TINY", "--engine", "slurm"], ["'slurm'", "'local', 'ray'"]),
         (["run", "--suite", "TINY", "--results", "TINY"], ["--results", "tiny.py", "file"]),
+        (["run", "--suite", "TINY", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE", "http://SERVER"]),
+        (["run", "--suite", "TINY", "--dry-run", "--tracking-uri", "http://"], ["'http://'", "http://SERVER"]),
+        (["run", "--suite", "TINY", "--tracking-uri", "sqlite:x.db"], ["'sqlite:x.db'", "sqlite:///FILE"]),
+        (["run", "--suite", "TINY", "--tracking-uri", "./mlruns"], ["'./mlruns'", "sqlite:///FILE"]),
+        (["run", "--suite", "TINY", "--tracking-uri", "localhost:5000"], ["'localhost:5000'", "http://SERVER"]),
+        (["report", "--suite", "TINY", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
+        (["ui", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
         (["report"], ["no records", "bench run --suite mini"]),
+        (["report", "--suite", "collier2018"], ["no records of collier2018", "bench run --suite collier2018"]),
+        (["report", "--suite", "TINY", "--suite", "mini"], ["no records of tiny", "bench run --suite tiny"]),
         (["show", "nope"], ["'nope'", "collier2018"]),
         (["ui", "--port", "99999999"], ["--port", "99999999"]),
         (["dance"], ["'dance'"]),
@@ -279,6 +288,37 @@ def test_a_store_that_cannot_be_used_does_not_stop_a_run(tiny: str, tmp_path: Pa
     assert result.stderr.count("cannot be used") == 1 and "bench ui" in result.stderr
     message = bench("ui", "--suite", tiny, "--results", results, code=2).stderr
     assert "cannot be used" in message.splitlines()[-1] and "--tracking-uri" in message
+
+
+def test_pages_of_a_server_that_is_not_there(tmp_path: Path) -> None:
+    told = bench("ui", "--tracking-uri", "http://127.0.0.1:9", "--results", tmp_path, code=2)
+    assert told.stdout == "" and "MLflow at http://127.0.0.1:9 cannot be used" in told.stderr.splitlines()[-1]
+
+
+def test_a_variable_for_others_does_not_matter_where_nothing_is_tracked(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "bogus://x")
+    bench("run", "--suite", tiny, "--results", tmp_path, "--dry-run", "--no-tracking")
+    assert "'bogus://x'" in bench("run", "--suite", tiny, "--results", tmp_path, "--dry-run", code=2).stderr
+
+
+def test_a_suite_without_records_keeps_no_other_from_being_drawn(tiny: str, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "tiny", tmp_path / "results/tiny")
+    told = bench("report", "--suite", "mini", "--suite", tiny, "--results", tmp_path / "results", code=2)
+    assert "no records of mini" in told.stderr and "report.html" in told.stdout
+    assert not (tmp_path / "results/mini").exists() and (tmp_path / "results/tiny/report.html").exists()
+
+
+def test_a_page_of_runs_that_have_not_ended_claims_nothing(tiny: str, trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results/tiny/copy/lstm/1.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join((trained / "tiny/copy/lstm/1.jsonl").read_text().splitlines(keepends=True)[:3]))
+    bench("report", "--suite", tiny, "--results", tmp_path / "results")
+    page = (tmp_path / "results/tiny/report.md").read_text()
+    assert (
+        page.startswith("**Partial report: none of 4 runs has had the full budget") and "Nothing is found yet." in page
+    )
 
 
 def test_ctrl_c_stops_and_the_same_command_goes_on(tiny: str, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Where results go, and what the names of folders may hold."""
 
 import os
-import pwd
 import subprocess
 import sys
 import tempfile
@@ -89,19 +88,15 @@ def test_a_plan_alone_may_be_asked_for_anywhere(place: Path, tiny: str) -> None:
     assert [path.name for path in place.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("command", ["run", "list", "ui"])
-def test_a_home_that_no_shell_has_put_in_is(place: Path, tiny: str, command: str) -> None:
+def test_a_home_that_no_shell_has_put_in_is(place: Path, tiny: str) -> None:
     """As in ``--results=~/mine``, or in a variable."""
-    home = place.parent / "home"
-    for folder in ("~/mine", f"~{pwd.getpwuid(os.getuid()).pw_name}/of-no-such-name"):
-        asked = {"run": ["--suite", tiny, "--dry-run"], "list": [], "ui": ["--port", "99999999"]}[command]
-        result = CliRunner().invoke(main, [command, *asked, f"--results={folder}"])
-        assert "~" not in str(result.exception) and result.exit_code in (0, 2)
-    (home / "mine").mkdir()
+    (place.parent / "home/mine").mkdir()
     assert bench("list", "--results", "~/mine").stdout
-    assert not (place / "~").exists()
     told = bench("list", "--results", "~nobody-of-this-name/x", code=2).stderr
     assert told.count("\n") == 1 and "~nobody-of-this-name/x" in told and "without ~" in told
+    told = bench("compare", "~/mine", "~/mine", "--suite", tiny, "--results", "~/mine", code=2).stderr
+    assert "no seed of tiny is finished" in told
+    assert [path.name for path in place.iterdir()] == ["file"]
 
 
 def test_a_suite_s_file_may_be_in_a_home(place: Path, tiny: str) -> None:
@@ -124,44 +119,42 @@ def test_a_long_tmpdir_leaves_a_socket_a_short_name(
         pass
 
 
-ODD = {
-    "a long TMPDIR": {"TMPDIR": "t" * 80},
-    "no HOME": {"HOME": None},
-    "a HOME that is not there": {"HOME": "/nowhere/at/all"},
-    "a name that is not UTF-8": {},
-    "a name with signs": {},
-}
-
-
-@pytest.mark.parametrize("odd", ODD)
-def test_a_run_and_its_report_work_in_odd_places(tmp_path: Path, tiny: str, odd: str) -> None:
-    names = {"a name that is not UTF-8": os.fsdecode(b"caf\xe9"), "a name with signs": "a%20b?c#d e"}
-    folder = tmp_path / names.get(odd, "plain")
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        (b"a%20b?c#d e", {"TMPDIR": "t" * 80, "HOME": None, "PYTHONIOENCODING": "utf-8:strict"}),
+        pytest.param(b"caf\xe9", {"HOME": "/nowhere", "PYTHONIOENCODING": "utf-8:strict"}, marks=pytest.mark.slow),
+        pytest.param(b"plain", {"PYTHONIOENCODING": "ascii:strict"}, marks=pytest.mark.slow),
+    ],
+    ids=["signs, a long TMPDIR, no HOME", "not UTF-8, no such HOME", "ASCII"],
+)
+def test_a_run_and_its_report_work_in_odd_places(
+    tmp_path: Path, tiny: str, name: bytes, variables: dict[str, str | None]
+) -> None:
+    folder = tmp_path / os.fsdecode(name)
+    (tmp_path / ("t" * 80)).mkdir()
     folder.mkdir()
     environment = dict(os.environ)
-    for name, value in ODD[odd].items():
+    for variable, value in variables.items():
         if value is None:
-            environment.pop(name)
+            environment.pop(variable)
         else:
-            environment[name] = value if value.startswith("/") else str(tmp_path / value)
-    if odd == "a long TMPDIR":
-        Path(environment["TMPDIR"]).mkdir()
+            environment[variable] = str(tmp_path / value) if variable == "TMPDIR" else value
     asked = ["--suite", tiny, "--results", str(folder / "results")]
 
     def go(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-        command = [*BENCH, *arguments]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+        done = subprocess.run([*BENCH, *arguments], cwd=folder, env=environment, capture_output=True)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         return done
 
     done = go("run", *asked, "--model", "lstm", "--seed", "1", "--workers", "1")
     assert b"cannot be used" not in done.stderr and b"1 done of 1 runs" in done.stdout
     done = go("report", *asked)
-    assert (folder / "results/tiny/report.html").exists()
-    if odd == "a name that is not UTF-8":
+    assert (folder / "results/tiny/report.html").exists() and b"report.html" in done.stdout
+    if name == b"caf\xe9":
         assert done.stderr.count(b"\n") == 1 and b"not UTF-8" in done.stderr
     else:
         assert done.stderr == b"" and list(folder.glob("results/mlartifacts/tiny/*/artifacts/report.html"))
-    made = {path.name for path in tmp_path.iterdir()} - {"kernels"}
-    assert made == {folder.name, *(["t" * 80] if odd == "a long TMPDIR" else [])}
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "t" * 80}
     assert [path.name for path in folder.iterdir()] == ["results"]
+    assert list((tmp_path / ("t" * 80)).iterdir()) == []

@@ -3,6 +3,8 @@
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -28,6 +30,9 @@ class Bench(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")  # a folder's name may be no text, a terminal ASCII
         try:
             return super().invoke(ctx)
         except UsageError as error:

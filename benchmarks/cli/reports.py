@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError, reason
-from .shared import answer, find, json_option, results_option, suites_option, tracking_options, with_records
+from .shared import answer, find, home_of, json_option, results_option, suites_option, tracking_options, with_records
 
 if TYPE_CHECKING:
     from ..core import Suite
@@ -86,12 +86,15 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
 
     found = find(suite)
     facts = facts_of(found)
+    folders = [home_of(Path(name)) for name in (a, b)]
     if {a, b} <= set(facts.models):
         table = compare_models(frames_of(results, found), facts, a, b)
-    elif Path(a).is_dir() and Path(b).is_dir():
-        table = compare_results(frames_of(Path(a), found), frames_of(Path(b), found), facts)
+    elif all(folder.is_dir() for folder in folders):
+        first, second = (frames_of(folder, found) for folder in folders)
+        table = compare_results(first, second, facts)
     else:
-        unknown = ", ".join(repr(name) for name in (a, b) if name not in facts.models and not Path(name).is_dir())
+        sides = zip((a, b), folders, strict=True)
+        unknown = ", ".join(repr(name) for name, folder in sides if name not in facts.models and not folder.is_dir())
         raise UsageError(
             f"{unknown or f'{a!r} and {b!r}'}: accepted are two results folders, or two models of {found.name}: "
             f"{', '.join(facts.models)}"
