@@ -158,3 +158,11 @@ def test_a_run_and_its_report_work_in_odd_places(
     assert {path.name for path in tmp_path.iterdir()} == {folder.name, "t" * 80}
     assert [path.name for path in folder.iterdir()] == ["results"]
     assert list((tmp_path / ("t" * 80)).iterdir()) == []
+
+
+def test_who_has_no_home_is_told_what_mlflow_lacks() -> None:
+    """As a user of a container that has no name."""
+    code = "import pwd; pwd.getpwuid = {}.__getitem__; import membench.benchmarks.tracking.store"
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "ImportError: set HOME for the package mlflow, which does not import" in done.stderr

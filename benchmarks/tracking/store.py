@@ -47,8 +47,10 @@ with quiet():
         from mlflow.exceptions import MlflowException
         from mlflow.store.db import utils as database
     except Exception as error:  # a broken package may raise anything
-        why = f"reinstall the package mlflow, which does not import: {type(error).__name__}: {error}"
-        raise ImportError(why) from error
+        remedy = "set HOME for" if "home directory" in str(error) else "reinstall"
+        raise ImportError(
+            f"{remedy} the package mlflow, which does not import: {type(error).__name__}: {error}"
+        ) from error
 
 database.MAX_RETRY_COUNT = 2  # it would block for minutes where a database cannot be opened; we come back ourselves
 for _logger in ("mlflow", "alembic"):
