@@ -511,6 +511,6 @@ def test_nothing_is_claimed_before_a_run_has_had_its_budget(status: str) -> None
     """A claim printed alone would read as what was found."""
     tables = records({("copy", "a"): FAST})
     tables = tables._replace(runs=tables.runs.assign(status=status))
-    known = facts(tables, claim("never-solves", task="copy", model="a"))
+    known = facts(tables, NeverSolves("x-C1", "", "", "copy", "a"))
     assert summary(tables, known, judge(tables, known)) == "Nothing is found yet."
     assert progress(tables).startswith("Partial report: none of ")

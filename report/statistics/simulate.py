@@ -50,7 +50,7 @@ def main() -> None:
     table = {
         "made": "python -m membench.report.statistics.simulate",
         "comparisons": count,
-        "ratio": [{**each, "coverage": ratio_coverage(**each, comparisons=count)} for each in ratios],  # type: ignore[arg-type]
+        "ratio": [{**each, "coverage": ratio_coverage(**each, comparisons=count)} for each in ratios],
         "effects": [
             {"combinations": cells, "seeds": seeds, **effect_coverage(cells, seeds, count)} for cells, seeds in GRIDS
         ],
