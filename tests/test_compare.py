@@ -11,7 +11,7 @@ from membench.report.pages.compare import compare_models
 from membench.report.statistics import outcomes, stratum, time_ratio
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
-simulate, facts = SIMULATED["simulate"], SIMULATED["facts"]
+simulate, facts, arms = (SIMULATED[name] for name in ("simulate", "facts", "arms"))
 
 A, B = "ntm-constant-dot", "lstm"
 BUDGET = 8000
@@ -26,7 +26,7 @@ def shortened(model: str) -> Frames:
 
 
 def row(tables: Frames) -> dict[str, Any]:
-    (found,) = compare_models(tables, facts(10, tasks=("copy",)), A, B).frame.to_dict("records")
+    (found,) = compare_models(tables, facts(10, arms=arms(("copy",), (A, B))), A, B).frame.to_dict("records")
     return dict(found)
 
 

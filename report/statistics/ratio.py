@@ -56,6 +56,7 @@ def stratum(base: pd.DataFrame, rival: pd.DataFrame) -> Stratum:
     """Two arms from their rows of ``outcomes``, cut at the smallest of their runs' budgets.
 
     A run of the longer budget that solves after the shorter one ends has not been beaten by it.
+    Rows stay in their order: for a paired test both arms are to be given seed by seed.
     """
     budget = float(min(base["budget"].min(), rival["budget"].min()))
     ours, others = (arm["time"].to_numpy(float) for arm in (base, rival))

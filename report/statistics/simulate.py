@@ -43,14 +43,19 @@ def main() -> None:
     parser.add_argument("--comparisons", type=int, default=COMPARISONS, help="simulated for each number")
     count = parser.parse_args().comparisons
     cases = [*product((1,), FAMILIES, SEEDS, UNSOLVED), *product((3,), FAMILIES, SEEDS, UNSOLVED[1:2])]
-    ratios = [
-        {"family": family, "seeds": seeds, "unsolved": unsolved, "tasks": tasks}
-        for tasks, family, seeds, unsolved in cases
-    ]
     table = {
         "made": "python -m membench.report.statistics.simulate",
         "comparisons": count,
-        "ratio": [{**each, "coverage": ratio_coverage(**each, comparisons=count)} for each in ratios],
+        "ratio": [
+            {
+                "family": family,
+                "seeds": seeds,
+                "unsolved": unsolved,
+                "tasks": tasks,
+                "coverage": ratio_coverage(family, seeds, unsolved, tasks, count),
+            }
+            for tasks, family, seeds, unsolved in cases
+        ],
         "effects": [
             {"combinations": cells, "seeds": seeds, **effect_coverage(cells, seeds, count)} for cells, seeds in GRIDS
         ],
