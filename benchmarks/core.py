@@ -17,7 +17,9 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
+from ..report.answers import Answer, Bar, bar_of
 from ..report.claims import Arm, Claim
+from .objectives import Bits, Objective
 from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 
 Size = tuple[int, ...]
@@ -28,13 +30,17 @@ class Batch(NamedTuple):
     """Sequences of a task, time first."""
 
     inputs: Tensor  # (time, batch, task.inputs)
-    targets: Tensor  # (time, batch, task.outputs), 0 or 1
+    targets: Tensor  # (time, batch, task.outputs), 0 or 1; of a task of tokens one-hot
     scored: Tensor  # (time, batch), 1 where the answer is read
 
 
 @runtime_checkable
 class Task(Protocol):
-    """What is learned. Implementations are frozen dataclasses, so that their fields identify them."""
+    """What is learned. Implementations are frozen dataclasses, so that their fields identify them.
+
+    Two more attributes may be there: ``objective``, what an answer is (see ``objective_of``), and ``floor``, how far
+    the best possible predictor gets (see ``floor_of``).
+    """
 
     @property
     def inputs(self) -> int:
@@ -63,6 +69,31 @@ class Task(Protocol):
     def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
         """Draw sequences of one size."""
         ...
+
+
+def objective_of(task: Task) -> Objective:
+    """What an answer of the task is: its ``objective``; bits where it has none."""
+    objective: Objective = getattr(task, "objective", Bits())
+    return objective
+
+
+def floor_of(task: Task, batch: Batch) -> Tensor | None:
+    """Nats of every sequence, (batch,), by the best possible predictor: ``task.floor(batch)``.
+
+    None where the task has no ``floor``, since all of its answers can be known. Where it has one, what is judged is not
+    how many answers are wrong, but the nats above it.
+    """
+    floor = getattr(task, "floor", None)
+    nats: Tensor | None = None if floor is None else floor(batch)
+    return nats
+
+
+def answer_of(task: Task) -> Answer:
+    """What the task asks for and what is counted, in a page's words."""
+    objective = objective_of(task)
+    if hasattr(task, "floor"):
+        return Answer(objective.noun, "nats above the optimum", 1.0)
+    return Answer(objective.noun, f"wrong {objective.noun}s", objective.chance(task.outputs))
 
 
 def smallest(task: Task) -> Size:
@@ -110,7 +141,8 @@ class Training:
         eval_batch: Sequences of each of these sizes.
         test_sequences: Sequences a generalisation point is measured on.
         mixed_sizes: False: one size a batch, as the authors; True: each sequence draws its own.
-        reduction: Cross-entropy in nats: ``sum`` of a sequence's bits (as the authors), or ``mean`` over scored bits.
+        reduction: Cross-entropy in nats: ``sum`` of a sequence's answers (as the authors), or ``mean`` over scored
+            ones.
     """
 
     steps: int
@@ -218,7 +250,9 @@ class Suite:
         paper: The reference, or empty where there is none.
         experiments: The arms, in the order of the table.
         seeds: Of every arm.
-        solved: The bar: fewer wrong bits a sequence than this.
+        solved: The bar: fewer wrong answers a sequence than this, of every task or of each by name; nats above the
+            floor where a task has one.
+        relapse: More than this, and a solved run has relapsed; likewise.
         budget: Steps that count, where arms shared with another suite train longer; None for all.
         claims: What the paper says.
         sources: Where the values come from: for ``bench show``, dotted names of parameters
@@ -231,7 +265,8 @@ class Suite:
     title: str
     experiments: tuple[Experiment, ...]
     seeds: tuple[int, ...]
-    solved: float
+    solved: Bar
+    relapse: Bar = 1.0
     budget: int | None = None
     paper: str = ""
     claims: tuple[Claim, ...] = ()
@@ -249,6 +284,9 @@ class Suite:
             raise ValueError(f"Suite({self.name!r}): seeds {self.seeds}: accepted are different integers from 0 on")
         if not keys or not self.seeds:
             raise ValueError(f"Suite({self.name!r}): needs at least one experiment and one seed")
+        tasks = {experiment.task_name for experiment in self.experiments}
+        for bar in ("solved", "relapse"):
+            _barred(f"Suite({self.name!r}): {bar}", getattr(self, bar), tasks)
         self._check_arms()
         self._check_claims()
 
@@ -291,6 +329,15 @@ class Suite:
                 yield Run(experiment, seed)
 
 
+def _barred(what: str, bar: Bar, tasks: set[str]) -> None:
+    """Refuse a bar that is not positive, or bars of other tasks than the suite's."""
+    if isinstance(bar, Mapping) and bar.keys() != tasks:
+        raise ValueError(f"{what} of {', '.join(sorted(bar)) or 'no task'}: accepted is {', '.join(sorted(tasks))}")
+    for task in sorted(tasks):
+        if not 0 < bar_of(bar, task) < float("inf"):
+            raise ValueError(f"{what}={bar_of(bar, task)}: a bar above 0 is needed")
+
+
 def _named(what: str, name: str) -> None:
     """Refuse a name that could not be a folder's or would lead out of one: records are kept under these names."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name) is None:
@@ -310,11 +357,23 @@ def said(size: Size) -> str:
     return "x".join(map(str, size))
 
 
+def present(value: Any) -> list[str]:
+    """Names of a dataclass's fields, but for those that were added later and hold their default.
+
+    Such a field carries ``field(default=..., metadata={"since": 2})``: what was said before it was there stays true.
+    """
+    return [
+        f.name
+        for f in dataclasses.fields(value)
+        if "since" not in f.metadata
+        or getattr(value, f.name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory())
+    ]
+
+
 def plain(value: Any) -> Any:
     """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+        return {"kind": type(value).__name__, **{name: plain(getattr(value, name)) for name in present(value)}}
     if isinstance(value, range):
         return [value.start, value.stop, value.step]
     if isinstance(value, tuple | list):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from .answers import Answer, Bar, bar_of
+
 if TYPE_CHECKING:
     from .claims import Arm, Claim
 
@@ -47,7 +49,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "step": "int64",
         "sequences": "int64",  # trained on so far
         "loss": "float64",  # nats a sequence
-        "errors": "float64",  # wrong bits a sequence
+        "errors": "float64",  # a sequence, as counted in this task: wrong answers, or nats above the optimum
         "train_loss": "float64",  # NaN before the first step
         "gradient_norm": "float64",  # NaN before the first step
         "seconds": "float64",
@@ -63,9 +65,9 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "steps": "int64",  # time steps of that size: the length axis
         "trained": "bool",  # inside the training range
         "sequences": "int64",
-        "errors": "float64",  # wrong bits a sequence
-        "bits": "int64",  # scored bits a sequence
-        "perfect": "float64",  # fraction of sequences without a wrong bit
+        "errors": "float64",  # as in an evaluation
+        "bits": "float64",  # of which they are a share: scored answers a sequence, or nats when guessing
+        "perfect": "float64",  # fraction of sequences without a wrong answer
     },
 }
 
@@ -93,7 +95,7 @@ class SuiteFacts:
         name: The suite's name.
         title: One line.
         paper: The reference, or empty.
-        solved: The bar: fewer wrong bits a sequence than this.
+        solved: The bar: fewer errors a sequence than this, of every task or of each by name.
         claims: What the paper says.
         arms: The cells of the table, in the suite's order.
         seeds: Planned for every arm.
@@ -101,18 +103,35 @@ class SuiteFacts:
         factors: Where the arms form a grid: a model's level of each factor, e.g.
             ``{"ntm-a": {"memory": "constant", "first weighting": "one-hot"}}``.
         notes: Printed under the summary, plain text, one paragraph a line.
+        relapse: More errors than this, and a solved run has relapsed; likewise.
+        answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
     """
 
     name: str
     title: str
     paper: str
-    solved: float
+    solved: Bar
     claims: "tuple[Claim, ...]"
     arms: "tuple[Arm, ...]"
     seeds: tuple[int, ...]
     trained: Mapping[str, TrainedOn] = field(default_factory=dict)
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: str = ""
+    relapse: Bar = 1.0
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+    def bar(self, task: str) -> float:
+        """Of a task."""
+        return bar_of(self.solved, task)
+
+    def answer(self, task: str) -> Answer:
+        """Of a task."""
+        return self.answers.get(task, Answer())
+
+    @property
+    def every(self) -> Mapping[str, Answer]:
+        """What each task asks for, all tasks named."""
+        return {task: self.answer(task) for task in self.tasks}
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Numbers:
     """What a trace yields. Of copying Graves et al. 2014 (4.1) say: read where it was written, +1 a step, sharply."""
 
     __pydantic_config__ = STRICT
-    wrong: int  # wrong bits
+    wrong: int  # wrong answers
     bits: int  # of so many
     writing: Focus | None = None  # before the answer; None where no weighting is to be seen
     reading: Focus | None = None  # while answering
@@ -104,18 +104,23 @@ class Trace:
 
     origin: Origin
     inputs: Array  # (time, channels)
-    targets: Array  # (time, bits)
-    outputs: Array  # (time, bits), probabilities
+    targets: Array  # (time, outputs)
+    outputs: Array  # (time, outputs), probabilities
     scored: Array  # (time,), 1 where the answer is read
     seen: Mapping[str, Array]
 
 
-def measure(inputs: Array, targets: Array, outputs: Array, scored: Array, seen: Mapping[str, Array]) -> Numbers:
-    """The numbers of a trace, from its arrays."""
+def measure(
+    inputs: Array, targets: Array, outputs: Array, scored: Array, seen: Mapping[str, Array], symbols: bool = False
+) -> Numbers:
+    """The numbers of a trace, from its arrays; ``symbols``: an answer is not a bit, but the largest of the outputs."""
     answer = scored > 0.5
     shown = np.cumsum(answer) == 0
-    wrong = int((((outputs > 0.5) != (targets > 0.5)) & answer[:, None]).sum())
-    bits = int(answer.sum()) * targets.shape[1]
+    if symbols:
+        wrong = int(((outputs.argmax(axis=1) != targets.argmax(axis=1)) & answer).sum())
+    else:
+        wrong = int((((outputs > 0.5) != (targets > 0.5)) & answer[:, None]).sum())
+    bits = int(answer.sum()) * (1 if symbols else targets.shape[1])
     writing, reading = seen.get("write weighting"), seen.get("read weighting")
     if writing is None or reading is None:
         return Numbers(wrong, bits)

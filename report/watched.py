@@ -23,7 +23,7 @@ class Look:
 
     __pydantic_config__ = STRICT
     step: int
-    wrong: int  # wrong bits of the example
+    wrong: int  # wrong answers of the example
     found: float | None  # see trace.found()
     writing: Focus | None  # before the answer
     reading: Focus | None  # while answering

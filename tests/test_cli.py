@@ -84,7 +84,11 @@ def test_what_was_run_is_in_mlflow(trained: Path) -> None:
         assert {name: (rows, rows) for name, rows, _ in names} == {
             **dict.fromkeys(("eval/errors", "eval/loss"), (20, 20)),
             **dict.fromkeys(("train/loss", "train/gradient"), (16, 16)),
-            **{f"generalisation/{w}/{what}": (8, 8) for w in ("best", "final") for what in ("errors", "perfect")},
+            **{
+                f"generalisation/{w}/{what}": (8, 8)
+                for w in ("best", "final")
+                for what in ("errors", "perfect", "loss")
+            },
         }
     store.close()
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,30 @@ def test_the_digest_depends_on_seed_revision_and_kind() -> None:
         digest(model=NTM(memory=Constant(1e-6))),
     ]
     assert len({RUN.digest, *changed}) == 6
+
+
+@dataclass(frozen=True)
+class Grown(Copy):
+    """A task that has been given two fields since records were made of it."""
+
+    gap: int = field(default=0, metadata={"since": 2})
+    order: tuple[int, ...] = field(default_factory=lambda: (1, 2), metadata={"since": 3})
+
+
+class TestAFieldThatIsAddedLater:
+    def test_is_left_out_while_it_holds_its_default(self) -> None:
+        there = {field.name for field in dataclasses.fields(Copy)} | {"kind"}
+        assert plain(Grown()).keys() == plain(Grown(gap=0, order=(1, 2))).keys() == there
+        assert digest(task=Grown()) == digest(task=Grown(gap=0))
+        assert Run(replace(EXPERIMENT, task=Grown()), 7).params["task"].keys() == there
+
+    def test_is_there_once_it_does_not(self) -> None:
+        assert plain(Grown(gap=1))["gap"] == 1 and "order" not in plain(Grown(gap=1))
+        assert plain(Grown(order=(2,)))["order"] == [2]
+        assert len({digest(task=task) for task in (Grown(), Grown(gap=1), Grown(order=(2,)))}) == 3
+
+    def test_without_a_mark_a_field_is_always_said(self) -> None:
+        assert plain(Copy())["bits"] == 8
 
 
 @dataclass(frozen=True)
@@ -200,6 +224,20 @@ def test_a_suite_asks_each_claim_whether_it_has_what_it_speaks_of() -> None:
         replace(found, claims=NeverSolves(*said, "copy", "ntm"))
     with pytest.raises(ValueError, match="claims named twice: s-C1"):
         suite(*[Faster(*said, "copy", "ntm", "lstm")] * 2)
+
+
+@pytest.mark.parametrize("bar", ["solved", "relapse"])
+def test_a_suite_has_a_bar_for_every_task_or_one_for_each(bar: str) -> None:
+    both = (EXPERIMENT, replace(EXPERIMENT, task_name="recall"))
+    bars: dict[str, Any] = {"solved": 0.1, "relapse": 1.0}
+    assert Suite("s", "S", both, (1,), **bars | {bar: {"copy": 0.1, "recall": 2.0}})
+    with pytest.raises(ValueError, match=rf"Suite\('s'\): {bar} of copy: accepted is copy, recall"):
+        Suite("s", "S", both, (1,), **bars | {bar: {"copy": 0.1}})
+    with pytest.raises(ValueError, match=rf"Suite\('s'\): {bar} of copi, recall: accepted is copy, recall"):
+        Suite("s", "S", both, (1,), **bars | {bar: {"copi": 0.1, "recall": 0.1}})
+    for value in (0.0, -1.0, float("nan"), {"copy": 0.1, "recall": 0.0}):
+        with pytest.raises(ValueError, match=rf"Suite\('s'\): {bar}=.*: a bar above 0 is needed"):
+            Suite("s", "S", both, (1,), **bars | {bar: value})
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (1, -1), (1, 2.5)])

@@ -85,7 +85,7 @@ class TestTestedElsewhere:
         torch.nn.utils.vector_to_parameters(snapshot.weights, module.parameters())
         tested = {tuple(e.size): e.errors for e in other if isinstance(e, Generalised) and e.weights == "final"}
         for size, errors in tested.items():
-            assert measuring.evaluate(module, measuring.test_set(TINY.task, size, 8, CPU)).errors == errors
+            assert measuring.evaluate(module, measuring.test_set(TINY.task, size, 8, CPU), TINY.task).errors == errors
 
     def test_in_a_cohort_as_alone(self) -> None:
         runs = [Run(OTHER, 1), Run(OTHER, 2)]

@@ -17,7 +17,10 @@ ONLY = {
     "torch": [
         "ntm.*",
         "baselines.*",
-        *(f"benchmarks.{name}" for name in ("core", "optimizers", "tasks.*", "training.*", "inspecting.*")),
+        *(
+            f"benchmarks.{name}"
+            for name in ("core", "optimizers", "objectives", "tasks.*", "training.*", "inspecting.*")
+        ),
         *(f"benchmarks.records.{name}" for name in ("checkpoints", "provenance")),
         *(f"benchmarks.running.{name}" for name in ("session", "local", "worker", "cluster", "cluster_task")),
     ],
@@ -33,7 +36,7 @@ FLOORS = {
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
     "benchmarks": [
         "errors",
-        "optimizers",
+        "optimizers objectives",
         "core",
         "tasks",
         "suites",
@@ -43,7 +46,16 @@ FLOORS = {
         "inspecting tracking",
         "cli",
     ],
-    "report": ["words files", "npz table frames", "trace", "watched", "statistics", "claims", "figures", "pages"],
+    "report": [
+        "words answers files",
+        "npz table frames",
+        "trace",
+        "watched",
+        "statistics",
+        "claims",
+        "figures",
+        "pages",
+    ],
 }
 """The floors of each package, the ground first: a module imports from its own floor and from those below it."""
 

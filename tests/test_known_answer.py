@@ -86,14 +86,14 @@ def test_it_copies_whatever_fits_into_its_memory(encoding: str, read_first: bool
     module = copier(read_first)
     module.implementation = implementation  # type: ignore[assignment]
     for length in (1, 2, 5, ROWS - 1, ROWS):
-        score = evaluate(module, [sequences(length, encoding)])
+        score = evaluate(module, [sequences(length, encoding)], Copy())
         assert (score.errors, score.perfect) == (0.0, 1.0)
         assert score.loss < 1e-3 * length
 
 
 def test_what_does_not_fit_is_written_over() -> None:
     """Graves et al. 2014, section 4.1: the memory wraps round, and the limit is the number of rows."""
-    score = evaluate(copier(), [sequences(ROWS + 4, "collier")])
+    score = evaluate(copier(), [sequences(ROWS + 4, "collier")], Copy())
     assert score.errors > 1 and score.perfect == 0
 
 

@@ -1,5 +1,6 @@
 """What is published stays true: the settings of the paper, its records, and the pages drawn from them."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,6 +51,18 @@ def test_no_record_is_stale(suite: str) -> None:
     assert any(each.status == "done" for each in planned)
 
 
+def test_every_record_has_the_digest_of_its_run() -> None:
+    """All records that are committed, whichever suite is at home there, and no other run's."""
+    runs = {(run.experiment.home or name, run.key): run.digest for name in names() for run in find(name).runs()}
+    said = {}
+    for path in RESULTS.glob("*/*/*/*.jsonl"):
+        folder, task, model, seed = path.relative_to(RESULTS).with_suffix("").parts
+        with path.open() as file:
+            said[folder, f"{task}/{model}/{seed}"] = json.loads(file.readline())["digest"]
+    assert len(said) >= 668
+    assert said == {place: runs.get(place) for place in said}
+
+
 @pytest.mark.parametrize("suite", PUBLISHED)
 def test_the_pages_are_what_the_records_say(suite: str, tmp_path: Path) -> None:
     folders = {suite, *(e.home for e in find(suite).experiments if e.home)}
@@ -76,7 +89,9 @@ def test_published_weights_do_what_their_record_says(file: str) -> None:
     assert record is not None
     best = weights.unpack((RESULTS / file).read_bytes(), run)
     experiment = run.experiment
-    score = evaluate(weights.filled(run, best.vector), evaluation_set(experiment.task, experiment.training, CPU))
+    score = evaluate(
+        weights.filled(run, best.vector), evaluation_set(experiment.task, experiment.training, CPU), experiment.task
+    )
     then = record.evaluated[best.step]
     assert (score.loss, score.errors) == pytest.approx((then.loss, then.errors), rel=1e-4, abs=0.01)
     assert (then.errors, then.loss) == min((each.errors, each.loss) for each in record.evaluated.values())

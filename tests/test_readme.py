@@ -41,7 +41,7 @@ def test_the_trained_model_it_shows_copies(monkeypatch: pytest.MonkeyPatch) -> N
     here: dict[str, Any] = {}
     exec(text, here)
     longest = Copy(bits=8, train=(range(1, 21),)).sample((20,), 32, stream("unseen"))
-    assert evaluate(here["ntm"], [longest]).errors < 0.1
+    assert evaluate(here["ntm"], [longest], Copy()).errors < 0.1
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -125,6 +125,8 @@ def test_the_paper_reads_the_median_curve_of_finished_runs() -> None:
     (row,) = statistics.crossings(frames([run(1), run(2), run(3), run(4, "running")], rows), 0.1).to_dict("records")
     assert row == {"task": "copy", "model": "m", "seeds": 3, "time": 400}
     assert statistics.crossings(frames(), 0.1).empty
+    (looser,) = statistics.crossings(frames([run(1)], evaluations(1, [9, 2, 0])), {"copy": 3.0}).to_dict("records")
+    assert looser["time"] == 200
 
 
 def test_never_and_always_against_one_half() -> None:
@@ -143,6 +145,17 @@ def test_corrections_for_many_claims() -> None:
     assert statistics.holm(open_one) == pytest.approx([0.03, np.nan, 0.04], nan_ok=True), "it counts, as one of three"
     assert statistics.benjamini_hochberg(open_one) == pytest.approx([0.03, np.nan, 0.03], nan_ok=True)
     assert len(statistics.holm([])) == len(statistics.benjamini_hochberg([])) == 0
+
+
+def test_every_task_has_bars_of_its_own() -> None:
+    curve = [9.0, 0.5, 0.5, 0.5, 0.5, 3.0, 0.0]
+    other = [{**point, "task": "parity"} for point in evaluations(1, curve)]
+    tables = frames([run(1), run(1, task="parity")], [*evaluations(1, curve), *other])
+    found = statistics.outcomes(tables, {"copy": 0.1, "parity": 1.0}, {"copy": 1.0, "parity": 5.0}).set_index("task")
+    assert found["time"].to_dict() == {"copy": INF, "parity": 200}
+    assert found["relapses"]["parity"] == 0 and found["relapsed"]["parity"] == 0
+    lower = statistics.outcomes(tables, {"copy": 0.1, "parity": 1.0}, 2.0).set_index("task")
+    assert lower["relapses"]["parity"] == 1 and lower["relapsed"]["parity"] == pytest.approx(1 / 6)
 
 
 def test_the_median_curve_crosses_where_half_the_seeds_have() -> None:

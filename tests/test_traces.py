@@ -23,6 +23,7 @@ from membench.benchmarks.cli import main
 from membench.benchmarks.core import Suite
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.inspecting import traces, weights
+from membench.benchmarks.objectives import Bits
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.ntm import NTM, FeedforwardController, LSTMController, stream
 from membench.report.figures import heads, style
@@ -128,7 +129,7 @@ def test_an_ntm_that_copies_by_hand_reads_where_it_wrote_one_row_a_step(encoding
     """Graves et al. 2014, section 4.1."""
     batch = COPIER["sequences"](10, encoding)
     alone = type(batch)(*(part[:, :1] for part in batch))
-    outputs, seen = traces.look(COPIER["copier"](), alone)
+    outputs, seen = traces.look(COPIER["copier"](), alone, Bits())
     numbers = measure(*(part[:, 0].numpy() for part in alone[:2]), outputs, alone.scored[:, 0].numpy(), seen)
     assert (numbers.wrong, numbers.bits, numbers.found, numbers.lag) == (0, 30, 1.0, 0)
     for one in (numbers.writing, numbers.reading):
@@ -295,7 +296,7 @@ def test_heads_of_two_memories_are_drawn() -> None:
     rows, size = heads.attended(trace)
     assert size == 7 and len(rows) <= 7
     with style.drawing():
-        assert heads.picture(trace).axes
+        assert heads.picture(trace, "bit").axes
 
 
 def test_what_is_said_of_a_trace_is_checked() -> None:
@@ -419,7 +420,7 @@ def test_a_report_shows_the_traces_that_are_there(suite: Suite, results: Path) -
     assert {"memory", "figure-trace-copy-ntm", "figure-trace-copy-lstm"} <= set(ids) and len(ids) == len(set(ids))
     pictures = [e for e in root.iter() if e.tag.endswith("}image")]
     assert pictures and all(e.attrib[next(k for k in e.attrib if "href" in k)].startswith("data:") for e in pictures)
-    assert said.sentence(shown[0]) in " ".join("".join(root.itertext()).split())
+    assert said.sentence(shown[0], "bit") in " ".join("".join(root.itertext()).split())
     links = [e.attrib["href"] for e in root.iter() if e.attrib.get("href", "").startswith("figures/")]
     assert "figures/trace-copy-ntm.png" in links and all((results / "tiny" / link).exists() for link in links)
     assert (results / "tiny/figures/trace-copy-ntm.svg").exists()
@@ -453,7 +454,7 @@ def test_every_memory_can_be_drawn(name: str) -> None:
     silent = made({part: 0 * values for part, values in whole.seen.items()})
     for trace in (whole, alone, silent):
         with style.drawing():
-            figure = heads.picture(trace)
+            figure = heads.picture(trace, "bit")
             panels = {ax.get_title(loc="left").split(",")[0].split(" (")[0] for ax in figure.axes}
             svg, png = style.saved(figure)
         assert panels == {"inputs", "targets", "outputs", "errors", *trace.seen}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, pad
+from membench.benchmarks.objectives import Bits
 from membench.benchmarks.optimizers import Adam
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
@@ -62,9 +63,9 @@ def test_the_loss_is_a_sum_over_time_and_bits_or_a_mean_of_scored_bits(run: Run,
     task = Copy(bits=2)
     batch = pad([task.sample((length,), 3, stream("loss", length)) for length in (1, 4)])
     logits = torch.randn(batch.targets.shape, generator=stream("logits"))
-    each, bits = nats(logits, batch), 3 * (1 + 4) * 2
+    each, bits = nats(Bits(), logits, batch), 3 * (1 + 4) * 2
     expected = each.mean() if reduction == "sum" else each.sum() / bits
-    torch.testing.assert_close(objective(training, logits, batch), expected)
+    torch.testing.assert_close(objective(task, training, logits, batch), expected)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -73,12 +74,13 @@ def test_the_slope_of_four_samples_is_autograd_s_of_all_to_the_last_bit(
     run: Run, reduction: str, bits: int, length: int
 ) -> None:
     training = dataclasses.replace(run.experiment.training, reduction=reduction)
-    batch = Copy(bits=bits).sample((length,), 32, stream("slope"))
+    task = Copy(bits=bits)
+    batch = task.sample((length,), 32, stream("slope"))
     logits = (4 * torch.randn(batch.targets.shape, generator=stream("logits"))).requires_grad_()
-    (gradient,) = torch.autograd.grad(objective(training, logits, batch), logits)
+    (gradient,) = torch.autograd.grad(objective(task, training, logits, batch), logits)
     for samples in (slice(at, at + 4) for at in range(0, 32, 4)):
         part = logits.detach()[:, samples].contiguous()
-        assert slope(training, batch)(part, samples).equal(gradient[:, samples])
+        assert slope(task, training, batch)(part, samples).equal(gradient[:, samples])
         assert part.equal(logits[:, samples])  # and is left alone
 
 
@@ -227,8 +229,8 @@ def fixed(size: Size) -> Iterator[Batch]:
 def test_evaluation_counts_wrong_bits_and_nats_a_sequence() -> None:
     batch = next(fixed((3,)))
     certain = (batch.targets * 2 - 1) * 20
-    assert evaluate(lambda _: certain, [batch])[1:] == (0.0, 1.0, 6)
-    score = evaluate(lambda _: torch.full_like(batch.targets, 1e-6), [batch])  # says 1 everywhere
+    assert evaluate(lambda _: certain, [batch], Copy(bits=2))[1:] == (0.0, 1.0, 6, None)
+    score = evaluate(lambda _: torch.full_like(batch.targets, 1e-6), [batch], Copy(bits=2))  # says 1 everywhere
     zeros = ((1 - batch.targets) * batch.scored[..., None]).sum() / 16
     assert score.errors == pytest.approx(float(zeros))
     assert score.loss == pytest.approx(6 * 0.6931472, rel=1e-5)

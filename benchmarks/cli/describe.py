@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core import Experiment, Suite, plain
+from ...report.answers import bar_said
+from ..core import Experiment, Suite, answer_of, plain
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
@@ -39,7 +40,7 @@ def described(suite: Suite) -> dict[str, Any]:
         "name": suite.name,
         "title": suite.title,
         "paper": suite.paper,
-        "solved": suite.solved,
+        "solved": dict(suite.solved) if isinstance(suite.solved, Mapping) else suite.solved,
         "seeds": list(suite.seeds),
         "budget": suite.budget,
         "experiments": [
@@ -66,7 +67,8 @@ def lines(suite: Suite) -> Iterator[str]:
     if suite.paper:
         yield suite.paper
     yield f"seeds {', '.join(map(str, suite.seeds))}  {source(suite.sources, 'seeds')}".rstrip()
-    yield f"solved below {suite.solved} wrong bits a sequence  {source(suite.sources, 'solved')}".rstrip()
+    bar = bar_said(suite.solved, {e.task_name: answer_of(e.task) for e in suite.experiments})
+    yield f"solved below {bar} a sequence  {source(suite.sources, 'solved')}".rstrip()
     if suite.budget:
         yield f"arms are compared over their first {suite.budget:,} steps"
     for part in ("task", "training", "model"):

@@ -52,6 +52,7 @@ def trace(
       bench trace --suite collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
     """
     from ...report.pages.trace_words import sentence
+    from ..core import objective_of
     from ..inspecting import traces
     from ..inspecting import weights as kept
     from . import arguments
@@ -68,7 +69,8 @@ def trace(
             refused.append(error)
             continue
         if not as_json:
-            click.echo(f"{run.key}: {sentence(made[-1].trace)}")
+            noun = objective_of(run.experiment.task).noun
+            click.echo(f"{run.key}: {sentence(made[-1].trace, noun)}")
             click.echo("\n".join(f"  {file}" for file in made[-1].files))
     if not made:
         raise refused[0]

@@ -15,8 +15,9 @@ from ...report import watched as courses
 from ...report.trace import measure
 from ...report.watched import Course, Look
 from .. import records
-from ..core import Run, Suite, largest, said
+from ..core import Run, Suite, largest, objective_of, said
 from ..errors import UsageError
+from ..objectives import Tokens
 from ..records import files
 from ..records.checkpoints import Snapshot
 from ..records.differences import Difference, counterpart, differs, said_of
@@ -155,9 +156,12 @@ class Watcher:
     def look(self, snapshot: Snapshot) -> Look:
         """The heads of a snapshot."""
         vector_to_parameters(snapshot.weights, self.module.parameters())
-        outputs, seen = traces.look(self.module, self.batch)
+        objective = objective_of(self.run.experiment.task)
+        outputs, seen = traces.look(self.module, self.batch, objective)
         inputs, targets, scored = (part[:, 0].numpy() for part in self.batch)
-        return courses.look(snapshot.step, measure(inputs, targets, outputs, scored, seen))
+        return courses.look(
+            snapshot.step, measure(inputs, targets, outputs, scored, seen, isinstance(objective, Tokens))
+        )
 
     def course(self, looks: Sequence[Look], record: Record) -> Course:
         """All looks, at evaluations that are the record's."""

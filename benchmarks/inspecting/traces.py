@@ -19,8 +19,9 @@ from ...report.frames import Frames
 from ...report.pages import trace_words
 from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
 from .. import records
-from ..core import Batch, Run, Size, Suite, Task, largest, said
+from ..core import Batch, Run, Size, Suite, Task, largest, objective_of, said
 from ..errors import UsageError
+from ..objectives import Objective, Tokens
 from ..records import files
 from ..records.frames import frames_of
 from ..records.plan import plan
@@ -72,7 +73,7 @@ def trace(
     except ValueError as error:
         raise UsageError(f"{run.key}, size {said(size)}: {error}") from None
     with style.drawing():
-        drawing, pixels = style.saved(heads.picture(made))
+        drawing, pixels = style.saved(heads.picture(made, objective_of(run.experiment.task).noun))
     written = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
     files.put(written)
     return Traced(made, tuple(written))
@@ -88,7 +89,7 @@ def typical(
     """
     runs = [p.run for p in plan(suite, results, tasks, models, () if seed is None else [seed])]
     if seed is None:
-        seeds = trace_words.medians(statistics.outcomes(frames_of(results, suite), suite.solved))
+        seeds = trace_words.medians(statistics.outcomes(frames_of(results, suite), suite.solved, suite.relapse))
         runs = [r for r in runs if seeds.get((r.experiment.task_name, r.experiment.model_name)) == r.seed]
     if not runs:
         raise UsageError(
@@ -106,7 +107,7 @@ def shown(suite: Suite, results: Path, frames: Frames) -> list[Trace]:
     Raises:
         UsageError: A file is damaged.
     """
-    seeds = trace_words.medians(statistics.outcomes(frames, suite.solved))
+    seeds = trace_words.medians(statistics.outcomes(frames, suite.solved, suite.relapse))
     found = []
     for experiment in suite.experiments:
         seed = seeds.get((experiment.task_name, experiment.model_name))
@@ -144,11 +145,12 @@ def example(task: Task, size: Size) -> Batch:
     return task.sample(size, 1, stream("trace", identity(task), said(size)))
 
 
-def look(module: nn.Module, batch: Batch) -> tuple[Array, dict[str, Array]]:
+def look(module: nn.Module, batch: Batch, objective: Objective) -> tuple[Array, dict[str, Array]]:
     """Probabilities (time, outputs) and what is to be seen, each (time, heads, size), of a batch of one."""
     with torch.no_grad():
         logits, seen = module.watch(batch.inputs) if isinstance(module, Watchable) else (module(batch.inputs), {})
-    return torch.sigmoid(logits)[:, 0].numpy(), {name: part[:, 0].numpy() for name, part in seen.items()}
+    outputs = objective.probabilities(logits)[:, 0].numpy()
+    return outputs, {name: part[:, 0].numpy() for name, part in seen.items()}
 
 
 def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, which: Weights) -> Trace:
@@ -162,14 +164,15 @@ def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, whi
             f"{run.key}: no {which} weights; accepted: {', '.join(kept)}, which are published; others are in its "
             "checkpoint, on the machine that trained it"
         )
-    module = built(run)
+    module, objective = built(run), objective_of(run.experiment.task)
+    symbols = isinstance(objective, Tokens)
     inputs, targets, scored = (part[:, 0].numpy() for part in batch)
     moments, views = [], {}
     for name, step, vector in (("first", 0, None), *((name, *each) for name, each in kept.items())):
         if vector is not None:
             weights.fill(module, vector, run)
-        views[name] = look(module, batch)
-        moments.append(Moment(name, step, measure(inputs, targets, views[name][0], scored, views[name][1])))
+        views[name] = outputs, seen = look(module, batch, objective)
+        moments.append(Moment(name, step, measure(inputs, targets, outputs, scored, seen, symbols)))
     origin = Origin(*names(run), run.digest, said(size), which, tuple(moments))
     outputs, seen = views[which]
     return Trace(origin, inputs, targets, outputs, scored, seen)

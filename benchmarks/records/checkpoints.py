@@ -21,12 +21,13 @@ from ..optimizers import Moments
 
 @dataclass(frozen=True)
 class Best:
-    """The weights of the lowest validation error so far, ties by lower validation loss."""
+    """The weights of the best evaluation so far: see ``events.rank``."""
 
     step: int
     errors: float
     loss: float
     weights: Tensor  # (parameters,)
+    floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def _sound(snapshot: Snapshot) -> bool:
     ]
     amounts = [snapshot.seconds, snapshot.gradient_norm, *snapshot.losses]
     amounts += [best.errors, best.loss] if best is not None else []
+    amounts += [best.floor] if best is not None and best.floor is not None else []
     return (
         all(isinstance(text, str) for text in (snapshot.key, snapshot.digest))
         and all(isinstance(count, int) and count >= 0 for count in counts)

@@ -6,12 +6,12 @@ It is where the same code trains on a processor that rounds alike.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..core import said
+from ..core import present, said
 from .events import Ended, Evaluated, Event, Generalised
 from .provenance import processor
 from .record import Record
 
-COMPARED = ("loss", "errors", "train_loss", "gradient_norm", "perfect")
+COMPARED = ("loss", "errors", "train_loss", "gradient_norm", "perfect", "floor")
 """What an evaluation or a test says that has to be equal, to the last digit."""
 
 
@@ -43,7 +43,7 @@ def differs(event: Event, was: Evaluated | Generalised | None) -> Difference | N
     where = f"step {was.step:,}"
     if isinstance(was, Generalised):
         where = f"size {said(tuple(was.size))}, {was.weights} weights"
-    for name in COMPARED:
+    for name in (name for name in COMPARED if name in present(was)):  # an older record does not say everything
         before, now = getattr(was, name, None), getattr(event, name, None)
         if before != now:
             return Difference(where, name, before, now)

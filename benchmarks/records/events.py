@@ -4,10 +4,12 @@ Every event becomes one JSON object: its fields and ``"event"``, its name. Numbe
 a run that produces one ends as ``diverged``.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..core import present
 
 Status = Literal["done", "diverged", "failed", "interrupted"]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
@@ -43,10 +45,11 @@ class Evaluated(Event):
     step: Count
     sequences: Count  # trained on so far
     loss: Amount  # nats a sequence, on the evaluation set
-    errors: Amount  # wrong bits a sequence, outputs rounded at 0.5
+    errors: Amount  # wrong answers a sequence, whatever they are: bits, tokens
     train_loss: Amount | None  # mean since the last evaluation, as trained on; None before the first step
     gradient_norm: Amount | None  # largest since the last evaluation, before clipping; None before the first step
     seconds: Amount  # spent training and evaluating so far, over all sessions
+    floor: Amount | None = field(default=None, metadata={"since": 2})  # nats a sequence by the best possible predictor
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Generalised(Event):
     step: Count  # whose weights
     size: list[Count]
     sequences: Count
-    errors: Amount  # wrong bits a sequence
-    bits: Count  # scored bits a sequence
-    perfect: Amount  # fraction of sequences without a wrong bit
+    errors: Amount  # wrong answers a sequence, whatever they are
+    bits: Count  # scored answers a sequence, whatever they are
+    perfect: Amount  # fraction of sequences without a wrong answer
+    loss: Amount | None = field(default=None, metadata={"since": 2})  # nats a sequence; older records do not say
+    floor: Amount | None = field(default=None, metadata={"since": 2})  # as of an evaluation
 
 
 @dataclass(frozen=True)
@@ -90,12 +95,20 @@ class Measured(Protocol):
     def errors(self) -> float: ...
 
     @property
-    def loss(self) -> float: ...
+    def loss(self) -> float | None: ...
+
+    @property
+    def floor(self) -> float | None: ...
+
+
+def judged(found: Measured) -> float:
+    """What counts of an evaluation or a test: wrong answers a sequence, or where there is a floor, nats above it."""
+    return found.errors if found.floor is None or found.loss is None else found.loss - found.floor
 
 
 def rank(found: Measured) -> tuple[float, float]:
-    """What makes an evaluation better than another: fewer errors, then a lower loss; of equals the first is best."""
-    return found.errors, found.loss
+    """What makes an evaluation better than another: what is judged, then a lower loss; of equals the first is best."""
+    return judged(found), found.loss or 0.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,8 @@ _KINDS: dict[str, TypeAdapter[Event]] = {
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as one line of a record; the key is the record's path, so only ``started`` repeats it."""
-    line = {"event": event.name, **asdict(event)}
+    fields = asdict(event)
+    line = {"event": event.name, **{name: fields[name] for name in present(event)}}
     if not isinstance(event, Started):
         del line["key"]
     return line

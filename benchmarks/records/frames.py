@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
-from ..core import Experiment, Run, Size, Suite, largest, said, smallest
-from .events import Resumed, Started
+from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, said, smallest
+from .events import Generalised, Resumed, Started, judged
 from .record import Record, locked, of_suite
 
 
@@ -36,7 +36,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     "step": evaluated.step,
                     "sequences": evaluated.sequences,
                     "loss": evaluated.loss,
-                    "errors": evaluated.errors,
+                    "errors": judged(evaluated),
                     "train_loss": evaluated.train_loss,
                     "gradient_norm": evaluated.gradient_norm,
                     "seconds": evaluated.seconds,
@@ -56,8 +56,8 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     "steps": run.experiment.task.steps(size),
                     "trained": trained_on(run.experiment, size),
                     "sequences": point.sequences,
-                    "errors": point.errors,
-                    "bits": point.bits,
+                    "errors": judged(point),
+                    "bits": _whole(run, point),
                     "perfect": point.perfect,
                 }
             )
@@ -77,6 +77,8 @@ def facts_of(suite: Suite) -> SuiteFacts:
         title=suite.title,
         paper=suite.paper,
         solved=suite.solved,
+        relapse=suite.relapse,
+        answers={name: answer_of(task) for name, task in tasks.items()},
         claims=suite.claims,
         arms=suite.arms,
         seeds=suite.seeds,
@@ -89,6 +91,14 @@ def facts_of(suite: Suite) -> SuiteFacts:
 def trained_on(experiment: Experiment, size: Size) -> bool:
     """Whether training draws this size."""
     return all(number in sizes for number, sizes in zip(size, experiment.task.train, strict=True))
+
+
+def _whole(run: Run, point: Generalised) -> float:
+    """Of what the errors of a test are a share: its answers, or where there is a floor, nats above it when guessing."""
+    if point.floor is None:
+        return point.bits
+    task = run.experiment.task
+    return point.bits * objective_of(task).guess(task.outputs) - point.floor
 
 
 def _arm(run: Run) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..core import Run
-from ..records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started
+from ...report.answers import counted_of
+from ..core import Run, answer_of
+from ..records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started, judged
 from ..records.plan import Planned
 from .estimate import Pace, duration
 
@@ -31,7 +32,7 @@ class Row:
 
     run: Run
     step: int
-    errors: float | None = None  # wrong bits a sequence
+    errors: float | None = None  # a sequence, as the task counts them
     seconds: float | None = None  # spent on it at that step
     speed: float | None = None  # steps a second
     testing: bool = False
@@ -41,7 +42,7 @@ class Row:
         speed = self.speed
         if self.seconds is not None and event.step > self.step and event.seconds > self.seconds:
             speed = (event.step - self.step) / (event.seconds - self.seconds)
-        return replace(self, step=event.step, errors=event.errors, seconds=event.seconds, speed=speed)
+        return replace(self, step=event.step, errors=judged(event), seconds=event.seconds, speed=speed)
 
 
 class Display(Console):
@@ -145,7 +146,7 @@ class Progress:
             self.ended += 1
             if event.status == "diverged":
                 how = f"diverged at step {event.step:,}"
-        errors = f", {wrong(row.errors)}" if row.errors is not None else ""
+        errors = f", {counted(row)}" if row.errors is not None else ""
         took = f", {duration(event.seconds)}" if event.seconds else ""
         self.say(f"{event.key}: {how}{errors}{took}" + (f" ({event.message})" if event.message else ""))
 
@@ -161,7 +162,7 @@ class Progress:
     def line(self) -> str:
         """The headline, and how far each run is."""
         rows = (
-            f"{key} {row.step:,}/{_steps(row):,} {'compiling' if key in self.compiling else wrong(row.errors)}"
+            f"{key} {row.step:,}/{_steps(row):,} {'compiling' if key in self.compiling else counted(row)}"
             for key, row in self.rows.items()
         )
         return "; ".join([self.headline(), *rows])
@@ -173,7 +174,8 @@ class Progress:
         head.add_row(ProgressBar(total=1.0, completed=done, width=24), Text(f"{done:.0%}  {self.headline()}"))
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("run", overflow="fold")
-        for name in ("step", "wrong bits", "steps/s", "left"):
+        errors = counted_of([answer_of(row.run.experiment.task) for row in self.rows.values()])
+        for name in ("step", errors, "steps/s", "left"):
             table.add_column(name, justify="right", overflow="fold")
         for key, row in self.rows.items():
             table.add_row(
@@ -202,6 +204,7 @@ def _steps(row: Row) -> int:
     return row.run.experiment.training.steps
 
 
-def wrong(errors: float | None) -> str:
+def counted(row: Row) -> str:
     """E.g. ``3.25 wrong bits``."""
-    return "not evaluated yet" if errors is None else f"{errors:.2f} wrong bits"
+    answer = answer_of(row.run.experiment.task)
+    return "not evaluated yet" if row.errors is None else f"{row.errors:.2f} {answer.counted}"

@@ -41,7 +41,7 @@ class Copies:
     encoding: Literal["collier", "graves"] = "graves"
 
     def __post_init__(self) -> None:
-        check(self, LEAST, ENCODINGS)
+        check(self, ENCODINGS)
 
     @property
     def turn(self) -> Copy:

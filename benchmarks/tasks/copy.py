@@ -43,7 +43,7 @@ class Copy:
     encoding: Literal["collier", "graves"] = "collier"
 
     def __post_init__(self) -> None:
-        check(self, LEAST, ENCODINGS)
+        check(self, ENCODINGS)
 
     @property
     def inputs(self) -> int:

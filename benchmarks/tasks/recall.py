@@ -54,9 +54,7 @@ class Recall:
     encoding: Literal["collier", "graves"] = "collier"
 
     def __post_init__(self) -> None:
-        check(self, LEAST, ENCODINGS)
-        if self.vectors < 1:
-            raise ValueError(f"Recall(vectors={self.vectors}): at least 1 is needed")
+        check(self, ENCODINGS, ("bits", "vectors"))
 
     @property
     def inputs(self) -> int:

@@ -58,7 +58,7 @@ class RepeatCopy:
     encoding: Literal["collier", "graves", "deepmind"] = "collier"
 
     def __post_init__(self) -> None:
-        check(self, LEAST, ENCODINGS)
+        check(self, ENCODINGS)
 
     @property
     def inputs(self) -> int:

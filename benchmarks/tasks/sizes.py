@@ -1,25 +1,13 @@
-"""What tasks of random bit vectors share: sizes that are accepted, and fair coins."""
+"""What tasks share: sizes that are accepted, fair coins, and symbols as vectors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from itertools import product
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import one_hot
 
-from ..core import Size
-
-
-class Sized(Protocol):
-    """The fields that are checked, the same in every task."""
-
-    @property
-    def bits(self) -> int: ...
-    @property
-    def train(self) -> tuple[range, ...]: ...
-    @property
-    def test(self) -> Sequence[Size]: ...
-    @property
-    def encoding(self) -> str: ...
+from ..core import Size, Task
 
 
 def accepted(task: object, size: Size, least: Mapping[str, int]) -> Size:
@@ -42,24 +30,34 @@ def accepted(task: object, size: Size, least: Mapping[str, int]) -> Size:
     return size
 
 
-def check(task: Sized, least: Mapping[str, int], encodings: Sequence[str]) -> None:
+def check(task: Task, encodings: Sequence[str] = (), counts: Sequence[str] = ("bits",)) -> None:
     """Refuse a task that could not be sampled.
 
+    Args:
+        task: It.
+        encodings: What its ``encoding`` may be, where it has one.
+        counts: Its fields that are at least 1.
+
     Raises:
-        ValueError: No bits, an unknown encoding, an empty training range, or a size the task does not have.
+        ValueError: A count of none, an unknown encoding, an empty training range, or a size the task does not have.
     """
     name = type(task).__name__
-    if task.bits < 1:
-        raise ValueError(f"{name}(bits={task.bits}): at least 1 is needed")
-    if task.encoding not in encodings:
-        raise ValueError(f"{name}(encoding={task.encoding!r}): one of {', '.join(map(repr, encodings))}")
+    for field in counts:
+        if (value := getattr(task, field)) < 1:
+            raise ValueError(f"{name}({field}={value}): at least 1 is needed")
+    if encodings and (encoding := getattr(task, "encoding")) not in encodings:  # noqa: B009  (not every task has one)
+        raise ValueError(f"{name}(encoding={encoding!r}): one of {', '.join(map(repr, encodings))}")
     if not all(task.train):
         raise ValueError(f"{name}(train={task.train}): a range without a size")
-    accepted(task, tuple(min(numbers) for numbers in task.train), least)
-    for size in task.test:
-        accepted(task, size, least)
+    for size in (*product(*({min(sizes), max(sizes)} for sizes in task.train)), *task.test):
+        task.steps(size)
 
 
 def coins(*shape: int, generator: Generator) -> Tensor:
     """Independent fair bits, 0.0 or 1.0."""
     return torch.randint(2, shape, generator=generator).float()
+
+
+def vectors(symbols: Tensor, vocabulary: int) -> Tensor:
+    """Symbols, (...), as one-hot vectors, (..., vocabulary)."""
+    return one_hot(symbols, vocabulary).float()

@@ -18,12 +18,14 @@ stands, `status` how a run ended, `digest` which settings it had.
 
 | metric | what it is | its step |
 |---|---|---|
-| `eval/errors` | wrong bits a sequence, evaluation set | training steps |
+| `eval/errors` | {wrong} a sequence, evaluation set | training steps |
 | `eval/loss` | nats a sequence, evaluation set | training steps |
+| `eval/excess` | of these, nats above the best possible predictor, where there is no perfect one | training steps |
 | `train/loss` | mean since the last evaluation | training steps |
 | `train/gradient` | largest norm since then, before clipping | training steps |
 | `generalisation/best/errors`, `.../perfect` | weights of the lowest evaluation error, tested on longer sequences: \
-wrong bits a sequence, share of sequences without any | **time steps of the test sequences** |
+{wrong} a sequence, share of sequences without any | **time steps of the test sequences** |
+| `generalisation/best/loss`, `.../excess` | nats a sequence, likewise | **time steps** |
 | `generalisation/final/...` | the same for the last weights | **time steps** |
 | `.../errors-2x9`, `.../perfect-2x9` | test size (2, 9), where one before it is as long | **time steps** |
 
@@ -47,6 +49,7 @@ def points(run: Run, event: Event) -> list[Point]:
         values = {
             "eval/errors": event.errors,
             "eval/loss": event.loss,
+            "eval/excess": None if event.floor is None else event.loss - event.floor,
             "train/loss": event.train_loss,
             "train/gradient": event.gradient_norm,
         }
@@ -57,10 +60,9 @@ def points(run: Run, event: Event) -> list[Point]:
         first = next((other for other in task.test if task.steps(other) == steps), size)
         twin = "" if size == first else f"-{said(size)}"  # MLflow tells points apart by name and step
         stem = f"generalisation/{event.weights}"
-        return [
-            Point(f"{stem}/errors{twin}", steps, event.errors, None),
-            Point(f"{stem}/perfect{twin}", steps, event.perfect, None),
-        ]
+        excess = None if event.loss is None or event.floor is None else event.loss - event.floor
+        found = {"errors": event.errors, "perfect": event.perfect, "loss": event.loss, "excess": excess}
+        return [Point(f"{stem}/{name}{twin}", steps, value, None) for name, value in found.items() if value is not None]
     return []
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...report.answers import noun_of
 from .. import records
-from ..core import Run, Suite
+from ..core import Run, Suite, answer_of
 from ..errors import UsageError, reason
 from ..records.record import Record
 from .metrics import NOTE, Point, chosen, identity, points, tags
@@ -118,7 +119,9 @@ class Store:
 
     def _experiment(self, name: str) -> str:
         title = self.suite.title if name == self.suite.name else ""
-        note = NOTE.format(suite=name, title=title, report=shown(self.results / name / "report.html"))
+        wrong = f"wrong {noun_of(answer_of(e.task) for e in self.suite.experiments)}s"
+        report = shown(self.results / name / "report.html")
+        note = NOTE.format(suite=name, title=title, wrong=wrong, report=report)
         found = self.client.get_experiment_by_name(name)
         if found is None:
             file = file_of(self.uri)

@@ -30,17 +30,17 @@ class Cohort(Learner):
     graph: "Graph | None" = None
 
     def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
-        task, training = runs[0].experiment.task, runs[0].experiment.training
+        experiment = runs[0].experiment
         modules = [built(run) for run in runs]
         weights = torch.stack([flat(module) for module in modules]).to(device)
         self.buffers = {
             name: torch.stack([module.get_buffer(name) for module in modules]).to(device)
             for name, _ in modules[0].named_buffers()
         }
-        super().__init__(training, modules[0].to(device), weights)
+        super().__init__(experiment, modules[0].to(device), weights)
         self.names = [name for name, _ in self.module.named_parameters()]
         self.leaves = [view.detach().requires_grad_() for view in views(weights, self.parameters)]
-        self.batch = silence(task, len(runs), training.batch, device)
+        self.batch = silence(self.task, len(runs), self.training.batch, device)
         if device.type == "cuda":
             self.ahead, self.graph = AHEAD, Graph(self)
 
@@ -54,7 +54,7 @@ class Cohort(Learner):
         """Every member's loss on its part of ``self.batch``, (members,), and its gradient, (members, parameters)."""
 
         def loss(parameters: list[Tensor], buffers: dict[str, Tensor], *batch: Tensor) -> Tensor:
-            return objective(self.training, self.forward(parameters, buffers, batch[0]), Batch(*batch))
+            return objective(self.task, self.training, self.forward(parameters, buffers, batch[0]), Batch(*batch))
 
         losses = vmap(loss)(self.leaves, self.buffers, *self.batch)
         parts = torch.autograd.grad(losses.sum(), self.leaves, materialize_grads=True)  # no loss knows another's row
@@ -84,7 +84,12 @@ class Cohort(Learner):
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
         whole = [pad(batches)]  # one call for all sizes
-        return evaluate_each(lambda inputs: vmap(self.forward, (0, 0, None))(self.leaves, self.buffers, inputs), whole)
+
+        def forward(inputs: Tensor) -> Tensor:
+            logits: Tensor = vmap(self.forward, (0, 0, None))(self.leaves, self.buffers, inputs)
+            return logits
+
+        return evaluate_each(forward, whole, self.task)
 
     def provenance(self) -> dict[str, Any]:
         graph = ", CUDA graph" if self.graph is not None else ""

@@ -1,4 +1,4 @@
-"""Measuring a model: wrong bits and cross-entropy on fixed sets that depend on the task alone."""
+"""Measuring a model: wrong answers and cross-entropy on fixed sets that depend on the task alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...ntm import stream
-from ..core import Batch, Size, Task, Training, plain
+from ..core import Batch, Size, Task, Training, floor_of, objective_of, plain
+from ..objectives import Objective
 
 Forward = Callable[[Tensor], Tensor]
 """(time, batch, inputs) to logits (time, batch, outputs), or (members, time, batch, outputs) of a cohort."""
@@ -19,35 +19,37 @@ class Score(NamedTuple):
     """Over a set of sequences."""
 
     loss: float  # nats a sequence
-    errors: float  # wrong bits a sequence, outputs rounded at 0.5
-    perfect: float  # fraction of sequences without a wrong bit
-    bits: int  # scored bits of the set's longest sequence
+    errors: float  # wrong answers a sequence
+    perfect: float  # fraction of sequences without a wrong answer
+    answers: int  # scored answers of the set's longest sequence
+    floor: float | None = None  # nats a sequence by the best possible predictor, where the task knows it
 
 
-def nats(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of every sequence, summed over its scored bits: (batch,)."""
-    each = binary_cross_entropy_with_logits(logits, batch.targets, reduction="none")
-    return (each * batch.scored[..., None]).sum(dim=(0, 2))
+def nats(objective: Objective, logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of every sequence, summed over its scored answers: (batch,)."""
+    return (objective.nats(logits, batch.targets) * batch.scored[..., None]).sum(dim=(0, 2))
 
 
-def evaluate(forward: Forward, batches: Sequence[Batch]) -> Score:
-    """Score a model; no gradients are kept."""
-    return evaluate_each(lambda inputs: forward(inputs)[None], batches)[0]
+def evaluate(forward: Forward, batches: Sequence[Batch], task: Task) -> Score:
+    """Score a model on sequences of a task; no gradients are kept."""
+    return evaluate_each(lambda inputs: forward(inputs)[None], batches, task)[0]
 
 
-def evaluate_each(forward: Forward, batches: Sequence[Batch]) -> list[Score]:
+def evaluate_each(forward: Forward, batches: Sequence[Batch], task: Task) -> list[Score]:
     """Score every member of a cohort."""
-    losses, wrongs, longest = [], [], 0
+    objective, losses, wrongs, longest = objective_of(task), [], [], 0
     with torch.no_grad():
         for batch in batches:
             each = forward(batch.inputs)
-            wrong = ((each > 0) != (batch.targets > 0.5)) * batch.scored[..., None]
-            losses.append(torch.stack([nats(logits, batch) for logits in each]))
+            wrong = objective.wrong(each, batch.targets.expand_as(each)) * batch.scored[..., None]
+            losses.append(torch.stack([nats(objective, logits, batch) for logits in each]))
             wrongs.append(wrong.sum(dim=(1, 3)))
-            longest = max(longest, int(batch.scored.sum(dim=0).max()) * batch.targets.shape[2])
+            longest = max(longest, int(batch.scored.sum(dim=0).max()) * objective.answers(batch.targets.shape[2]))
+    floors = [found for batch in batches if (found := floor_of(task, batch)) is not None]
+    floor = float(torch.cat(floors).double().mean()) if floors else None
     members = zip(torch.cat(losses, dim=1).double(), torch.cat(wrongs, dim=1).double(), strict=True)
     return [
-        Score(float(loss.mean()), float(errors.mean()), float((errors == 0).double().mean()), longest)
+        Score(float(loss.mean()), float(errors.mean()), float((errors == 0).double().mean()), longest, floor)
         for loss, errors in members
     ]
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
 from ...ntm.model import NTMModule
 from ...ntm.unroll import Slope
-from ..core import Batch, Run, Training
+from ..core import Batch, Experiment, Run, Task, Training, objective_of
 from ..optimizers import Moments
 from ..records.checkpoints import Snapshot
 from ..records.provenance import provenance
@@ -18,9 +17,6 @@ from .evaluate import Score, evaluate
 
 if TYPE_CHECKING:
     from ...ntm.fused.gradients import Gradients
-
-FULL = 32
-"""Floats that torch computes at a time, where vectors are longest; what is left over it rounds otherwise."""
 
 
 class Learner:
@@ -35,10 +31,11 @@ class Learner:
 
     ahead = 1
 
-    def __init__(self, training: Training, module: nn.Module, weights: Tensor) -> None:
-        self.training, self.module, self.weights = training, module, weights
+    def __init__(self, experiment: Experiment, module: nn.Module, weights: Tensor) -> None:
+        self.task, self.training = experiment.task, experiment.training
+        self.module, self.weights = module, weights
         self.parameters = list(module.parameters())
-        self.moments = training.optimizer.begin(weights)
+        self.moments = self.training.optimizer.begin(weights)
 
     def put(self, weights: Tensor) -> None:
         """Overwrite all trainable values."""
@@ -75,16 +72,16 @@ class Alone(Learner):
         module = built(run).to(device)
         self.ntm = module if isinstance(module, NTMModule) and module.plain() else None  # its fused step is autograd's
         self.ready: Gradients | None = None
-        super().__init__(run.experiment.training, module, flat(module)[None])
+        super().__init__(run.experiment, module, flat(module)[None])
         for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
             parameter.data = view
 
     def gradients(self, batch: Batch) -> tuple[float, Tensor]:
         """The training loss and its gradient (1, parameters), which the next call may overwrite."""
         if (quick := self.quick(batch.inputs)) is not None:
-            logits, gradients = quick(batch.inputs, slope(self.training, batch))
-            return float(objective(self.training, logits, batch)), gradients[None]
-        loss = objective(self.training, self.module(batch.inputs), batch)
+            logits, gradients = quick(batch.inputs, slope(self.task, self.training, batch))
+            return float(objective(self.task, self.training, logits, batch)), gradients[None]
+        loss = objective(self.task, self.training, self.module(batch.inputs), batch)
         parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
 
@@ -119,7 +116,7 @@ class Alone(Learner):
         return losses[:, None], norms[:, None]
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
-        return [evaluate(self.module, batches)]
+        return [evaluate(self.module, batches, self.task)]
 
 
 def built(run: Run) -> nn.Module:
@@ -141,32 +138,23 @@ def views(weights: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     ]
 
 
-def objective(training: Training, logits: Tensor, batch: Batch) -> Tensor:
+def objective(task: Task, training: Training, logits: Tensor, batch: Batch) -> Tensor:
     """The loss as it is trained on."""
-    total = binary_cross_entropy_with_logits(logits, batch.targets, batch.scored[..., None], reduction="sum")
-    return total / divisor(training, batch)
+    nats = objective_of(task).nats(logits, batch.targets) * batch.scored[..., None]
+    return nats.sum() / divisor(task, training, batch)
 
 
-def slope(training: Training, batch: Batch) -> Slope:
-    """The gradient of ``objective`` by the logits of some samples, in one piece.
-
-    Autograd's to the last bit where the logits of all samples fill ``FULL`` without a rest, as those of 32 samples do,
-    and torch has one thread.
-    """
-    weight = batch.scored[..., None] / divisor(training, batch)
+def slope(task: Task, training: Training, batch: Batch) -> Slope:
+    """The gradient of ``objective`` by the logits of some samples, in one piece; see the objective's own ``slope``."""
+    weight, answers = batch.scored[..., None] / divisor(task, training, batch), objective_of(task)
 
     def of(logits: Tensor, samples: slice) -> Tensor:
-        more = -logits.numel() % FULL
-        if more:
-            probabilities = torch.sigmoid(pad(logits.flatten(), (0, more)))[:-more].view_as(logits)
-        else:
-            probabilities = torch.sigmoid(logits.contiguous())
-        return probabilities.sub_(batch.targets[:, samples]).mul_(weight[:, samples])
+        return answers.slope(logits, batch.targets[:, samples]).mul_(weight[:, samples])
 
     return of
 
 
-def divisor(training: Training, batch: Batch) -> int | Tensor:
-    """How many the loss is a mean over: sequences, or scored bits."""
-    sequences, bits = batch.targets.shape[-2:]
-    return sequences if training.reduction == "sum" else batch.scored.sum() * bits
+def divisor(task: Task, training: Training, batch: Batch) -> int | Tensor:
+    """How many the loss is a mean over: sequences, or scored answers."""
+    sequences, outputs = batch.targets.shape[-2:]
+    return sequences if training.reduction == "sum" else batch.scored.sum() * objective_of(task).answers(outputs)

@@ -64,18 +64,30 @@ class Trainee:
             yield self.end("diverged", step, "the evaluation loss is not finite")
             return
         if self.best is None or rank(score) < rank(self.best):
-            self.best = Best(step, score.errors, score.loss, self.weights())
+            self.best = Best(step, score.errors, score.loss, self.weights(), score.floor)
         mean, norm = (sum(self.losses) / len(self.losses), self.largest) if self.losses else (None, None)
         self.losses, self.largest = [], 0.0
         sequences = step * self.run.experiment.training.batch
-        yield Evaluated(self.run.key, step, sequences, score.loss, score.errors, mean, norm, self.seconds())
+        seconds = self.seconds()
+        yield Evaluated(self.run.key, step, sequences, score.loss, score.errors, mean, norm, seconds, score.floor)
         yield self.snapshot(step)
 
     def generalised(self, weights: Literal["best", "final"], step: int, size: Size, score: Score) -> Event:
         """What a test of the best weights found, or of those after ``step``, the last."""
         sequences = self.run.experiment.training.test_sequences
         at = self.best.step if weights == "best" and self.best is not None else step
-        return Generalised(self.run.key, weights, at, list(size), sequences, score.errors, score.bits, score.perfect)
+        return Generalised(
+            self.run.key,
+            weights,
+            at,
+            list(size),
+            sequences,
+            score.errors,
+            score.answers,
+            score.perfect,
+            score.loss,
+            score.floor,
+        )
 
     def end(self, status: Status, step: int, message: str = "") -> Event:
         """The last line of a session."""

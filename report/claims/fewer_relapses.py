@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FewerRelapses(Claim):
-    """After solving, the base rises above one wrong bit less often than each rival."""
+    """After solving, the base relapses less often than each rival."""
 
     kind: ClassVar[str] = "fewer-relapses"
     unit: ClassVar[Unit] = "difference"

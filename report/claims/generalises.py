@@ -75,17 +75,17 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
         found = f"Of {len(runs)} runs none was solved and tested at size {size}."
         return question.answer(verdict, found, seeds=0, solved=counts)
-    bar = question.facts.solved
+    bar, counted = question.facts.bar(claim.task), question.facts.answer(claim.task).counted
     good = int((errors < bar).sum())
     count = good if below else len(errors) - good
     verdict, reason = decide_fraction(count, len(solved), always=True)
-    did = f"stay below {bar:g} wrong bits a sequence" if below else f"make {bar:g} wrong bits a sequence or more"
+    did = f"stay below {bar:g} {counted} a sequence" if below else f"make {bar:g} {counted} a sequence or more"
     untested = len(solved) - len(errors)
     found = (
         f"At size {size}, {count} of {len(solved)} solved runs {did}{f' ({untested} not tested)' if untested else ''}"
     )
     found += f"; the median is {errors.median():.2f}."
-    beside = {"median wrong bits": float(errors.median())}
+    beside = {f"median {counted}": float(errors.median())}
     numbers = share(count, len(solved))
     return question.answer(verdict, found, reason, seeds=len(runs), solved=counts, beside=beside, **numbers)
 

@@ -12,7 +12,7 @@ from .verdict import Verdict
 
 def judge(frames: Frames, facts: SuiteFacts) -> list[Verdict]:
     """Verdicts in the order of the claims; each claim is measured alone, then all are corrected for their number."""
-    table = statistics.outcomes(frames, facts.solved)
+    table = statistics.outcomes(frames, facts.solved, facts.relapse)
     return corrected(
         [
             Question(claim, reading, facts, table, frames.generalisation).answered()

@@ -37,6 +37,6 @@ class NeverSolves(Claim):
         verdict, reason = decide_fraction(count, runs, always=False)
         budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
         found = f"{count} of {runs} runs solve it within {budget:,} steps, {half} within half of them."
-        if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.solved)).sum()):
+        if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.bar(self.task))).sum()):
             found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
         return question.answer(verdict, found, reason, seeds=runs, solved=counts, **share(count, runs))

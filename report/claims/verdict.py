@@ -58,7 +58,7 @@ class Verdict:
         p: The p-value of no effect, not corrected; None where there is none. It is not shown yet.
         solved: For each arm (``copy/ntm-constant-dot``), runs solved and runs that count.
         names: What the claim calls each of them: ``ntm-constant``.
-        beside: Further numbers: geometric mean, log-rank p-value, median wrong bits.
+        beside: Further numbers: geometric mean, log-rank p-value, median of the errors.
     """
 
     claim: Claim

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from .. import statistics
+from ..answers import counted_of
 from ..frames import Frames, SuiteFacts, TrainedOn
 from ..statistics import survival
 from .axes import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
@@ -26,7 +27,7 @@ CROWD = 40
 
 
 def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
-    """Wrong bits over training, a panel an arm: every seed thin, their median and quartiles; other medians in grey.
+    """Errors over training, a panel an arm: every seed thin, their median and quartiles; other medians in grey.
 
     Rows are arms and columns readings; arms that have no reading fill the rows below.
     """
@@ -59,10 +60,10 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         ax.set_title(f"{model}:{gap}{found}")
         size = _size(frames, task, model)
         ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
-        bar(ax, facts.solved)
+        bar(ax, facts.bar(task))
     for _, ax in shown:  # once all are drawn, since they share their limits
-        symlog(ax, facts.solved)
-    outer(figure, axes, "wrong bits a sequence")
+        symlog(ax, facts.bar(task))
+    outer(figure, axes, f"{facts.answer(task).counted} a sequence")
     return figure
 
 
@@ -106,7 +107,7 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
 
 
 def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
-    """Wrong bits against the size of the sequence, evenly spaced, for best and final weights under each reading.
+    """Errors against the size of the sequence, evenly spaced, for best and final weights under each reading.
 
     Where no size inside the training range was tested, the evaluation set stands for all of them.
     """
@@ -145,18 +146,18 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
                 label=plan.arm(model),
             )
     for ax in axes.flat:  # once all are drawn, since they share their limits
-        symlog(ax, facts.solved)
+        symlog(ax, facts.bar(task))
         ax.set_xticks(range(len(place)), list(place))
         ax.set_xlim(-0.5, len(place) - 0.5)
         ax.set_xlabel("size of the sequence")
-        ax.set_ylabel("wrong bits a sequence")
+        ax.set_ylabel(f"{facts.answer(task).counted} a sequence")
         ax.label_outer()
     legend(figure, axes)
     return figure
 
 
 def _evaluated(frames: Frames, points: pd.DataFrame, trained: TrainedOn) -> pd.DataFrame:
-    """Wrong bits on the evaluation set of the runs that were tested, as points of the whole training range."""
+    """Errors on the evaluation set of the runs that were tested, as points of the whole training range."""
     tested = points[["task", "model", "seed"]].drop_duplicates()
     runs = frames.evaluations.merge(tested).sort_values("step").groupby(["model", "seed"])["errors"]
     parts = [
@@ -167,7 +168,7 @@ def _evaluated(frames: Frames, points: pd.DataFrame, trained: TrainedOn) -> pd.D
 
 
 def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
-    """Model x length: the share of wrong bits of the best weights, median over seeds; wrong bits as numbers."""
+    """Model x length: the share of errors of the best weights, median over seeds; errors as numbers."""
     points = frames.generalisation[frames.generalisation["weights"] == "best"]
     if points.empty:
         return None
@@ -185,19 +186,23 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
             mine.pivot_table(index="model", columns="size", values=name, aggfunc="median").reindex(models)[sizes]
             for name in ("share", "errors")
         )
-        text = errors.map(lambda bits: "" if np.isnan(bits) else f"{bits:.1f}" if bits < 99.95 else f"{bits:.0f}")
+        text = errors.map(lambda value: "" if np.isnan(value) else f"{value:.1f}" if value < 99.95 else f"{value:.0f}")
         sns.heatmap(
             share.astype(float),
             annot=text,
             fmt="",
             vmin=0,
-            vmax=0.5,
+            vmax=max(facts.answer(each).chance for each in tasks),
             cmap="mako_r",
             ax=ax,
             linewidths=1.5,
             linecolor="none",
             cbar=ax is axes[-1],
-            cbar_kws={"label": "share of wrong bits", "format": PercentFormatter(1, decimals=0), "aspect": 12},
+            cbar_kws={
+                "label": f"share of {counted_of([facts.answer(each) for each in tasks])}",
+                "format": PercentFormatter(1, decimals=0),
+                "aspect": 12,
+            },
             annot_kws={"fontsize": 8},
         )
         ax.set(title=task, xlabel="", ylabel="")

@@ -41,13 +41,21 @@ class Panel(NamedTuple):
     numbers: NDArray[np.int64] | None = None  # of the rows
 
 
-def picture(trace: Trace) -> Figure:
-    """A trace over time: inputs, targets, outputs and errors above what the heads do, panel by panel."""
+def picture(trace: Trace, noun: str) -> Figure:
+    """A trace over time: inputs, targets, outputs and errors above what the heads do, panel by panel.
+
+    Args:
+        trace: What is drawn.
+        noun: What an answer is called: bit, token.
+    """
     errors = np.abs(trace.outputs - trace.targets) * trace.scored[:, None]
     wrong = trace.origin.moment.numbers.wrong
     columns = [
-        [bits("inputs", trace.inputs), bits("targets", trace.targets)],
-        [bits("outputs", trace.outputs), bits(f"errors ({wrong} wrong bit{'s' * (wrong != 1)})", errors, "wrong")],
+        [vectors("inputs", trace.inputs), vectors("targets", trace.targets)],
+        [
+            vectors("outputs", trace.outputs),
+            vectors(f"errors ({wrong} wrong {noun}{'s' * (wrong != 1)})", errors, "wrong"),
+        ],
     ]
     numbers, rows = attended(trace)
     for name, values in trace.seen.items():
@@ -66,7 +74,7 @@ def picture(trace: Trace) -> Figure:
     return figure
 
 
-def bits(title: str, values: Array, kind: str = "map") -> Panel:
+def vectors(title: str, values: Array, kind: str = "map") -> Panel:
     """Vectors over time."""
     return Panel(title, values, float(np.clip(0.07 * values.shape[1], 0.3, 0.9)), kind)
 
@@ -80,7 +88,7 @@ def panels(name: str, values: Array, numbers: NDArray[np.int64], rows: int) -> l
     said = [f"{name}, head {n}" if heads > 1 else name for n in range(1, heads + 1)]
     each = values.swapaxes(0, 1)
     if name.endswith("vector"):
-        return [bits(title, part) for title, part in zip(said, each, strict=True)]
+        return [vectors(title, part) for title, part in zip(said, each, strict=True)]
     if size != rows:
         kind = "shift" if name.endswith("shift") else "mode" if name.endswith("mode") else "map"
         return [Panel(title, part, max(0.36, 0.13 * size), kind) for title, part in zip(said, each, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import statistics
+from ..answers import counted_of
 from ..claims.verdict import short
 from ..frames import Frames, SuiteFacts
 from ..statistics.solving import ENOUGH
@@ -44,7 +45,7 @@ def compare_results(a: Frames, b: Frames, facts: SuiteFacts) -> Table:
 
 
 def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], title: str) -> Table:
-    outcomes = [statistics.outcomes(side, facts.solved) for side in (a, b)]
+    outcomes = [statistics.outcomes(side, facts.solved, facts.relapse) for side in (a, b)]
     rows = []
     for cell in cells:
         mine, other = (
@@ -83,6 +84,7 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
                 "decided": _decided(len(seeds), low, high),
             }
         )
+    longer = f"{counted_of(facts.every.values())} on sizes longer than trained, best weights"
     columns = {
         "task": Column("Task"),
         **({"model": Column("Model")} if any(row["model"] for row in rows) else {}),
@@ -96,15 +98,15 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
         "logrank": Column("p", "that both are equally fast, by the same test", lambda value: f"{value:.2g}"),
         "ratio": Column("of medians", "ratio of the medians; a bound where one is unsolved"),
         "means": Column("of means", "ratio of mean steps, an unsolved run counting with its whole budget", short),
-        "beyond_a": Column("A longer", "wrong bits on sizes longer than trained, best weights", as_percent),
-        "beyond_b": Column("B longer", "wrong bits on sizes longer than trained, best weights", as_percent),
+        "beyond_a": Column("A longer", longer, as_percent),
+        "beyond_b": Column("B longer", longer, as_percent),
         "decided": Column("So"),
     }
     return Table("compare", title, "", pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns)), columns)
 
 
 def _beyond(frames: Frames, task: str, model: str, seeds: Sequence[int]) -> float:
-    """The interquartile mean over seeds of the share of wrong bits beyond the training range, or NaN."""
+    """The interquartile mean over seeds of the share of errors beyond the training range, or NaN."""
     points = frames.generalisation
     mine = points[
         (points["task"] == task)

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
 from ..figures import attention, curves, heads, style
 from ..figures.forest import forest
@@ -50,7 +51,6 @@ def draw(
             pictures.append(Picture(name, title, " ".join(caption.split()), *style.saved(figure)))
 
     tasks = [task for task in facts.tasks if (frames.evaluations["task"] == task).any()]
-    bar = f"{facts.solved:g} wrong bits a sequence"
     with style.drawing():
         add(
             "claims",
@@ -64,14 +64,15 @@ def draw(
         for task in tasks:
             tested = outcomes[outcomes["task"] == task]
             n = seeds_said(tested[tested["complete"]])
+            counted, bar = facts.answer(task).counted, bar_said(facts.solved, {task: facts.answer(task)})
             add(
                 f"convergence-{task}",
                 f"Learning {task}",
-                f"""Wrong bits a sequence on the evaluation set, a panel an arm. Thick: median over the seeds that had
-                their full budget, a diverged one counting as untrained; band: their middle half; thin: every seed,
-                unfinished ones too; grey: the medians of the other arms, at fewer points where they are many. Dotted:
-                the bar, {bar}; the scale is logarithmic above it and linear below. In the corner: trained floats, and
-                floats carried from step to step. {n}""",
+                f"""{counted.capitalize()} a sequence on the evaluation set, a panel an arm. Thick: median over the
+                seeds that had their full budget, a diverged one counting as untrained; band: their middle half; thin:
+                every seed, unfinished ones too; grey: the medians of the other arms, at fewer points where they are
+                many. Dotted: the bar, {bar} a sequence; the scale is logarithmic above it and linear below. In the
+                corner: trained floats, and floats carried from step to step. {n}""",
                 lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             add(
@@ -91,16 +92,17 @@ def draw(
             add(
                 f"lengths-{task}",
                 f"Longer sequences: {task}",
-                f"""Wrong bits a sequence for sizes in the order of their length; shaded: what it was trained
-                on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half. Best weights are
-                those of the lowest evaluation error, final ones those after the last step. {n}{cut}""",
+                f"""{facts.answer(task).counted.capitalize()} a sequence for sizes in the order of their length; shaded:
+                what it was trained on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half.
+                Best weights are those of the lowest evaluation error, final ones those after the last step.
+                {n}{cut}""",
                 lambda task=task: curves.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(
             "heat",
             "Every tested model at every size",
-            f"""Wrong bits a sequence of the best weights, median over the seeds; darker: a larger share of all bits
-            (50 % is guessing).{cut}""",
+            f"""{counted_of(facts.every.values()).capitalize()} a sequence of the best weights, median over the seeds;
+            darker: a larger share of all {noun_of(facts.every.values())}s ({guessing(facts.every)}).{cut}""",
             lambda: curves.heat(frames, facts),
         )
         for task in tasks:
@@ -129,14 +131,15 @@ def draw(
     return pictures
 
 
-def draw_traces(traces: Sequence[Trace]) -> list[Picture]:
+def draw_traces(traces: Sequence[Trace], facts: SuiteFacts) -> list[Picture]:
     """Inside the memory: a figure a trace."""
     pictures = []
     with style.drawing():
         for trace in traces:
             task, model = trace.origin.task, trace.origin.model
-            name, drawn = f"trace-{task}-{model}", style.saved(heads.picture(trace))
-            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace), *drawn))
+            name, noun = f"trace-{task}-{model}", facts.answer(task).noun
+            drawn = style.saved(heads.picture(trace, noun))
+            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace, noun), *drawn))
     return pictures
 
 

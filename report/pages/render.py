@@ -1,7 +1,7 @@
 """From frames to pages: ``report`` for one suite, ``front`` for all. Equal records give equal bytes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
 
 from .. import statistics
+from ..answers import bar_said
 from ..claims.judge import judge
 from ..claims.summary import progress, summary
 from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
@@ -71,9 +72,9 @@ def report(
     Returns:
         The page, ``report.html``.
     """
-    outcomes = statistics.outcomes(frames, facts.solved)
+    outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     verdicts = judge(frames, facts)
-    pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces)]
+    pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces, facts)]
     choices = effects(outcomes, facts)
     shown = [
         tables.claims(verdicts),
@@ -81,14 +82,18 @@ def report(
         choices,
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
-        traced.table(traces),
+        traced.table(traces, facts),
         attention.table(courses, outcomes),
         tables.cost(frames, facts),
-        tables.runs(frames, outcomes),
+        tables.runs(frames, facts, outcomes),
     ]
     partial, paragraph = progress(frames), f"{deciding(choices)} {summary(frames, facts, verdicts)}".strip()
+    every = facts.every
     values = {
         "facts": facts,
+        "solved": bar_said(facts.solved, every),
+        "relapse": bar_said(facts.relapse, every),
+        "kinds": {word for answer in every.values() for word in answer.counted.split()},
         "partial": partial,
         "summary": paragraph,
         "claims": grouped(verdicts),
@@ -112,7 +117,7 @@ def report(
         "suite": facts.name,
         "title": facts.title,
         "paper": facts.paper,
-        "solved": facts.solved,
+        "solved": dict(facts.solved) if isinstance(facts.solved, Mapping) else facts.solved,
         "partial": bool(partial),
         "progress": partial,
         "summary": paragraph,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import statistics
+from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict, said
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
@@ -84,13 +85,15 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
                 "early": float(early),
                 "late": float(late),
                 "first": float(np.sort(runs["first"])[[(count - 1) // 2, count // 2]].mean()),
-                "median_curve": statistics.crossing(curve, facts.solved),
+                "median_curve": statistics.crossing(curve, facts.bar(task)),
                 "restricted_mean": survival.restricted_mean(times, reached, float(runs["budget"].max())),
                 "area": runs["area"].mean(),
                 "relapses": runs["relapses"].mean(),
                 "relapsed": runs["relapsed"].mean(),
             }
         )
+    every = facts.every
+    relapse = bar_said(facts.relapse, every)
     columns = {
         "task": Column("Task"),
         "model": Column("Model"),
@@ -102,18 +105,19 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "first": Column("First below", "median of the first evaluation below the bar, held or not", as_steps),
         "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
         "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", as_count),
-        "area": Column("Mean wrong bits", "a sequence, averaged over training", as_bits),
+        "area": Column(f"Mean {counted_of(every.values())}", "a sequence, averaged over training", as_bits),
         "relapses": Column(
-            "Relapses", "mean number of times a solved run rose above one wrong bit again, or diverged", as_bits
+            "Relapses", f"mean number of times a solved run rose above {relapse} again, or diverged", as_bits
         ),
-        "relapsed": Column("Time relapsed", "share of the evaluations after solving above one wrong bit", as_percent),
+        "relapsed": Column("Time relapsed", f"share of the evaluations after solving above {relapse}", as_percent),
     }
-    note = f"A run is solved at the first evaluation below {facts.solved:g} wrong bits a sequence that holds for the next three."  # noqa: E501
+    bar = bar_said(facts.solved, every)
+    note = f"A run is solved at the first evaluation below {bar} a sequence that holds for the next three."
     return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
 
 
 def lengths(frames: Frames, facts: SuiteFacts) -> Table:
-    """Wrong bits of trained runs on every test size."""
+    """Errors of trained runs on every test size."""
     rows = []
     for task, model, points in _cells(facts, frames.generalisation):
         for (steps, size, weights), part in points.groupby(["steps", "size", "weights"], sort=True):
@@ -134,6 +138,8 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
                     "perfect": part["perfect"].mean(),
                 }
             )
+    counted, noun = counted_of(facts.every.values()), noun_of(facts.every.values())
+    share = f"{counted} of all {noun}s, median over seeds; {guessing(facts.every)}"
     columns = {
         "task": Column("Task"),
         "model": Column("Model"),
@@ -141,18 +147,18 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
         "trained": Column("Training range"),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
         "runs": Column("Runs", says=as_count),
-        "median": Column("Wrong bits", "a sequence, median over seeds", as_bits),
+        "median": Column(counted.capitalize(), "a sequence, median over seeds", as_bits),
         "low": Column("Lower quartile", says=as_bits),
         "high": Column("Upper quartile", says=as_bits),
-        "share": Column("Share wrong", "wrong bits of all bits, median over seeds; 50 % is guessing", as_percent),
-        "perfect": Column("Perfect", "sequences without a wrong bit, mean over seeds", as_percent),
+        "share": Column("Share wrong", share, as_percent),
+        "perfect": Column("Perfect", f"sequences without a wrong {noun}, mean over seeds", as_percent),
     }
     note = CUT.strip() if frames.runs["cut"].any() else ""
     return Table("lengths", "Longer sequences", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
 
 
 def beyond(frames: Frames, facts: SuiteFacts) -> Table:
-    """One number an arm: the share of wrong bits on sizes longer than trained, over all its seeds."""
+    """One number an arm: the share of errors on sizes longer than trained, over all its seeds."""
     table = frames.generalisation[~frames.generalisation["trained"]]
     rows = []
     for task, model, points in _cells(facts, table):
@@ -181,7 +187,8 @@ def beyond(frames: Frames, facts: SuiteFacts) -> Table:
         "iqm": Column("Share wrong", "mean of the middle half of these runs (interquartile mean)", as_percent),
         "interval_text": Column("95 % interval", "bootstrap over seeds, from five on"),
     }
-    note = "Sizes longer than any trained on, averaged for each run that was tested; 50 % is guessing."
+    note = "Sizes longer than any trained on, averaged for each run that was tested; "
+    note += f"{guessing(facts.every)}."
     note += CUT if frames.runs["cut"].any() else ""
     return Table(
         "beyond", "Beyond the training range", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns
@@ -223,19 +230,20 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
     return Table("cost", "Cost", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
 
 
-def runs(frames: Frames, outcomes: pd.DataFrame) -> Table:
+def runs(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     """Every planned run."""
     found = outcomes[["task", "model", "seed", "time", "relapses", "last"]]
     frame = frames.runs.merge(found, how="left", on=["task", "model", "seed"], validate="one_to_one")
     frame["status"] = frame["status"].replace({"new": "not started"})
+    relapse = bar_said(facts.relapse, facts.every)
     columns = {
         "key": Column("Run"),
         "status": Column("Status"),
         "step": Column("Step", "last reached", as_count),
         "steps": Column("Budget", "steps", as_count),
         "time": Column("Solved at", "step", as_steps),
-        "relapses": Column("Relapses", "times it rose above one wrong bit after it was solved, or diverged", as_count),
-        "last": Column("Wrong bits", "a sequence, at the last evaluation", as_bits),
+        "relapses": Column("Relapses", f"times it rose above {relapse} after it was solved, or diverged", as_count),
+        "last": Column(counted_of(facts.every.values()).capitalize(), "a sequence, at the last evaluation", as_bits),
         "seconds": Column("Time", says=as_duration),
         "device": Column("Device"),
         "implementation": Column("Implementation"),

@@ -4,19 +4,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ..answers import noun_of
+from ..frames import SuiteFacts
 from ..table import NONE, Column, Table, as_count, as_percent
 from ..trace import LAGS, Focus, Numbers, Trace
 
 SIDES = {"write": "while writing, before the answer", "read": "while reading, in the answer"}
 
 
-def sentence(trace: Trace) -> str:
-    """What a figure shows, in words and numbers."""
+def sentence(trace: Trace, noun: str) -> str:
+    """What a figure shows, in words and numbers; an answer is called by its noun."""
     origin, moment = trace.origin, trace.origin.moment
     numbers = moment.numbers
     parts = [
         f"Seed {origin.seed}, size {origin.size}, {origin.weights} weights (step {moment.step:,}): {numbers.wrong} "
-        f"of {numbers.bits} bits wrong."
+        f"of {numbers.bits} {noun}s wrong."
     ]
     if numbers.found is not None:
         late = f", after {numbers.lag} step{'s' * (numbers.lag != 1)} in the controller" if numbers.lag else ""
@@ -51,7 +53,7 @@ def entropies(trace: Trace, side: str) -> str:
     return ", ".join(said) if any(focus for _, focus in focuses) else NONE
 
 
-def table(traces: Sequence[Trace]) -> Table:
+def table(traces: Sequence[Trace], facts: SuiteFacts) -> Table:
     """The numbers of traces, a row each."""
     rows = []
     for trace in traces:
@@ -81,7 +83,7 @@ def table(traces: Sequence[Trace]) -> Table:
         "model": Column("Model"),
         "seed": Column("Seed", says=as_count),
         "size": Column("Size"),
-        "wrong": Column("Wrong bits", "Of this one sequence.", as_count),
+        "wrong": Column(f"Wrong {noun_of(facts.every.values())}s", "Of this one sequence.", as_count),
         "found": Column(
             "Read where written",
             "Of what was written to the rows that are read, the share that is what the answer needs; 1 / vectors for "

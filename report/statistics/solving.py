@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..answers import Bar, bar_of
 from ..frames import COMPLETE, Frames
 
 Array = NDArray[np.float64]
@@ -22,7 +23,7 @@ HOLD = 3
 ENOUGH = 5
 """Seeds below which nothing is decided and no interval is given: resampling two or three covers far less than 95 %."""
 RELAPSE = 1.0
-"""Wrong bits a sequence above which a solved run has relapsed."""
+"""Errors a sequence above which a solved run has relapsed, where no other bar is given."""
 RESAMPLES = 5000
 LEVEL = 0.95
 
@@ -39,9 +40,9 @@ OUTCOME = {
     "first": "float64",  # evaluation below the bar, held or not: the authors' flag; inf where there is none
     "relapses": "float64",  # a divergence is one; NaN where unsolved
     "after": "float64",  # steps trained after it was solved; NaN where unsolved
-    "relapsed": "float64",  # share of the evaluations after solving above ``RELAPSE``; NaN where unsolved
-    "area": "float64",  # mean wrong bits a sequence over the budget; NaN where never evaluated
-    "last": "float64",  # wrong bits a sequence at the last evaluation; NaN where there is none
+    "relapsed": "float64",  # share of the evaluations after solving above its bar; NaN where unsolved
+    "area": "float64",  # mean errors a sequence over the budget; NaN where never evaluated
+    "last": "float64",  # errors a sequence at the last evaluation; NaN where there is none
     "seconds": "float64",
 }
 
@@ -70,9 +71,9 @@ def solved_at(steps: Array, errors: Array, bar: float, hold: int = HOLD) -> floa
     return float(steps[held.argmax()]) if held.any() else np.inf
 
 
-def count_relapses(steps: Array, errors: Array, time: float) -> int:
-    """How often a run solved at ``time`` rises above ``RELAPSE`` wrong bits afterwards (a long spell counts once)."""
-    above = errors[steps >= time] > RELAPSE
+def count_relapses(steps: Array, errors: Array, time: float, bar: float = RELAPSE) -> int:
+    """How often a run solved at ``time`` rises above a bar afterwards (a long spell counts once)."""
+    above = errors[steps >= time] > bar
     return int((above[1:] & ~above[:-1]).sum())
 
 
@@ -90,13 +91,14 @@ def mean_height(steps: Array, errors: Array, budget: float, diverged: bool = Fal
 
 
 def outcomes(
-    frames: Frames, bar: float, hold: int = HOLD, clock: Literal["steps", "seconds"] = "steps"
+    frames: Frames, solved: Bar, relapse: Bar = RELAPSE, hold: int = HOLD, clock: Literal["steps", "seconds"] = "steps"
 ) -> pd.DataFrame:
     """What became of every run that was evaluated or diverged: columns as in ``OUTCOME``, in the order of the runs.
 
     Args:
         frames: The records.
-        bar: Fewer wrong bits a sequence than this are solved.
+        solved: The bar a run has to come below, of every task or of each.
+        relapse: The bar it must not rise above afterwards.
         hold: Evaluations that must be below the bar after the first one.
         clock: What times, budgets, areas and steps after solving are counted in. A budget in seconds is what the budget
             in steps takes at the run's own pace, so it differs from run to run; seconds are of the machine a run was
@@ -120,8 +122,9 @@ def outcomes(
             last = seconds[-1] if len(seconds) else run["seconds"]
             budget *= last / max(steps[-1] if len(steps) else run["step"], 1)
             steps = seconds
+        bar, over = bar_of(solved, run["task"]), bar_of(relapse, run["task"])
         time = solved_at(steps, errors, bar, hold)
-        relapses = count_relapses(steps, errors, time) + diverged
+        relapses = count_relapses(steps, errors, time, over) + diverged
         rows.append(
             {
                 **{name: run[name] for name in ("task", "model", "reading", "seed", "status", "step")},
@@ -131,7 +134,7 @@ def outcomes(
                 "first": float(min(steps[errors < bar], default=np.inf)),
                 "relapses": relapses if np.isfinite(time) else np.nan,
                 "after": last - time if np.isfinite(time) else np.nan,
-                "relapsed": (errors[steps >= time] > RELAPSE).mean() if np.isfinite(time) else np.nan,
+                "relapsed": (errors[steps >= time] > over).mean() if np.isfinite(time) else np.nan,
                 "area": mean_height(steps, errors, budget, diverged),
                 "last": float(errors[-1]) if len(errors) else np.nan,
                 "seconds": run["seconds"],
@@ -142,7 +145,7 @@ def outcomes(
 
 
 def median_curve(evaluations: pd.DataFrame, diverged: Iterable[int] = ()) -> pd.DataFrame:
-    """Median and quartiles of the wrong bits over seeds, at each step that every seed has: step, low, median, high.
+    """Median and quartiles of the errors over seeds, at each step that every seed has: step, low, median, high.
 
     Seeds that diverged count from there on with what they had at first, untrained.
     """
@@ -162,8 +165,8 @@ def crossing(curve: pd.DataFrame, bar: float) -> float:
     return float(below[0]) if len(below) else np.inf
 
 
-def crossings(frames: Frames, bar: float) -> pd.DataFrame:
-    """The paper's reading: for each arm the step at which the median of its curves is first below the bar, or inf.
+def crossings(frames: Frames, solved: Bar) -> pd.DataFrame:
+    """The paper's reading: for each arm the step at which the median of its curves is first below its bar, or inf.
 
     The median is taken step by step over the runs that had their full budget, so no run need be solved by then, nor
     stay so; and it is one number an arm, without an interval. Columns task, model, seeds, time.
@@ -174,7 +177,9 @@ def crossings(frames: Frames, bar: float) -> pd.DataFrame:
         every = frames.evaluations
         own = every[(every["task"] == task) & (every["model"] == model) & every["seed"].isin(arm["seed"])]
         curve = median_curve(own, arm.loc[arm["status"] == "diverged", "seed"])
-        rows.append({"task": task, "model": model, "seeds": len(arm), "time": crossing(curve, bar)})
+        rows.append(
+            {"task": task, "model": model, "seeds": len(arm), "time": crossing(curve, bar_of(solved, str(task)))}
+        )
     kinds = {"task": "str", "model": "str", "seeds": "int64", "time": "float64"}
     return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
@@ -257,7 +262,7 @@ def iqm_estimate(strata: Sequence[Array], seed: int, resamples: int = RESAMPLES)
     """The interquartile mean over tasks and seeds with its stratified bootstrap: seeds are resampled within a task.
 
     Args:
-        strata: For each task the scores of its seeds, bounded (a fraction of wrong bits).
+        strata: For each task the scores of its seeds, bounded (a share of wrong answers).
         seed: Of the bootstrap.
     """
     value = iqm(np.concatenate(strata))
