@@ -4,19 +4,20 @@ import itertools
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from membench.benchmarks.core import Batch, Experiment, Model, Run, Size, Task, pad, plain
+from membench.benchmarks.core import Batch, Experiment, Model, Run, Size, Task, objective_of, pad, plain
 from membench.benchmarks.suites import find, names
 from membench.benchmarks.training.evaluate import nats
 from membench.ntm import stream
 
 SEED = 1
-SUITES = [find(name) for name in names()]
+SUITES = [*map(find, names()), find(str(Path(__file__).with_name("kinds.py")))]
 EXPERIMENTS = [(suite, experiment) for suite in SUITES for experiment in suite.experiments]
 
 
@@ -72,9 +73,10 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(value.equal(other[name]) for name, value in one.items())
 
 
-def gradients(module: nn.Module, batch: Batch) -> list[Tensor]:
+def gradients(case: Case, batch: Batch) -> list[Tensor]:
     """Of the summed loss; raises where the loss does not depend on a parameter."""
-    return list(torch.autograd.grad(nats(module(batch.inputs), batch).sum(), list(module.parameters())))
+    losses = nats(objective_of(case.task), case.module(batch.inputs), batch)
+    return list(torch.autograd.grad(losses.sum(), list(case.module.parameters())))
 
 
 def test_shapes_and_finite_outputs(case: Case) -> None:
@@ -87,7 +89,7 @@ def test_shapes_and_finite_outputs(case: Case) -> None:
 
 def test_gradients_are_finite_and_reach_every_parameter(case: Case) -> None:
     named = dict(case.module.named_parameters())
-    for (name, parameter), gradient in zip(named.items(), gradients(case.module, case.batch), strict=True):
+    for (name, parameter), gradient in zip(named.items(), gradients(case, case.batch), strict=True):
         assert gradient.shape == parameter.shape
         assert gradient.isfinite().all(), name
         assert gradient.any(), name
@@ -115,17 +117,18 @@ def test_padding_changes_neither_answers_nor_loss_nor_gradients(case: Case) -> N
     parts = [draw(case.task, short(case.task), 2), case.batch]
     padded = pad(parts)
     logits = case.module(padded.inputs)
-    losses = nats(logits, padded)
+    objective = objective_of(case.task)
+    losses = nats(objective, logits, padded)
     start = 0
     for part in parts:
         steps, batch, _ = part.inputs.shape
         place = slice(start, start + batch)
         unpadded = case.module(part.inputs)
         torch.testing.assert_close(logits[:steps, place], unpadded, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(losses[place], nats(unpadded, part), atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(losses[place], nats(objective, unpadded, part), atol=1e-4, rtol=1e-5)
         start += batch
-    together = gradients(case.module, padded)
-    apart = [sum(each) for each in zip(*(gradients(case.module, part) for part in parts), strict=True)]
+    together = gradients(case, padded)
+    apart = [sum(each) for each in zip(*(gradients(case, part) for part in parts), strict=True)]
     scale = torch.cat([part.flatten() for part in apart]).norm()
     for one, other in zip(together, apart, strict=True):
         assert (one - other).norm() <= 1e-5 * scale

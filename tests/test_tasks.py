@@ -8,8 +8,11 @@ import torch
 
 from membench.benchmarks.core import Batch, Size, Task
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.tasks.parity import Parity
 from membench.benchmarks.tasks.recall import Recall
 from membench.benchmarks.tasks.repeat_copy import RepeatCopy
+from membench.benchmarks.tasks.reverse import Reverse
+from membench.benchmarks.tasks.sort import Sort
 from membench.ntm import stream
 
 # Time runs to the right. "." is 0, a letter a random bit: the same one wherever the letter stands.
@@ -36,6 +39,28 @@ DRAWINGS: list[tuple[Task, Size, str]] = [
         targets  . . . . a c e
         targets  . . . . b d f
         scored   . . . . 1 1 1
+        """,
+    ),
+    (
+        Reverse(bits=2),
+        (3,),
+        """
+        inputs   a c e . . . .
+        inputs   b d f . . . .
+        inputs   . . . 1 . . .
+        targets  . . . . e c a
+        targets  . . . . f d b
+        scored   . . . . 1 1 1
+        """,
+    ),
+    (
+        Parity(),
+        (1,),
+        """
+        inputs   a .
+        inputs   . 1
+        targets  . a
+        scored   . 1
         """,
     ),
     (
@@ -110,11 +135,13 @@ TASKS: list[Task] = [
     *(Copy(encoding=encoding) for encoding in ("collier", "graves")),
     *(RepeatCopy(encoding=encoding) for encoding in ("collier", "graves", "deepmind")),
     *(Recall(encoding=encoding) for encoding in ("collier", "graves")),
+    Reverse(),
+    Sort(train=(range(5, 8), range(2, 5))),
 ]
 
 
 def name(task: Task) -> str:
-    return f"{type(task).__name__}-{task.encoding}"
+    return f"{type(task).__name__}-{getattr(task, 'encoding', '')}".rstrip("-")
 
 
 def sizes(task: Task) -> list[Size]:
@@ -245,6 +272,37 @@ def test_a_batch_is_a_function_of_the_generator_alone(task: Task) -> None:
     assert not first.targets[:, 0].equal(first.targets[:, 1])  # each sequence of a batch has bits of its own
 
 
+def test_parity_is_that_of_the_ones() -> None:
+    inputs, targets, scored = draw(Parity(), (9,), 200)
+    assert inputs.shape == (10, 200, 2) and targets.shape == (10, 200, 1)
+    for element in range(200):
+        odd = False
+        for bit in inputs[:9, element, 0].tolist():
+            odd ^= bit == 1
+        assert targets[:, element, 0].tolist() == [*[0.0] * 9, float(odd)]
+    assert inputs[:, :, 1].equal(scored) and scored.sum(dim=0).eq(1).all() and scored[-1].all()
+    assert float(targets[-1].mean()) == pytest.approx(0.5, abs=5 * 0.5 / 200**0.5)
+    assert Parity().steps((40,)) == 41
+
+
+def test_sort_says_whole_vectors_in_the_order_of_their_priorities() -> None:
+    task = Sort()
+    assert (task.inputs, task.outputs, task.steps((20, 16))) == (10, 8, 37)  # Graves et al. 2014: ten in, eight out
+    inputs, targets, scored = draw(task, (20, 16), 50)
+    for element in range(50):
+        shown = [(row[8], row[:8]) for row in inputs[:20, element].tolist()]
+        ordered = sorted(shown, key=lambda pair: -pair[0])
+        assert targets[21:, element].tolist() == [vector for _, vector in ordered[:16]]
+    assert not targets[:21].any() and not inputs[21:].any() and not inputs[:20, :, 9].any()
+    assert inputs[20].equal(torch.eye(10)[9].expand(50, 10)) and scored.equal(
+        (torch.arange(37) > 20).float()[:, None].expand(37, 50)
+    )
+    priorities = inputs[:20, :, 8]  # uniform in [-1, 1]: variance 1/3
+    assert priorities.abs().max() <= 1 and priorities.min() < -0.95 and priorities.max() > 0.95
+    assert priorities.mean() == pytest.approx(0, abs=5 * (1 / 3 / 1000) ** 0.5)
+    assert priorities.square().mean() == pytest.approx(1 / 3, abs=5 * (4 / 45 / 1000) ** 0.5)
+
+
 def test_bits_are_fair_coins() -> None:
     bits = draw(Copy(), (20,), 500).inputs[:20, :, :8]  # 80,000
     assert bits.mean() == pytest.approx(0.5, abs=5 * 0.5 / 80_000**0.5)
@@ -260,6 +318,10 @@ def test_bits_are_fair_coins() -> None:
         (RepeatCopy(), (3,), r"\(length >= 1, repeats >= 1\)"),
         (RepeatCopy(), (3, 0), r"\(length >= 1, repeats >= 1\)"),
         (Recall(), (1,), r"Recall: size \(1,\): accepted is \(items >= 2\)"),
+        (Reverse(), (0,), r"Copy: size \(0,\): accepted is \(length >= 1\)"),
+        (Parity(), (0,), r"Parity: size \(0,\): accepted is \(length >= 1\)"),
+        (Sort(), (3, 4), r"Sort: size \(3, 4\): accepted are up to 3 answers of 3 vectors"),
+        (Sort(), (3,), r"Sort: size \(3,\): accepted is \(vectors >= 1, answers >= 1\)"),
     ],
 )
 def test_a_size_the_task_does_not_have_is_refused(task: Task, size: Size, accepted: str) -> None:
@@ -282,3 +344,5 @@ def test_a_task_that_could_not_be_sampled_is_refused() -> None:
         RepeatCopy(test=((10,),))
     with pytest.raises(ValueError, match=r"Recall\(vectors=0\): at least 1"):
         Recall(vectors=0)
+    with pytest.raises(ValueError, match=r"Sort: size \(2, 3\)"):  # drawn from both ranges
+        Sort(train=(range(2, 9), range(3, 4)))
