@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from membench.benchmarks.cli import main
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.running.local import short_names
+from membench.benchmarks.tracking.store_file import store_uri
 
 BENCH = [sys.executable, "-P", "-c", "from membench.benchmarks.cli import main; main()"]
 
@@ -94,6 +95,7 @@ def test_a_home_that_no_shell_has_put_in_is(place: Path, tiny: str) -> None:
     assert bench("list", "--results", "~/mine").stdout
     told = bench("list", "--results", "~nobody-of-this-name/x", code=2).stderr
     assert told.count("\n") == 1 and "~nobody-of-this-name/x" in told and "without ~" in told
+    assert store_uri("sqlite:///~/x.db", place) == f"sqlite:///{place.parent}/home/x.db"
     told = bench("compare", "~/mine", "~/mine", "--suite", tiny, "--results", "~/mine", code=2).stderr
     assert "no seed of tiny is finished" in told
     assert [path.name for path in place.iterdir()] == ["file"]

@@ -31,10 +31,10 @@ def sample(option: click.Option, folder: Path) -> tuple[str, Any]:
         return "1", True
     if isinstance(kind, click.Choice):
         return kind.choices[-1], kind.choices[-1]
-    if isinstance(kind, click.Path) and not option.multiple:
-        return str(folder), folder
-    if isinstance(kind, click.Path):
+    if option.multiple and "--suite" in option.opts:
         return os.pathsep.join(("mini", "./a suite.py")), ("mini", "./a suite.py")
+    if isinstance(kind, click.Path):
+        return str(folder), folder
     if isinstance(kind, click.types.IntParamType):
         return ("3 4", (3, 4)) if option.multiple else ("3", 3)
     return ("a b", ("a", "b")) if option.multiple else ("a b", "a b")

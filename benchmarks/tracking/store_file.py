@@ -34,6 +34,8 @@ def store_uri(asked: str | None, results: Path) -> str:
     """
     if not asked:
         return default_uri(results)
+    if asked.startswith("sqlite:///~"):  # which no shell replaces there
+        asked = "sqlite:///" + os.path.expanduser(asked.removeprefix("sqlite:///"))
     stores = STORES + ("|file:.+" if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1") else "")
     plugins = {each.name for each in entry_points(group="mlflow.tracking_store")}
     if re.fullmatch(stores, asked) or asked.partition(":")[0] in plugins:
