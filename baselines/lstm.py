@@ -1,14 +1,18 @@
 """The LSTM that Collier & Beel 2018 compare with: no memory but its own state, and twenty times the parameters."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from ..ntm.controller import LSTMController, LSTMLayer, LSTMStack, linear
-from ..ntm.memory import Contents, Learned
-from ..ntm.unroll import unroll
+from ..ntm import twins
+from ..ntm.controller import ControllerState, LSTMController, LSTMLayer, LSTMStack, linear
+from ..ntm.layer import Layer, placed
+from ..ntm.memory import Contents, Learned, Start
+from ..ntm.streams import seeded
+from ..ntm.unroll import run
 
 
 @dataclass(frozen=True)
@@ -38,44 +42,96 @@ class LSTM:
             if getattr(self, name) < 1:
                 raise ValueError(f"LSTM({name}={getattr(self, name)}): at least 1 is needed")
 
-    def build(self, inputs: int, outputs: int, seed: int = 0) -> "LSTMModule":
-        """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
-        return LSTMModule(self, inputs, outputs, seed)
+    def build(self, inputs: int, outputs: int, seed: int | None = None, batch_first: bool = False) -> "LSTMModule":
+        """The layer ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value.
+
+        Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
+        """
+        return placed(LSTMModule(self, inputs, outputs, seeded(seed), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are: hidden and cell state of every layer."""
         return 2 * self.units * self.layers
 
 
-class LSTMModule(nn.Module):
+class State(NamedTuple):
+    """All that a step hands to the next."""
+
+    layers: ControllerState
+
+    def detach(self) -> "State":
+        """The same values, where back-propagation ends."""
+        detached: State = tree_map(Tensor.detach, self)
+        return detached
+
+
+class LSTMModule(Layer):
     """An LSTM over whole sequences; gives logits.
 
-    The layers are those of the NTM's controller. PyTorch's fused kernel (oneDNN on a CPU, cuDNN on a GPU) computes
-    them; where ``torch.func`` maps or differentiates the module, which that kernel cannot follow, the layers run step
-    by step.
+    The layers are those of the NTM's controller. The twin is PyTorch's fused kernel (oneDNN on a CPU, cuDNN on a GPU),
+    on any device and in any type; it takes and gives states, but for padded sequences.
     """
 
-    def __init__(self, spec: LSTM, inputs: int, outputs: int, seed: int) -> None:
-        super().__init__()
+    made_of = frozenset({LSTMStack, LSTMLayer, nn.Linear, nn.ModuleList, Start})
+    twin = "torch"
+
+    def __init__(self, spec: LSTM, inputs: int, outputs: int, seed: int, batch_first: bool = False) -> None:
+        super().__init__(spec, seed, batch_first)
         layers = LSTMController(spec.units, spec.layers, spec.forget_bias, spec.state)
         self.stack = LSTMStack(inputs, layers, seed)
         self.output = linear(spec.units, outputs, seed, "output")
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(time, batch, inputs) to logits (time, batch, outputs); every sequence begins from the first state."""
-        tensors = (inputs, *self.stack.parameters())
-        transformed = any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for tensor in tensors)
-        logits: Tensor = self.output((unroll if transformed else fused)(self.stack, inputs))
-        return logits
+    @property
+    def cell(self) -> LSTMStack:
+        """What takes a step, but for the output layer: it sees all steps at once."""
+        return self.stack
+
+    def begin(self, batch: int) -> State:
+        """The state before the first step of so many sequences."""
+        return State(self.stack.begin(batch))
+
+    def reference(self, inputs: Tensor, state: Any, over: Tensor | None) -> tuple[Tensor, Any]:
+        hidden, layers = run(self.stack, inputs, state.layers, over)
+        return self.output(hidden), State(layers)
+
+    def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
+        hidden, layers = fused(self.stack, inputs, None if state is None else state.layers)
+        return self.output(hidden), State(layers)
+
+    def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why PyTorch's kernel cannot run, or nothing."""
+        return twins.unseen() or twins.altered(self, self.stack, self.made_of)
+
+    def unable(self, inputs: Tensor, state: Any, over: Tensor | None) -> str:
+        """Why PyTorch's kernel cannot do what a call asks for, or nothing."""
+        return "" if state is None or over is None else "torch.lstm goes on to the end of padded sequences"
 
 
-def fused(stack: LSTMStack, inputs: Tensor) -> Tensor:
-    """What ``unroll(stack, inputs)`` gives, by PyTorch's kernel: (time, batch, units) of the last layer."""
-    hidden, cell = map(torch.stack, zip(*stack.begin(inputs.shape[1]), strict=True))
+def fused(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None) -> tuple[Tensor, ControllerState]:
+    """What ``run(stack, inputs, state)`` gives, by PyTorch's kernel, which takes all that it is handed for granted.
+
+    Args:
+        inputs: (time, batch, inputs), of one step and one sequence at least.
+        state: The first one, if there is none.
+
+    Returns:
+        (time, batch, units) of the last layer, and the state after the last step.
+
+    Raises:
+        ValueError: The inputs are not of that shape, or what the stack holds is not as it was built; or they are not of
+            one type in one place.
+    """
+    weight = cast(LSTMLayer, stack.layers[0]).weight
+    twins.check(stack, inputs, stack.inputs, weight.dtype, weight.device)
+    first = stack.begin(inputs.shape[1]) if state is None else state
+    hidden, cell = map(torch.stack, zip(*first, strict=True))
     weights: list[Tensor] = []
     for layer in cast(list[LSTMLayer], list(stack.layers)):
         below = layer.weight.shape[1] - hidden.shape[-1]
         # The kernel adds two bias vectors, of which only their sum matters: the second is zero.
         weights += [layer.weight[:, :below], layer.weight[:, below:], layer.bias, torch.zeros_like(layer.bias)]
     training = torch.is_grad_enabled()  # only then does the kernel keep what its backward pass needs
-    return torch.lstm(inputs, (hidden, cell), weights, True, len(stack.layers), 0.0, training, False, False)[0]
+    outputs, hidden, cell = torch.lstm(
+        inputs, (hidden, cell), weights, True, len(stack.layers), 0.0, training, False, False
+    )
+    return outputs, tuple(zip(hidden, cell, strict=True))

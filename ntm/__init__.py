@@ -1,8 +1,10 @@
 """The Neural Turing Machine (Graves et al. 2014), as a library of its own.
 
 from membench.ntm import NTM, Constant
-module = NTM(rows=128, width=20, memory=Constant(1e-6)).build(inputs=9, outputs=8, seed=1)
-logits = module(inputs)  # (time, batch, 9) -> (time, batch, 8)
+ntm = NTM(rows=128, width=20, memory=Constant(1e-6)).build(inputs=9, outputs=8, seed=1)
+logits = ntm(inputs)  # (time, batch, 9) -> (time, batch, 8)
+logits, state = ntm(inputs, ntm.begin(batch))  # to stream: ntm(more, state), or ntm(more, state.detach())
+logits = ntm(inputs, lengths=lengths)  # padded sequences
 """
 
 from .cell import Heads, NTMCell, State

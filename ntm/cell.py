@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from torch.utils._pytree import tree_map
 
 from . import addressing
 from .controller import ControllerState, linear
 from .memory import start
+from .twins import built
 
 if TYPE_CHECKING:
     from .model import NTM
@@ -21,6 +23,11 @@ class State(NamedTuple):
     memory: Tensor  # M_t (batch, rows, width)
     weightings: Tensor  # w_t (batch, heads, rows)
     reads: Tensor  # r_t (batch, read heads, width)
+
+    def detach(self) -> "State":
+        """The same values, where back-propagation ends."""
+        detached: State = tree_map(Tensor.detach, self)
+        return detached
 
 
 class Heads(NamedTuple):
@@ -47,7 +54,7 @@ class NTMCell(nn.Module):
 
     def __init__(self, spec: "NTM", inputs: int, outputs: int, seed: int) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.inputs, self.seed = spec, inputs, seed
         rows, width, reads, writes = spec.rows, spec.width, spec.reads, spec.writes
         self.controller = spec.controller.build(inputs + reads * width, seed)
         self.per_head = [width, 1, 1, 2 * spec.reach + 1, 1]  # k, β, g, s, γ
@@ -58,6 +65,7 @@ class NTMCell(nn.Module):
         self.reads = start(spec.read, (reads, width), seed, "read")
         self.read_weighting = start(spec.read_weighting, (reads, rows), seed, "read weighting", weighting=True)
         self.write_weighting = start(spec.write_weighting, (writes, rows), seed, "write weighting", weighting=True)
+        self.built = built(self)
 
     def begin(self, batch: int) -> State:
         """The state before the first step."""

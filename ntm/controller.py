@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from .memory import Contents, Zeros, start
-from .streams import stream
+from .streams import FIRST, stream
+from .twins import built
 
 ControllerState = tuple[tuple[Tensor, Tensor], ...]
 """One (hidden, cell) pair a layer, each (batch, units); a feedforward controller has no pair."""
@@ -17,7 +18,8 @@ def linear(inputs: int, outputs: int, seed: int, name: str, bias: bool = True) -
 
     Weights: normal with std 1/sqrt(inputs), redrawn beyond two standard deviations; bias: zero.
     """
-    layer = nn.Linear(inputs, outputs, bias, device="meta").to_empty(device="cpu")  # drawn once, from our stream
+    layer = nn.Linear(inputs, outputs, bias, device="meta", dtype=torch.float32)
+    layer.to_empty(device="cpu")  # drawn once, from our stream
     std = inputs**-0.5
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=stream(seed, "weights", name))
     if bias:
@@ -34,9 +36,9 @@ class LSTMLayer(nn.Module):
 
     def __init__(self, inputs: int, units: int, forget_bias: float, seed: int, name: str) -> None:
         super().__init__()
-        weight = torch.empty(4 * units, inputs + units)
+        weight = torch.empty(4 * units, inputs + units, **FIRST)
         nn.init.xavier_uniform_(weight, generator=stream(seed, "weights", name))
-        bias = torch.zeros(4, units)
+        bias = torch.zeros(4, units, **FIRST)
         bias[1] = forget_bias
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias.flatten())
@@ -68,7 +70,7 @@ class LSTMStack(Controller):
 
     def __init__(self, inputs: int, spec: "LSTMController", seed: int) -> None:
         super().__init__()
-        self.outlet = spec.units
+        self.spec, self.inputs, self.outlet = spec, inputs, spec.units
         self.inlet = linear(inputs, spec.inlet, seed, "controller.inlet") if spec.inlet else None
         below = [spec.inlet or inputs] + [spec.units] * (spec.layers - 1)
         self.layers = nn.ModuleList(
@@ -79,6 +81,7 @@ class LSTMStack(Controller):
             for n in range(spec.layers)
             for part in ("hidden", "cell")
         )
+        self.built = built(self)
 
     def begin(self, batch: int) -> ControllerState:
         values = [first().expand(batch, -1) for first in self.starts]

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from .streams import stream
+from .streams import FIRST, stream
 
 Draw = Literal["xavier", "normal", "uniform"]
 
@@ -136,29 +136,29 @@ class Start(nn.Module):
 
 
 def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """The tensor a scheme starts from, before its squash."""
+    """The tensor a scheme starts from, before its squash: float32, on the CPU."""
     match scheme:
         case Zeros():
-            return torch.zeros(shape)
+            return torch.zeros(shape, **FIRST)
         case Constant(value=value):
-            return torch.full(shape, value)
+            return torch.full(shape, value, **FIRST)
         case Learned(draw="xavier"):
             bound = math.sqrt(6 / (1 + shape[-1]))  # Glorot's uniform bound of a (1, elements) variable
-            return (2 * torch.rand(shape, generator=generator) - 1) * bound
+            return (2 * torch.rand(shape, generator=generator, **FIRST) - 1) * bound
         case Learned(draw="normal"):
-            return torch.randn(shape, generator=generator)
+            return torch.randn(shape, generator=generator, **FIRST)
         case Learned():
-            return torch.rand(shape, generator=generator)
+            return torch.rand(shape, generator=generator, **FIRST)
         case Random(std=std):
-            return torch.randn(shape, generator=generator) * std
+            return torch.randn(shape, generator=generator, **FIRST) * std
         case Scaled(alpha=alpha):
-            return torch.rand(shape, generator=generator) * alpha
+            return torch.rand(shape, generator=generator, **FIRST) * alpha
         case OneHot(row=row, trainable=trainable):
-            raw = torch.zeros(shape)
+            raw = torch.zeros(shape, **FIRST)
             raw[..., row] = 10.0 if trainable else 1.0
             return raw
         case Uniform(trainable=trainable):
-            return torch.full(shape, 0.0 if trainable else 1 / shape[-1])
+            return torch.full(shape, 0.0 if trainable else 1 / shape[-1], **FIRST)
 
 
 def start(scheme: Contents | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False) -> Start:

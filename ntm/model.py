@@ -1,16 +1,18 @@
 """The NTM's hyperparameters, and the module that they build."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from torch import Tensor
-from torch.nn.utils.parametrize import is_parametrized
+from torch import Tensor, nn
 
 from .addressing import Similarity
 from .cell import NTMCell
-from .controller import FeedforwardController, LSTMController
+from .controller import FeedforwardController, FeedforwardStack, LSTMController, LSTMLayer, LSTMStack
+from .layer import Layer, placed
 from .memory import Constant, Contents, Learned, Start, Weighting
-from .unroll import Unrolled
+from .streams import seeded
+from .twins import altered, hooked
+from .unroll import watch
 
 if TYPE_CHECKING:
     from .fused.gradients import Gradients
@@ -82,9 +84,12 @@ class NTM:
             if not 0 <= row < self.rows:
                 raise ValueError(f"OneHot(row={row}): {self.rows} rows allow 0 to {self.rows - 1}")
 
-    def build(self, inputs: int, outputs: int, seed: int = 0) -> "NTMModule":
-        """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
-        return NTMModule(NTMCell(self, inputs, outputs, seed))
+    def build(self, inputs: int, outputs: int, seed: int | None = None, batch_first: bool = False) -> "NTMModule":
+        """The layer ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value.
+
+        Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
+        """
+        return placed(NTMModule(NTMCell(self, inputs, outputs, seeded(seed)), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are."""
@@ -92,25 +97,32 @@ class NTM:
         return self.rows * self.width + heads + self.reads * self.width + self.controller.state_size
 
 
-class NTMModule(Unrolled):
-    """An NTM over whole sequences; gives logits."""
+class NTMModule(Layer):
+    """An NTM over whole sequences; gives logits. With a state, the reference runs."""
 
+    made_of = frozenset({NTMCell, LSTMStack, FeedforwardStack, LSTMLayer, nn.Linear, nn.ModuleList, Start})
     cell: NTMCell
 
-    def fused(self, inputs: Tensor) -> Tensor:
+    def __init__(self, cell: NTMCell, batch_first: bool = False) -> None:
+        super().__init__(cell.spec, cell.seed, batch_first)
+        self.cell = cell
+
+    def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         from .fused.autograd import fused  # compiled code is loaded once it is needed
 
-        return fused(self.cell, inputs)
+        return fused(self.cell, inputs), None
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Of (time, batch, inputs) the logits, by the reference, and what is to be seen: see ``unroll.watch``."""
+        return watch(self.cell, inputs)
 
     def plain(self) -> bool:
         """Whether ``gradients`` is what autograd would find: nothing overridden, frozen, parametrised or hooked."""
-        hooks = (kept for part in self.modules() for name, kept in vars(part).items() if name.endswith("_hooks"))
         return (
             type(self) is NTMModule
-            and all(parameter.requires_grad for parameter in self.parameters())
-            and not any(is_parametrized(part) for part in self.modules())
-            and all(type(part) is Start for part in self.modules() if isinstance(part, Start))
-            and not any(hooks)
+            and not altered(self, self.cell, self.made_of)
+            and not hooked(self)
+            and all(parameter.requires_grad and not parameter._backward_hooks for parameter in self.parameters())
         )
 
     def gradients(self) -> "Gradients":

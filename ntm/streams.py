@@ -6,8 +6,13 @@ models that share a controller start from the same controller.
 """
 
 import hashlib
+from typing import Any
 
+import torch
 from torch import Generator
+
+FIRST: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+"""How first values are drawn, whatever torch's default type and device are: a seed means the same numbers anywhere."""
 
 
 def stream(*parts: int | str) -> Generator:
@@ -22,3 +27,8 @@ def stream(*parts: int | str) -> Generator:
     """
     digest = hashlib.sha256("\x1f".join(f"{type(part).__name__}:{part}" for part in parts).encode()).digest()
     return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def seeded(seed: int | None) -> int:
+    """The seed; or, where there is none, one drawn from torch's generator, so that no two layers are alike."""
+    return int(torch.randint(2**63 - 1, (), dtype=torch.int64, device="cpu")) if seed is None else seed

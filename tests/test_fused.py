@@ -29,8 +29,8 @@ from membench.ntm import (
     unroll,
 )
 from membench.ntm.fused import workspace as workspace
+from membench.ntm.layer import fall_back
 from membench.ntm.memory import Start
-from membench.ntm.unroll import fall_back
 
 CLOSE = 2e-5
 """Of a tensor's largest element, or five times what the reference loses in float32 if that is more.
@@ -281,24 +281,6 @@ class TestFourAfterFour:
         assert not any(module.plain() for module in (frozen, hooked, parametrised, watched, other))
 
 
-class TestInputs:
-    @pytest.mark.parametrize("grad", [True, False])
-    @pytest.mark.parametrize("shape", [(5, INPUTS), (5, 3, INPUTS, 1), (5, 3, INPUTS + 1), (5, 3, INPUTS - 1)])
-    def test_of_another_shape_are_refused(self, shape: tuple[int, ...], grad: bool) -> None:
-        """The loops take them for granted."""
-        module = modules(SMALL)[0]
-        accepted = rf"inputs of \({shape[0]}, .*\), float32: accepted is \(time, batch, {INPUTS}\), float32"
-        with torch.set_grad_enabled(grad), pytest.raises(ValueError, match=accepted):
-            module(torch.zeros(shape))
-        with pytest.raises(ValueError, match=accepted):
-            module.gradients()(torch.zeros(shape), lambda y, samples: y)
-
-    @pytest.mark.parametrize("kind", [torch.float64, torch.int32])
-    def test_of_another_type_are_refused(self, kind: torch.dtype) -> None:
-        with pytest.raises(ValueError, match=rf"inputs of \(5, 3, {INPUTS}\), {str(kind)[6:]}: accepted is"):
-            modules(SMALL)[0].gradients()(drawn(5, 3).to(kind), lambda y, samples: y)
-
-
 class TestWithoutGradients:
     @pytest.mark.parametrize("name", ["small", "written first", "three layers and an inlet", "feedforward"])
     def test_gives_the_same(self, name: str) -> None:
@@ -361,7 +343,7 @@ class TestIsChosen:
     def test_or_not_which_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
         fall_back.cache_clear()
         module = SMALL.build(INPUTS, OUTPUTS).double()
-        with caplog.at_level(logging.INFO, logger="membench.ntm.unroll"):
+        with caplog.at_level(logging.INFO, logger="membench.ntm.layer"):
             for _ in range(3):
                 assert module(drawn(2, 1).double()).dtype == torch.float64
         assert ["float32, not torch.float64" in record.message for record in caplog.records] == [True]

@@ -13,7 +13,8 @@ from membench.baselines.dnc.cell import Interface
 from membench.baselines.dnc.fused import memory as kernels
 from membench.baselines.dnc.memory import allocate
 from membench.baselines.dnc.model import DNCModule
-from membench.ntm.unroll import fall_back, unroll
+from membench.ntm.layer import fall_back
+from membench.ntm.unroll import unroll
 
 CLOSE = 2e-5
 """Of a tensor's largest element. float32 keeps 6e-8 of a number; some hundred operations lie between the weights and
@@ -158,7 +159,7 @@ class TestIsChosen:
     ) -> None:
         fall_back.cache_clear()
         module = spec.build(3, 2)
-        with caplog.at_level(logging.INFO, logger="membench.ntm.unroll"):
+        with caplog.at_level(logging.INFO, logger="membench.ntm.layer"):
             for _ in range(3):
                 assert module(bits(2, 1)).shape == (2, 1, 2)
         assert [named in record.message for record in caplog.records] == [True]

@@ -32,7 +32,10 @@ ONLY = {
 """The modules that may import a library."""
 
 FLOORS = {
-    "ntm": ["streams", "addressing", "memory", "controller", "unroll", "kernels", "cell", "fused", "model"],
+    "ntm": [
+        *("streams", "twins", "addressing", "memory", "controller", "unroll", "layer"),
+        *("kernels", "cell", "fused", "model"),
+    ],
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
     "benchmarks": [
         "errors",

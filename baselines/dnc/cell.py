@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from torch.utils._pytree import tree_map
 
 from ...ntm import addressing
 from ...ntm.controller import ControllerState, linear
+from ...ntm.twins import built
 from .controller import SkipStack
 from .memory import (
     SIMILARITIES,
@@ -41,6 +43,11 @@ class State(NamedTuple):
     writing: Tensor  # w^w_t (batch, write heads, rows)
     reading: Tensor  # w^r_t (batch, read heads, rows)
     reads: Tensor  # r_t (batch, read heads, width)
+
+    def detach(self) -> "State":
+        """The same values, where back-propagation ends."""
+        detached: State = tree_map(Tensor.detach, self)
+        return detached
 
 
 class Interface(NamedTuple):
@@ -84,13 +91,14 @@ class DNCCell(nn.Module):
 
     def __init__(self, spec: "DNC", inputs: int, outputs: int, seed: int) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.inputs, self.seed = spec, inputs, seed
         read = spec.reads * spec.width
         self.controller = SkipStack(inputs + read, spec.units, spec.layers, spec.recurrent, seed)
         self.shapes = interface_shapes(spec)
         self.sizes = [heads * size for heads, size in self.shapes]
         self.interface = linear(self.controller.outlet, sum(self.sizes), seed, "interface", spec.biases)  # W_ξ
         self.output = linear(self.controller.outlet + read, outputs, seed, "output", spec.biases)  # [W_y W_r]
+        self.built = built(self)
 
     def begin(self, batch: int) -> State:
         """The state before the first step: zeros, in the weights' type and place."""
@@ -175,7 +183,7 @@ class DNCCell(nn.Module):
     def ask(self, hidden: Tensor) -> Interface:
         """What the memory is asked, from the outputs of all controller layers (batch, layers * units)."""
         parts = self.interface(hidden).split(self.sizes, dim=-1)  # ξ_t
-        raw = Interface(*(part.reshape(len(hidden), *shape) for part, shape in zip(parts, self.shapes, strict=True)))
+        raw = Interface(*(torch.unflatten(part, -1, shape) for part, shape in zip(parts, self.shapes, strict=True)))
         strength = STRENGTHS[self.spec.strength]
         return raw._replace(
             read_strength=strength(raw.read_strength),

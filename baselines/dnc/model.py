@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ...ntm.unroll import Unrolled
+from ...ntm.controller import LSTMLayer
+from ...ntm.layer import Layer, placed
+from ...ntm.streams import seeded
+from ...ntm.unroll import watch
 from .cell import DNCCell
+from .controller import SkipStack
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class DNC:
     """A DNC; ``build`` makes the module. The defaults are the paper's equations at the size of Collier & Beel 2018.
 
     Memory, usage, links, weightings, reads and controller begin at zero [c], so no weight depends on ``rows``: the
-    weights of one number of rows serve any other.
+    weights of one number of rows serve any other, and a ``state_dict`` loads whatever the rows are. That is meant: a
+    DNC may be given another number of rows than it was trained with.
 
     Attributes:
         rows: Rows of memory (N).
@@ -91,9 +96,12 @@ class DNC:
         if self.sharpened and not self.links:
             raise ValueError("DNC(sharpened=True, links=False): there are no links to sharpen")
 
-    def build(self, inputs: int, outputs: int, seed: int = 0) -> "DNCModule":
-        """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
-        return DNCModule(DNCCell(self, inputs, outputs, seed))
+    def build(self, inputs: int, outputs: int, seed: int | None = None, batch_first: bool = False) -> "DNCModule":
+        """The layer ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value.
+
+        Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
+        """
+        return placed(DNCModule(DNCCell(self, inputs, outputs, seeded(seed)), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are."""
@@ -103,15 +111,24 @@ class DNC:
         return memory + linked + heads + (2 * self.units * self.layers if self.recurrent else 0)
 
 
-class DNCModule(Unrolled):
-    """A DNC over whole sequences; gives logits. Every sequence begins from zeros."""
+class DNCModule(Layer):
+    """A DNC over whole sequences; gives logits. Every sequence begins from zeros. With a state, the reference runs."""
 
+    made_of = frozenset({DNCCell, SkipStack, LSTMLayer, nn.Linear, nn.ModuleList})
     cell: DNCCell
 
-    def fused(self, inputs: Tensor) -> Tensor:
+    def __init__(self, cell: DNCCell, batch_first: bool = False) -> None:
+        super().__init__(cell.spec, cell.seed, batch_first)
+        self.cell = cell
+
+    def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         from .fused.autograd import fused  # compiled code is loaded once it is needed
 
-        return fused(self.cell, inputs)
+        return fused(self.cell, inputs), None
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Of (time, batch, inputs) the logits, by the reference, and what is to be seen: see ``unroll.watch``."""
+        return watch(self.cell, inputs)
 
     def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
         """Why the fused twin cannot run, or nothing: it has one write head."""

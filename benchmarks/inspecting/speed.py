@@ -75,11 +75,9 @@ def together(experiment: Experiment, batch: Batch) -> Callable[[], object]:
 
 def implementations(experiment: Experiment) -> list[str]:
     """What a model has: a reference and perhaps a fused twin, or PyTorch's own."""
-    module = experiment.model.build(experiment.task.inputs, experiment.task.outputs)
-    which = getattr(module, "implementation_for", None)
-    if which is None:
-        return ["torch"]
-    return ["reference", "fused"] if which("cpu") == "fused" else ["reference"]
+    module = experiment.model.build(experiment.task.inputs, experiment.task.outputs, 1)
+    which = getattr(module, "implementation_for", lambda device: "torch")("cpu")
+    return ["reference", "fused"] if which == "fused" else [which]
 
 
 def drawn(experiment: Experiment, size: Size | None = None, batch: int | None = None) -> Batch:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .. import twins
 from ..cell import NTMCell
 from ..controller import LSTMStack
 from ..kernels.layers import BARE, LINEAR, LSTM, TANH
@@ -25,19 +26,23 @@ CHUNK = 64
 
 DENORMAL = 5e-324
 
+SINGLE: dict[str, Any] = {"dtype": torch.float32, "device": torch.device("cpu")}
+"""What kernels are compiled for, whatever torch's default type and device are."""
+
 
 def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
     """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs).
 
     Raises:
-        ValueError: The inputs are not of that shape.
+        ValueError: The inputs are not of that shape, or what the cell holds is not as it was built; or not in float32.
     """
+    twins.check(cell, inputs, cell.inputs, **SINGLE)
     layout, starts, parameters = parts(cell)
     first = [start() for start in starts]
     given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
-        return logits
+        return twins.once(logits, "the fused NTM")
     lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
     weights, biases = halves(parameters)
     begin(lent.workspace, first, weights)
@@ -93,7 +98,7 @@ def begin(on: Workspace, first: Iterable[Tensor], weights: Several) -> None:
 
 def forward(on: Workspace, inputs: Tensor, biases: Several) -> Tensor:
     """Logits (time, batch, outputs)."""
-    logits = torch.empty(*inputs.shape[:2], on.layout.units[-1])
+    logits = torch.empty(*inputs.shape[:2], on.layout.units[-1], **SINGLE)
     with flushed():
         on.unroll(numpy(inputs.contiguous()), numpy(logits), biases)
     return logits
@@ -110,7 +115,8 @@ def go_on(on: Workspace, inputs: Tensor, biases: Several) -> Tensor:
 
 def backward(on: Workspace, d_logits: Tensor, parameters: Sequence[Tensor], wanted: Sequence[bool]) -> list[Any]:
     """Gradients of the input and of the state before the first step, where wanted, and of the parameters."""
-    d_parameters = [torch.zeros(parameter.shape) for parameter in parameters]
+    sizes = [*zip(on.layout.gates, on.layout.inputs, strict=True), *((size,) for size in on.layout.gates)]
+    d_parameters = [torch.zeros(size, **SINGLE) for size in sizes]  # as the way forward found them
     d_weights, d_biases = halves(d_parameters)
     with flushed():
         on.unroll_back(numpy(d_logits.contiguous()), d_weights, d_biases)
@@ -176,5 +182,5 @@ def halves(parameters: Sequence[Tensor]) -> tuple[Several, Several]:
 
 def numpy(tensor: Tensor) -> Floats:
     """The tensor as an array, without a copy; kernels are compiled for those that lie in one piece."""
-    array: Floats = tensor.detach().numpy()
+    array: Floats = tensor.detach().resolve_neg().numpy()
     return array

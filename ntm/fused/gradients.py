@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import twins
 from ..cell import NTMCell
 from ..unroll import Slope
-from .autograd import begin, first_back, flushed, halves, numpy, parts
+from .autograd import SINGLE, begin, first_back, flushed, halves, layers, numpy, parts
 from .workspace import Lent, places
 
 
@@ -24,19 +25,23 @@ class Gradients:
 
     Args:
         cell: Its parameters all want a gradient. Their values may change; they themselves stay.
+
+    Raises:
+        ValueError: What the cell holds is not as it was built, or not in float32.
     """
 
     def __init__(self, cell: NTMCell) -> None:
         self.cell = cell
+        twins.intact(cell, **SINGLE)
         self.layout, self.starts, self.parameters = parts(cell)
         every: list[Tensor] = list(cell.parameters())
         *ends, size = accumulate(parameter.numel() for parameter in every)
-        self.gradient = torch.zeros(size)
+        self.gradient = torch.zeros(size, **SINGLE)
         pieces = zip(every, np.split(numpy(self.gradient), ends), strict=True)
         d = {parameter: piece.reshape(parameter.shape) for parameter, piece in pieces}
-        layers = len(self.layout.gates)
-        self.d_weights = places(d[weight] for weight in self.parameters[:layers])
-        self.d_biases = places(d[bias] for bias in self.parameters[layers:])
+        count = len(self.layout.gates)
+        self.d_weights = places(d[weight] for weight in self.parameters[:count])
+        self.d_biases = places(d[bias] for bias in self.parameters[count:])
         self.d_starts = [d.get(start.raw) for start in self.starts]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Gradients":
@@ -53,15 +58,19 @@ class Gradients:
             slope: The loss: its gradient by the logits of some samples.
 
         Raises:
-            ValueError: The inputs are not of that shape, or the slope not of the logits'; or not in float32.
+            ValueError: The inputs are not of that shape, the slope not of the logits', or what the cell holds not as it
+                was built; or not in float32.
         """
+        twins.check(self.cell, inputs, self.cell.inputs, **SINGLE)
+        if any(mine is not its for mine, its in zip(self.parameters, layers(self.cell)[1], strict=True)):
+            raise ValueError("the cell has other parameters than it had: ask for its gradients anew")
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
         on, (weights, biases) = lent.workspace, halves(self.parameters)
         first = [start() for start in self.starts]
         begin(on, first, weights)
         memory = on.memory.copy()
-        logits = torch.empty(*inputs.shape[:2], self.layout.units[-1])
+        logits = torch.empty(*inputs.shape[:2], self.layout.units[-1], **SINGLE)
         x, y = numpy(inputs.contiguous()), numpy(logits)
         self.gradient.zero_()
         with flushed():

@@ -26,8 +26,6 @@ PLACES = 6
 LINE = 16
 """Floats of a cache line, where arrays begin."""
 
-SINGLE = np.dtype(np.float32)
-
 LARGEST = 2**24
 """Floats beyond which memory is given back to the system at once."""
 
@@ -136,14 +134,7 @@ class Workspace:
         self._prepare(self.scratch, self.back, weights, self.layout.options.layers, self.layout.x)
 
     def unroll(self, x: Floats, logits: Floats, biases: Several, sample: int = 0) -> None:
-        """Forward, from a sample of the batch on: see ``fused_unroll.unroll``.
-
-        Raises:
-            ValueError: x is not (time, batch, inputs), or not in float32.
-        """
-        if x.ndim != 3 or x.shape[2] != self.layout.x or x.dtype != SINGLE:
-            given, accepted = f"{x.shape}, {x.dtype}", f"(time, batch, {self.layout.x}), float32"
-            raise ValueError(f"inputs of {given}: accepted is {accepted}")
+        """Forward, from a sample of the batch on: see ``fused_unroll.unroll``."""
         self._unroll(x, logits, sample, biases, self.memory, self.trail, self.scratch, self.layout.options)
 
     def unroll_back(self, d_logits: Floats, d_weights: Several, d_biases: Several) -> None:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ....ntm import twins
 from ....ntm.addressing import EPSILON
+from ....ntm.fused.autograd import SINGLE
 from ....ntm.kernels.layers import LSTM, TANH
 from ....ntm.kernels.products import PANEL
 from ..cell import DNCCell
@@ -25,11 +27,16 @@ CHUNK = 64
 
 
 def fused(cell: DNCCell, inputs: Tensor) -> Tensor:
-    """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs)."""
+    """What ``unroll(cell, inputs)`` gives: (time, batch, inputs) to logits (time, batch, outputs).
+
+    Raises:
+        ValueError: The inputs are not of that shape, or what the cell holds is not as it was built; or not in float32.
+    """
+    twins.check(cell, inputs, cell.inputs, **SINGLE)
     parameters = [*layers(cell, "weight"), *layers(cell, "bias")]
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *parameters)):
         features = Unroll.apply(cell, inputs, *parameters)  # type: ignore[no-untyped-call]
-        return logits(cell, features, inputs.shape[1])
+        return twins.once(logits(cell, features, inputs.shape[1]), "the fused DNC")
     passage = Passage(cell, min(CHUNK, inputs.shape[0]), inputs.shape[1])
     parts = []
     for chunk in torch.split(inputs, CHUNK):
@@ -47,7 +54,7 @@ def layers(cell: DNCCell, part: str) -> list[Tensor]:
     """Weights or biases of the controller's layers and of the interface; an interface without biases has zeros."""
     modules: list[Any] = [*cell.controller.layers, cell.interface]
     values = [getattr(module, part) for module in modules]
-    return [torch.zeros(sum(cell.sizes)) if value is None else value for value in values]
+    return [torch.zeros(sum(cell.sizes), **SINGLE) if value is None else value for value in values]
 
 
 class Unroll(torch.autograd.Function):
@@ -131,7 +138,7 @@ class Passage:
     def forward(self, x: Tensor) -> Tensor:
         """Features (time, padded, layers * units + reads * width): what the output layer is given."""
         spec = self.cell.spec
-        features = torch.zeros(x.shape[0], self.padded, spec.layers * spec.units + spec.reads * spec.width)
+        features = torch.zeros(x.shape[0], self.padded, spec.layers * spec.units + spec.reads * spec.width, **SINGLE)
         *weights, to_interface = [packed(weight) for weight in self.weights]
         outs = tuple(empty(4, spec.units) for _ in self.kinds)
         unroll(
@@ -168,7 +175,7 @@ class Passage:
         deltas = [torch.from_numpy(part[:steps, :batch]).flatten(0, 1) for part in (*self.gates, self.trail.raw)]
         d_weights = [delta.T @ part for delta, part in zip(deltas, given, strict=True)]
         d_biases = [delta.sum(dim=0) for delta in deltas]
-        d_x = torch.zeros(steps * batch, size)
+        d_x = torch.zeros(steps * batch, size, **SINGLE)
         for delta, weight in zip(deltas[:-1], self.weights[:-1], strict=True):
             d_x += delta @ torch.from_numpy(weight[:, :size])
         return [d_x.view(steps, batch, size), *d_weights, *d_biases]
@@ -205,4 +212,4 @@ def first(steps: int, *shape: int, of: Any = np.float32) -> Any:
 
 def numpy(tensor: Tensor) -> Any:
     """The tensor as a contiguous array, without a copy where it is one."""
-    return tensor.detach().contiguous().numpy()
+    return tensor.detach().resolve_neg().contiguous().numpy()
