@@ -11,7 +11,7 @@ from ..ntm import twins
 from ..ntm.controller import ControllerState, LSTMController, LSTMLayer, LSTMStack, linear
 from ..ntm.layer import Layer, placed
 from ..ntm.memory import Contents, Learned, Start
-from ..ntm.streams import seeded
+from ..ntm.streams import own_seed
 from ..ntm.unroll import run
 
 
@@ -47,7 +47,7 @@ class LSTM:
 
         Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
         """
-        return placed(LSTMModule(self, inputs, outputs, seeded(seed), batch_first))
+        return placed(LSTMModule(self, inputs, outputs, own_seed(seed), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are: hidden and cell state of every layer."""

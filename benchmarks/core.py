@@ -7,18 +7,22 @@ what is logged.
 import dataclasses
 import hashlib
 import json
+import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from ..report.answers import Answer, Bar, bar_of
 from ..report.claims import Arm, Claim
+from .errors import reason
 from .objectives import Bits, Objective
 from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 
@@ -115,16 +119,19 @@ def longest(task: Task) -> int:
 class Model(Protocol):
     """What learns. Implementations are frozen dataclasses of hyperparameters.
 
-    The module is a function of its parameters and its input: it draws nothing at random and changes no buffer.
+    The module is a function of its parameters and its input: it draws nothing at random and changes no buffer. A model
+    may have ``state_size(steps) -> int``, the floats carried from step to step, at most, over so many steps.
     """
 
     def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
         """A module from (time, batch, inputs) to logits (time, batch, outputs); the seed decides its first values."""
         ...
 
-    def state_size(self, steps: int) -> int:
-        """Floats carried from step to step, at most, over this many steps."""
-        ...
+
+def state_size(model: Model, steps: int) -> int | None:
+    """Floats that a model carries from step to step, at most, over this many steps; None where it does not say."""
+    size = getattr(model, "state_size", None)
+    return None if size is None else size(steps)
 
 
 @dataclass(frozen=True)
@@ -157,9 +164,11 @@ class Training:
     reduction: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, unboxed(getattr(self, each.name)))
         for name in ("steps", "batch", "eval_every", "eval_batch", "test_sequences"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Training({name}={getattr(self, name)}): at least 1 is needed")
+            if not _counts(getattr(self, name)):
+                raise ValueError(f"Training({name}={getattr(self, name)!r}): at least 1 is needed, a whole number")
         if not self.eval_sizes:
             raise ValueError("Training(eval_sizes=()): at least one size is needed")
 
@@ -176,6 +185,11 @@ class Experiment:
             of rows, say.
         arm: What claims and labels call it, the same under every reading (``ntm-constant``); empty for its model's
             name.
+        added: Empty, or of an arm that a user added to the suite: the arm of the task whose training it shares.
+
+    Raises:
+        ValueError: A name, a task, a model or a size that cannot be used.
+        TypeError: A field that is no plain value, named by its path.
     """
 
     task_name: str
@@ -188,6 +202,7 @@ class Experiment:
     home: str = ""
     tested: Model | None = None
     arm: str = ""
+    added: str = ""
 
     def __post_init__(self) -> None:
         for field_name, name in (("task_name", self.task_name), ("model_name", self.model_name)):
@@ -195,6 +210,26 @@ class Experiment:
         for field_name, name in (("home", self.home), ("arm", self.arm)):
             if name:
                 _named(f"Experiment({field_name}", name)
+        if self.task_name.lower() in TAKEN_IN_A_SUITE:
+            raise ValueError(
+                f"Experiment(task_name={self.task_name!r}): a suite's own folder has something of that name"
+            )
+        for part, methods in PARTS.items():
+            value = unboxed(getattr(self, part))
+            plain(value, f"{self.key}: {part}")
+            lacks = [name for name in methods if not hasattr(value, name)]
+            if lacks and (part != "tested" or value is not None):
+                raise ValueError(f"{self.key}: {part}={reprlib.repr(value)} has no {', no '.join(lacks)}")
+            object.__setattr__(self, part, value)
+        for size in (*self.training.eval_sizes, *self.task.test):
+            try:
+                steps = self.task.steps(size)
+            except Exception as error:
+                raise ValueError(f"{self.key}: size {size!r}: {reason(error)}") from None
+            if not _counts(steps):
+                raise ValueError(
+                    f"{self.key}: size {size!r} takes {steps!r} steps; accepted are whole numbers from 1 on"
+                )
 
     @property
     def key(self) -> str:
@@ -276,6 +311,12 @@ class Suite:
 
     def __post_init__(self) -> None:
         _named("Suite(name", self.name)
+        if TAKEN_IN_RESULTS.match(self.name):
+            raise ValueError(f"Suite(name={self.name!r}): the results folder has a file of that name")
+        for name in ("seeds", "solved", "relapse", "budget"):
+            object.__setattr__(self, name, unboxed(getattr(self, name)))
+        if self.budget is not None and not _counts(self.budget):
+            raise ValueError(f"Suite({self.name!r}): budget={self.budget!r}: accepted is a number of steps, or None")
         keys = [experiment.key for experiment in self.experiments]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"Suite({self.name!r}): named twice: {', '.join(twice)}")
@@ -334,13 +375,38 @@ def _barred(what: str, bar: Bar, tasks: set[str]) -> None:
     if isinstance(bar, Mapping) and bar.keys() != tasks:
         raise ValueError(f"{what} of {', '.join(sorted(bar)) or 'no task'}: accepted is {', '.join(sorted(tasks))}")
     for task in sorted(tasks):
-        if not 0 < bar_of(bar, task) < float("inf"):
-            raise ValueError(f"{what}={bar_of(bar, task)}: a bar above 0 is needed")
+        if not _positive(bar_of(bar, task)):
+            raise ValueError(f"{what}={bar_of(bar, task)!r}: a bar above 0 is needed")
+
+
+PARTS = {
+    "task": ("inputs", "outputs", "train", "test", "steps", "sample"),
+    "model": ("build",),
+    "training": ("steps", "eval_sizes"),
+    "tested": ("build",),
+}
+"""The parts of an experiment, and what each must have."""
+
+TAKEN_IN_RESULTS = re.compile(r"(index\.html|mlflow\..*|mlartifacts|speed\.json|readme\.md)$", re.IGNORECASE)
+"""What lies beside the folders of suites."""
+
+TAKEN_IN_A_SUITE = ("figures", "tables", "traces", "weights", "claims.json", "report.html", "report.md", "readme.md")
+"""What lies beside the folders of tasks."""
+
+
+def _counts(value: Any) -> bool:
+    """Whether this is a whole number from 1 on."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _positive(value: Any) -> bool:
+    """Whether this is a finite number above 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _named(what: str, name: str) -> None:
     """Refuse a name that could not be a folder's or would lead out of one: records are kept under these names."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name) is None:
+    if not isinstance(name, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name) is None:
         raise ValueError(
             f"{what}={name!r}): letters, digits and . _ + - make a name, beginning with one of the first two"
         )
@@ -370,19 +436,43 @@ def present(value: Any) -> list[str]:
     ]
 
 
-def plain(value: Any) -> Any:
-    """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__, **{name: plain(getattr(value, name)) for name in present(value)}}
+def plain(value: Any, where: str = "a value") -> Any:
+    """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list.
+
+    Raises:
+        TypeError: There is something else in it; ``where`` is what its path begins with.
+    """
+    value = unboxed(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | nn.Module):
+        fields = {name: plain(getattr(value, name), f"{where}.{name}") for name in present(value)}
+        return {"kind": type(value).__name__, **fields}
     if isinstance(value, range):
         return [value.start, value.stop, value.step]
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
+        return [plain(item, f"{where}[{at}]") for at, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise TypeError(
-        f"{value!r} in an experiment: only dataclasses, tuples, ranges, numbers, strings and None are allowed"
-    )
+    kind = f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__}"
+    said = "" if isinstance(value, type | nn.Module) else f" {' '.join(reprlib.repr(value).split())}"
+    allowed = "only dataclasses, tuples, ranges, finite numbers, strings and None are allowed"
+    raise TypeError(f"{where} is {kind}{said}: {allowed}")
+
+
+def unboxed(value: Any) -> Any:
+    """The same with NumPy's numbers as Python's; the very same where there are none."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple):
+        items = [unboxed(item) for item in value]
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else tuple(items)
+    if isinstance(value, dict):
+        named = {name: unboxed(item) for name, item in value.items()}
+        return value if all(named[name] is item for name, item in value.items()) else named
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        before = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
+        after = {name: new for name, old in before.items() if (new := unboxed(old)) is not old}
+        return dataclasses.replace(value, **after) if after else value
+    return value
 
 
 def pad(batches: Sequence[Batch]) -> Batch:

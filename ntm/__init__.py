@@ -11,7 +11,7 @@ from .cell import Heads, NTMCell, State
 from .controller import FeedforwardController, LSTMController
 from .memory import Constant, Learned, OneHot, Random, Scaled, Uniform, Zeros
 from .model import NTM, NTMModule
-from .streams import stream
+from .streams import seeded, stream
 from .unroll import unroll
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "State",
     "Uniform",
     "Zeros",
+    "seeded",
     "stream",
     "unroll",
 ]

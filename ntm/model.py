@@ -10,7 +10,7 @@ from .cell import NTMCell
 from .controller import FeedforwardController, FeedforwardStack, LSTMController, LSTMLayer, LSTMStack
 from .layer import Layer, placed
 from .memory import Constant, Contents, Learned, Start, Weighting
-from .streams import seeded
+from .streams import own_seed
 from .twins import altered, hooked
 from .unroll import watch
 
@@ -89,7 +89,7 @@ class NTM:
 
         Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
         """
-        return placed(NTMModule(NTMCell(self, inputs, outputs, seeded(seed)), batch_first))
+        return placed(NTMModule(NTMCell(self, inputs, outputs, own_seed(seed)), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are."""

@@ -6,6 +6,8 @@ models that share a controller start from the same controller.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +31,24 @@ def stream(*parts: int | str) -> Generator:
     return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def seeded(seed: int | None) -> int:
+def own_seed(seed: int | None) -> int:
     """The seed; or, where there is none, one drawn from torch's generator, so that no two layers are alike."""
     return int(torch.randint(2**63 - 1, (), dtype=torch.int64, device="cpu")) if seed is None else seed
+
+
+@contextmanager
+def seeded(*parts: int | str) -> Iterator[None]:
+    """Plain ``torch.nn`` modules draw their first values from a stream meanwhile; their generator is put back after.
+
+    with seeded(seed):
+        layer = nn.GRU(9, 128)
+
+    Args:
+        parts: As of ``stream``.
+    """
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(stream(*parts).initial_seed())  # the CPU's alone: modules are built there
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)

@@ -105,6 +105,7 @@ class SuiteFacts:
         notes: Printed under the summary, plain text, one paragraph a line.
         relapse: More errors than this, and a solved run has relapsed; likewise.
         answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
+        added: Models that are not the suite's own but were added to it.
     """
 
     name: str
@@ -119,6 +120,7 @@ class SuiteFacts:
     notes: str = ""
     relapse: Bar = 1.0
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
 
     def bar(self, task: str) -> float:
         """Of a task."""
@@ -142,6 +144,10 @@ class SuiteFacts:
     def models(self) -> tuple[str, ...]:
         """Model names, in the suite's order, with their reading (``ntm-constant-cosine``)."""
         return tuple(dict.fromkeys(arm.model for arm in self.arms))
+
+    def label(self, model: str) -> str:
+        """A model as it is shown: marked where it was added."""
+        return f"{model} (added)" if model in self.added else model
 
 
 def frame(name: str, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:

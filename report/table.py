@@ -33,11 +33,17 @@ def as_steps(value: float) -> str:
 
 
 class Column(NamedTuple):
-    """A column: its heading, what it means, and how its numbers are said (None: text as it is)."""
+    """A column: its heading, what it means, and how its numbers, or its words, are said (None: text as it is)."""
 
     heading: str
     meaning: str = ""
     says: Callable[[Any], str] | None = None
+    words: bool = False
+
+    @property
+    def right(self) -> bool:
+        """Whether it is aligned to the right, as numbers are."""
+        return self.says is not None and not self.words
 
     def text(self, value: Any) -> str:
         """A cell as text."""
@@ -69,7 +75,7 @@ class Table:
 
     def latex(self) -> str:
         """The shown columns, for ``\\input`` in a paper that loads booktabs."""
-        align = "".join("l" if column.says is None else "r" for column in self.columns.values())
+        align = "".join("r" if column.right else "l" for column in self.columns.values())
         lines = [
             f"\\begin{{tabular}}{{{align}}}",
             "\\toprule",
@@ -85,7 +91,7 @@ class Table:
         """The shown columns, aligned, for a terminal."""
         cells = [[column.heading for column in self.columns.values()], *([t for t, _ in row] for row in self.rows())]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        right = [column.says is not None for column in self.columns.values()]
+        right = [column.right for column in self.columns.values()]
         lines = (
             "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
             for row in cells
@@ -98,7 +104,7 @@ class Table:
         def line(cells: Sequence[str]) -> str:
             return "| " + " | ".join(map(marked, cells)) + " |"
 
-        rule = ["---" if column.says is None else "---:" for column in self.columns.values()]
+        rule = ["---:" if column.right else "---" for column in self.columns.values()]
         head = [column.heading for column in self.columns.values()]
         return "\n".join([line(head), line(rule), *(line([text for text, _ in row]) for row in self.rows())])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, nn
@@ -282,3 +283,103 @@ def test_a_suite_s_file_may_define_a_model_of_its_own(tmp_path: Path) -> None:
     mine = "from dataclasses import dataclass\n\n\n@dataclass(frozen=True)\nclass Mine:\n    units: int = 3\n\n\n"
     (tmp_path / "mine.py").write_text(f"{head}from __future__ import annotations\n\n{mine}from membench{rest}")
     assert find(str(tmp_path / "mine.py")).name == "tiny"
+
+
+def test_numpy_s_numbers_are_stored_as_plain_ones() -> None:
+    """Wherever they stand; what has none is the same object."""
+    training = Training(steps=np.int64(100), eval_sizes=((np.int32(1),), (2,)), optimizer=Adam(np.float64(1e-3)))
+    task = Copy(bits=np.uint8(8), train=(range(1, 21),), test=((np.int64(40),),))
+    model = NTM(rows=np.int16(16), memory=Constant(np.float32(0.5)))
+    one = Suite(
+        "s",
+        "S",
+        (Experiment("copy", task, "ntm", model, training),),
+        (np.int64(1),),
+        np.float32(0.5),
+        budget=np.int64(9),
+    )
+    assert (type(one.seeds[0]), type(one.solved), type(one.budget)) == (int, float, int)
+    (run,) = one.runs()
+    text = json.dumps(run.params)
+    plainly = Experiment(
+        "copy",
+        Copy(test=((40,),)),
+        "ntm",
+        NTM(rows=16, memory=Constant(0.5)),
+        Training(steps=100, eval_sizes=((1,), (2,)), optimizer=Adam(1e-3)),
+    )
+    assert text == json.dumps(Run(plainly, 1).params) and run.digest == Run(plainly, 1).digest
+    assert all(type(value) in (int, float) for value in (run.experiment.model.rows, run.experiment.training.steps))
+    assert EXPERIMENT.model is replace(EXPERIMENT).model and EXPERIMENT.task is replace(EXPERIMENT).task
+
+
+@dataclass(frozen=True)
+class Holds:
+    """A model with a field of any kind."""
+
+    part: Any
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        return nn.Linear(inputs, outputs)
+
+
+class NotOne(Copy):
+    """A task whose steps are no count."""
+
+    def steps(self, size: Size) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": Holds({"a": 1})}, r"copy/ntm: model.part is dict {'a': 1}: only dataclasses, tuples"),
+        ({"model": Holds((1, nn.Linear(2, 2)))}, r"copy/ntm: model.part\[1\] is Linear: only dataclasses"),
+        ({"model": Holds(Holds(LSTM))}, r"copy/ntm: model.part.part is the class LSTM: only dataclasses"),
+        ({"model": Holds(object())}, r"copy/ntm: model.part is object <object"),
+        ({"model": Holds(float("nan"))}, r"copy/ntm: model.part is float nan: .* finite numbers"),
+        ({"model": NTM(clip_heads=float("inf"))}, r"copy/ntm: model.clip_heads is float inf"),
+        ({"model": Adam()}, r"copy/ntm: model=Adam\(.* has no build"),
+        ({"model": None}, r"copy/ntm: model=None has no build"),
+        ({"tested": 3}, r"copy/ntm: tested=3 has no build"),
+        ({"task": LSTM()}, r"copy/ntm: task=LSTM\(.* has no inputs, no outputs, no train"),
+        ({"training": None}, r"copy/ntm: training=None has no steps"),
+        ({"training": Training(steps=1, eval_sizes=((1, 2),))}, r"copy/ntm: size \(1, 2\): "),
+        ({"training": Training(steps=1, eval_sizes=(1,))}, r"copy/ntm: size 1: "),  # type: ignore[arg-type]
+        ({"task": NotOne()}, r"copy/ntm: size \(1,\) takes 0 steps"),
+        ({"task_name": "Traces"}, r"task_name='Traces'\): a suite's own folder has something of that name"),
+        ({"task_name": 3}, r"Experiment\(task_name=3\)"),
+    ],
+)
+def test_an_experiment_names_what_cannot_be(change: Any, says: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=says) as refused:
+        replace(EXPERIMENT, **change)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"solved": 0}, r"Suite\('s'\): solved=0: a bar above 0 is needed"),
+        ({"solved": None}, "solved=None"),
+        ({"solved": float("nan")}, "solved=nan"),
+        ({"solved": "0.1"}, "solved='0.1'"),
+        ({"budget": 0}, "budget=0: accepted is a number of steps, or None"),
+        ({"budget": 1.5}, "budget=1.5"),
+        ({"name": "index.html"}, r"Suite\(name='index.html'\): the results folder has a file of that name"),
+        ({"name": "mlflow.db"}, "the results folder has a file"),
+        ({"name": "MLflow.db-wal"}, "the results folder has a file"),
+        ({"name": "speed.json"}, "the results folder has a file"),
+        ({"name": None}, r"Suite\(name=None\): letters"),
+    ],
+)
+def test_a_suite_names_what_cannot_be(change: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(Suite("s", "S", (EXPERIMENT,), (1,), solved=0.1), **change)
+    assert Suite("index", "S", (EXPERIMENT,), (1,), solved=1).solved == 1
+
+
+@pytest.mark.parametrize("value", [1.5, "9", None, float("nan"), True])
+def test_training_refuses_what_is_no_count(value: Any) -> None:
+    with pytest.raises(ValueError, match="at least 1 is needed, a whole number"):
+        replace(TRAINING, steps=value)

@@ -19,7 +19,7 @@ ONLY = {
         "baselines.*",
         *(
             f"benchmarks.{name}"
-            for name in ("core", "optimizers", "objectives", "tasks.*", "training.*", "inspecting.*")
+            for name in ("core", "outside", "optimizers", "objectives", "tasks.*", "training.*", "inspecting.*")
         ),
         *(f"benchmarks.records.{name}" for name in ("checkpoints", "provenance")),
         *(f"benchmarks.running.{name}" for name in ("session", "local", "worker", "cluster", "cluster_task")),
@@ -42,6 +42,7 @@ FLOORS = {
         "optimizers objectives",
         "core",
         "tasks",
+        "outside",
         "suites",
         "records",
         "training",

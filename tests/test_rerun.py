@@ -183,7 +183,6 @@ def test_courses_are_kept_beside_the_traces_and_shown(suite: Suite, results: Pat
     assert len(one.looks) == 5
     (cut,) = rerun.shown(replace(suite, budget=20), results)
     assert [look.step for look in cut.looks] == [0, 10, 20]
-    assert list(rerun.shown(replace(suite, budget=-1), results)) == []
     bench(*asked, "--steps", 10)
     assert path.read_bytes() == before  # one that goes further stays
     for other in (replace(one, digest="0" * 16), replace(one, loss=one.loss + 0.0002)):  # of other settings, or records

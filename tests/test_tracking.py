@@ -195,7 +195,9 @@ def test_a_second_session_goes_on_in_the_same_run(suite: Suite, results: Path) -
 def test_test_sizes_of_equal_length_are_told_apart(suite: Suite, results: Path) -> None:
     """The first has the length as its step; so has the other, under a name of its own."""
     task = Copies(bits=2, train=(range(1, 3), range(1, 3)), test=((4, 5), (2, 9), (2, 2)))
-    changed = replace(suite, experiments=(replace(suite.experiments[0], task=task),), seeds=(1,))
+    first = suite.experiments[0]
+    arm = replace(first, task=task, training=replace(first.training, eval_sizes=((1, 1),)))
+    changed = replace(suite, experiments=(arm,), seeds=(1,))
     story = Story(changed, results, next(changed.runs())).start(0).test().end()
     replay(default_uri(results), results, changed)
     found = only(results)["points"]

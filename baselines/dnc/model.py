@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...ntm.controller import LSTMLayer
 from ...ntm.layer import Layer, placed
-from ...ntm.streams import seeded
+from ...ntm.streams import own_seed
 from ...ntm.unroll import watch
 from .cell import DNCCell
 from .controller import SkipStack
@@ -101,7 +101,7 @@ class DNC:
 
         Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
         """
-        return placed(DNCModule(DNCCell(self, inputs, outputs, seeded(seed)), batch_first))
+        return placed(DNCModule(DNCCell(self, inputs, outputs, own_seed(seed)), batch_first))
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are."""

@@ -1,4 +1,4 @@
-"""The command line: ``bench run | list | show | report | compare | trace | rerun | speed | ui``.
+"""The command line: ``bench run | check | list | show | report | compare | trace | rerun | speed | ui``.
 
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from . import look, reports, rerun, run, speed, trace, ui
+from . import check, look, reports, rerun, run, speed, trace, ui
 
 SETTINGS = {
     "show_default": True,
@@ -80,7 +80,7 @@ def main() -> None:
     """
 
 
-RUNS = (run.run, rerun.rerun, speed.speed)
+RUNS = (run.run, check.check, rerun.rerun, speed.speed)
 VIEWS = (look.list_suites, look.show, reports.report, reports.compare, trace.trace, ui.ui)
 for command in (*RUNS, *VIEWS):
     name_variables(command)

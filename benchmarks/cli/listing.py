@@ -17,7 +17,9 @@ def plan_lines(
         statuses = [each.status for each in planned if each.run.experiment.key == arm]
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
         left = pace.left({e.run.key: (e.run, e.step) for e in due if e.run.experiment.key == arm}, 1)
-        yield f"  {arm:{width}}  {counts}" + (f"; about {duration(left)} on one worker" if left else "")
+        added = next(each.run.experiment.added for each in planned if each.run.experiment.key == arm)
+        said = f"; added, trained as {added} is" if added else ""
+        yield f"  {arm:{width}}  {counts}" + (f"; about {duration(left)} on one worker" if left else "") + said
     stale = sum(each.status == "stale" for each in planned)
     if not due:
         rest = f"{stale} of {len(planned)} runs are stale, made under other settings; the rest are done"

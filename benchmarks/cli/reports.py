@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError, reason
-from .shared import answer, find, home_of, json_option, results_option, suites_option, tracking_options, with_records
+from .shared import (
+    answer,
+    find,
+    home_of,
+    json_option,
+    results_option,
+    suites_option,
+    tracking_options,
+    with_option,
+    with_records,
+)
 
 if TYPE_CHECKING:
     from ..core import Suite
@@ -14,10 +24,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @suites_option
+@with_option
 @results_option
 @tracking_options
 @json_option
-def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_tracking: bool, as_json: bool) -> None:
+def report(
+    names: tuple[str, ...],
+    added: tuple[str, ...],
+    results: Path,
+    tracking_uri: str | None,
+    no_tracking: bool,
+    as_json: bool,
+) -> None:
     """Draw reports from the records: claims with verdicts, curves, tables.
 
     Writes report.html and report.md under RESULTS/<suite>/, and RESULTS/index.html over all suites. It reads records
@@ -27,20 +45,26 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
     \b
     Examples:
       bench report
+      bench report --suite mini --with ./gru.py
       bench report --suite mini --json
     """
     from ...report.pages import render
     from ..inspecting import rerun, traces
     from ..records.frames import facts_of, frames_of
+    from ..records.plan import left_out
     from ..running.runner import writable
     from ..tracking.store_file import store_uri
 
     uri = None if no_tracking else store_uri(tracking_uri, results)
-    suites = with_records(names, results)
+    suites = with_records(names, results, added)
     if not suites:
         raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
     pages, refused = {}, []
     for suite in suites:
+        if others := left_out(suite, results):
+            click.echo(
+                f"{suite.name}: not its arms, and left out without --with: records of {', '.join(others)}", err=True
+            )
         folder = results / suite.name
         try:
             frames = frames_of(results, suite)
@@ -68,9 +92,10 @@ def report(names: tuple[str, ...], results: Path, tracking_uri: str | None, no_t
 @click.argument("a")
 @click.argument("b")
 @click.option("--suite", required=True, help="The suite's name or file.")
+@with_option
 @results_option
 @json_option
-def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
+def compare(a: str, b: str, suite: str, added: tuple[str, ...], results: Path, as_json: bool) -> None:
     """Compare two models of a suite, or two results folders of it, seed by seed.
 
     A and B are two names of models, or two folders. Only seeds that both sides have finished count; a run that did
@@ -84,7 +109,7 @@ def compare(a: str, b: str, suite: str, results: Path, as_json: bool) -> None:
     from ...report.pages.compare import compare_models, compare_results
     from ..records.frames import facts_of, frames_of
 
-    found = find(suite)
+    found = find(suite, added)
     facts = facts_of(found)
     folders = [home_of(Path(name)) for name in (a, b)]
     if {a, b} <= set(facts.models):

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from .shared import arms_options, avx2_option, find, json_option, results_option
+from .shared import arms_options, avx2_option, find, json_option, results_option, with_option
 
 
 @click.command()
 @click.option("--suite", required=True, help="The suite's name or file.")
+@with_option
 @arms_options
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
 @click.option("--sample", metavar="N", type=click.IntRange(min=1), help="So many of them, drawn at random.")
@@ -30,6 +31,7 @@ from .shared import arms_options, avx2_option, find, json_option, results_option
 def rerun(
     context: click.Context,
     suite: str,
+    added: tuple[str, ...],
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     seeds: str | None,
@@ -65,13 +67,14 @@ def rerun(
     """
     from ..errors import UsageError
     from ..inspecting import rerun as again
+    from ..outside import overheard
     from ..records.plan import Planned
     from ..running.compiling import heard
     from ..running.estimate import Pace
     from ..running.progress import Progress
     from . import arguments
 
-    found = find(suite)
+    found = find(suite, added)
     there, others = again.alike(again.recorded(found, results, tasks, models, arguments.seeds(seeds) if seeds else ()))
     if not there:
         raise UsageError(f"{found.name}: {others}")
@@ -84,7 +87,7 @@ def rerun(
     answers = []
     with Progress(planned, 1, Pace(found, results, "cpu"), sys.stderr) as progress:
         for run, record, last in asked:
-            with heard([run.key], progress):
+            with heard([run.key], progress), overheard():
                 one = again.rerun(run, record, last, watch, progress)
             if one.course is not None:
                 again.keep(found, results, run, one.course)

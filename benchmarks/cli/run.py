@@ -18,11 +18,13 @@ from .shared import (
     json_option,
     new_results_option,
     tracking_options,
+    with_option,
 )
 
 
 @click.command()
 @click.option("--suite", required=True, help="A suite's name, or a Python file that defines one: it is executed.")
+@with_option
 @arms_options
 @click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
@@ -53,6 +55,7 @@ from .shared import (
 @json_option
 def run(
     suite: str,
+    added: tuple[str, ...],
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     one_by_one: tuple[int, ...],
@@ -86,10 +89,12 @@ def run(
     Examples:
       bench run --suite mini
       bench run --suite collier2018 --task copy --model lstm --seeds 1-3
+      bench run --suite mini --with ./gru.py
       bench run --suite ./mine.py --dry-run
       BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
     """
     from ..errors import UsageError
+    from ..inspecting.check import refuse
     from ..records.plan import Planned, plan, refuse_stale
     from ..running import slots
     from ..running.estimate import Pace
@@ -102,7 +107,7 @@ def run(
         raise UsageError("--avx2 holds for this machine, not for a cluster's; accepted: --engine local")
     limit = None if time_limit is None else arguments.seconds(time_limit)
     wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
-    found = find(suite)
+    found = find(suite, added)
     part = (1, 1) if shard is None else arguments.shard(shard)
     planned = plan(found, results, tasks, models, wanted, shard=part, force=force)
     if not dry_run:
@@ -110,6 +115,7 @@ def run(
     uri = None if no_tracking else store_uri(tracking_uri, results)
     devices = slots.slots("local" if dry_run else engine, device, workers, ray_address)
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
+    refuse(each.run.experiment for each in due)
     pace = Pace(found, results, devices[0])
     for line in listing.plan_lines(found, planned, due, pace, len(devices)):
         click.echo(line, err=True)
@@ -132,7 +138,7 @@ def run(
             listeners.append(tracker)
         try:
             options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
-            options |= {"engine": engine, "ray_address": ray_address}
+            options |= {"engine": engine, "ray_address": ray_address, "added": added}
             outcome = execute(planned, suite, results, listeners, **options)
         finally:
             if tracker is not None:

@@ -151,20 +151,33 @@ def suites_option(command: Command) -> Command:
     )(command)
 
 
-def find(name: str) -> "Suite":
-    """The suite of a name, or of a file."""
+def with_option(command: Command) -> Command:
+    """Architectures of a user's own, beside the suite's."""
+    return click.option(
+        "--with",
+        "added",
+        metavar="FILE",
+        multiple=True,
+        help='Add the arms = {"name": model} of this file to every task (repeatable): it is executed.',
+    )(command)
+
+
+def find(name: str, added: Sequence[str] = ()) -> "Suite":
+    """The suite of a name, or of a file, with the arms of other files."""
     from .. import suites
 
-    suite: Suite = suites.find(name)
+    suite: Suite = suites.find(name, *added)
     return suite
 
 
-def with_records(names: Sequence[str], results: Path) -> "list[Suite]":
+def with_records(names: Sequence[str], results: Path, added: Sequence[str] = ()) -> "list[Suite]":
     """The suites that were asked for, or all that come with membench and have records."""
     from .. import suites
 
+    if added and not names:
+        raise UsageError(f"--with {added[0]}: needs a suite to add to; accepted: --suite, such as --suite mini")
     if names:
-        return [find(name) for name in names]
+        return [find(name, added) for name in names]
     return [suite for suite in map(find, suites.names()) if any((results / suite.name).glob("*/*/*.jsonl"))]
 
 

@@ -4,18 +4,25 @@ from pathlib import Path
 
 import click
 
-from .shared import answer, arms_options, at_home, avx2_option, find, json_option, new_results_option
+from .shared import answer, arms_options, at_home, avx2_option, find, json_option, new_results_option, with_option
 
 
 @click.command()
 @click.option("--suite", default="collier2018", help="The suite's name or file.")
+@with_option
 @arms_options
 @click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
 @avx2_option
 @new_results_option
 @json_option
 def speed(
-    suite: str, tasks: tuple[str, ...], models: tuple[str, ...], rounds: int, results: Path, as_json: bool
+    suite: str,
+    added: tuple[str, ...],
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    rounds: int,
+    results: Path,
+    as_json: bool,
 ) -> None:
     """Time training steps: each model's reference and fused implementation beside a plain LSTM.
 
@@ -28,19 +35,22 @@ def speed(
       bench speed --task copy --model ntm-constant-cosine
       bench speed --suite mini --json
     """
+    from ..inspecting.check import refuse
     from ..inspecting.speed import document, measure
+    from ..outside import overheard
     from ..records.plan import chosen
     from ..running.runner import writable
 
-    found = find(suite)
-    chosen(found, tasks, models)  # refuses names the suite does not have
+    found = find(suite, added)
+    refuse(run.experiment for run in chosen(found, tasks, models))
     if not as_json:
         at_home(results)
         writable(results)
     rows = []
-    for row in measure(found, tasks, models, rounds, suite):
-        rows.append(row)
-        click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
+    with overheard():
+        for row in measure(found, tasks, models, rounds, (suite, *added)):
+            rows.append(row)
+            click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
     if not as_json:
         (results / "speed.json").write_text(document(rows, rounds))
     answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)

@@ -8,11 +8,12 @@ from typing import Literal
 import click
 
 from ..errors import UsageError
-from .shared import arms_options, find, json_option, results_option
+from .shared import arms_options, find, json_option, results_option, with_option
 
 
 @click.command()
 @click.option("--suite", required=True, help="The suite's name or file.")
+@with_option
 @arms_options
 @click.option("--seed", type=click.IntRange(min=0), show_default="each arm's median run", help="This seed.")
 @click.option("--size", metavar="SIZE", show_default="the largest trained on", help="Of the example: 40, or 10x20.")
@@ -31,6 +32,7 @@ from .shared import arms_options, find, json_option, results_option
 @json_option
 def trace(
     suite: str,
+    added: tuple[str, ...],
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     seed: int | None,
@@ -55,15 +57,17 @@ def trace(
     from ..core import objective_of
     from ..inspecting import traces
     from ..inspecting import weights as kept
+    from ..outside import overheard
     from . import arguments
 
-    found = find(suite)
+    found = find(suite, added)
     asked = None if size is None else arguments.size(size)
     made, refused = [], []
     for run in traces.typical(found, results, tasks, models, seed):
         try:
             published = [kept.publish(found, results, run)] if publish else []
-            one = traces.trace(found, results, *traces.names(run), asked, weights)
+            with overheard():
+                one = traces.trace(found, results, *traces.names(run), asked, weights)
             made.append(one._replace(files=(*one.files, *published)))
         except UsageError as error:
             refused.append(error)

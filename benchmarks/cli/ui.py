@@ -6,15 +6,16 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError, reason
-from .shared import at_home, results_option, suites_option, uri_option, with_records
+from .shared import at_home, results_option, suites_option, uri_option, with_option, with_records
 
 
 @click.command()
 @suites_option
+@with_option
 @results_option
 @uri_option
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, help="Port on 127.0.0.1.")
-def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: int) -> None:
+def ui(names: tuple[str, ...], added: tuple[str, ...], results: Path, tracking_uri: str | None, port: int) -> None:
     """Browse all runs in MLflow, on this machine alone.
 
     First logs whatever the store lacks of the records, so runs that were trained elsewhere, or while the store could
@@ -31,7 +32,7 @@ def ui(names: tuple[str, ...], results: Path, tracking_uri: str | None, port: in
     uri = store_uri(tracking_uri, results)
     at_home(results)
     writable(results)
-    suites = with_records(names, results)
+    suites = with_records(names, results, added)
     known = {suite.name for suite in suites}
     for folder in sorted({path.parents[2].name for path in results.glob("*/*/*/*.jsonl")} - known):
         click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)

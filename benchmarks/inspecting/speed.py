@@ -102,7 +102,7 @@ def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
 
 
 def measure(
-    suite: Suite, tasks: Sequence[str], models: Sequence[str], rounds: int, peaks: str
+    suite: Suite, tasks: Sequence[str], models: Sequence[str], rounds: int, peaks: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     """One row for every implementation of every arm that is chosen.
 
@@ -111,7 +111,7 @@ def measure(
         tasks: Its tasks to time; all if empty.
         models: Its models to time; all if empty.
         rounds: Turns of each contestant.
-        peaks: The suite's name or path, to measure memory in a process of its own.
+        peaks: What ``suites.find`` takes, to measure memory in a process of its own.
     """
     torch.set_num_threads(1)
     for experiment in suite.experiments:
@@ -153,27 +153,28 @@ def growth(experiment: Experiment, implementation: str, rounds: int) -> dict[str
     return {name: round(each / middle["one"], 2) for name, each in middle.items() if name != "one"}
 
 
-def peak(suite: str, key: str, implementation: str) -> float | None:
+def peak(sources: Sequence[str], key: str, implementation: str) -> float | None:
     """Megabytes a training step needs beyond what is loaded before it, in a process of its own; None if unknown."""
     command = [
         sys.executable,
+        "-P",  # modules are not looked for in the folder it is called in
         "-c",
         "from membench.benchmarks.inspecting.speed import above; above()",
-        suite,
         key,
         implementation,
+        *sources,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
+    return float(done.stdout.split()[-1]) if done.returncode == 0 else None  # after what its models print
 
 
 def above() -> None:
     """Print that number: the program of the other process."""
     from ..suites import find
 
-    suite, key, implementation = sys.argv[1:]
+    key, implementation, *sources = sys.argv[1:]
     torch.set_num_threads(1)
-    experiment = next(e for e in find(suite).experiments if e.key == key)
+    experiment = next(e for e in find(*sources).experiments if e.key == key)
     alone(
         experiment, implementation, drawn(experiment, smallest(experiment.task), 1)
     )()  # imports, and loads what is compiled

@@ -25,7 +25,7 @@ from ..objectives import Objective, Tokens
 from ..records import files
 from ..records.frames import frames_of
 from ..records.plan import plan
-from ..training.evaluate import identity
+from ..training.evaluate import identity, measured
 from ..training.learner import built
 from . import weights
 from .weights import Kept, Weights
@@ -147,7 +147,7 @@ def example(task: Task, size: Size) -> Batch:
 
 def look(module: nn.Module, batch: Batch, objective: Objective) -> tuple[Array, dict[str, Array]]:
     """Probabilities (time, outputs) and what is to be seen, each (time, heads, size), of a batch of one."""
-    with torch.no_grad():
+    with torch.no_grad(), measured(module):
         logits, seen = module.watch(batch.inputs) if isinstance(module, Watchable) else (module(batch.inputs), {})
     outputs = objective.probabilities(logits)[:, 0].numpy()
     return outputs, {name: part[:, 0].numpy() for name, part in seen.items()}

@@ -33,7 +33,7 @@ class Started(Event):
     digest: str
     params: dict[str, Any]
     parameters: Count  # trainable floats
-    state_size: Count  # floats carried from step to step, at the longest training size
+    state_size: Count | None  # floats carried from step to step, at the longest training size; None: not said
     provenance: dict[str, Any]
 
 

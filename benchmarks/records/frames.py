@@ -1,6 +1,6 @@
 """A suite's records as the tables a report is made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,16 @@ def facts_of(suite: Suite) -> SuiteFacts:
         seeds=suite.seeds,
         trained=trained,
         factors=suite.factors,
-        notes=suite.notes,
+        notes="\n".join(filter(None, (suite.notes, *_additions(suite)))),
+        added=tuple(dict.fromkeys(e.model_name for e in suite.experiments if e.added)),
     )
+
+
+def _additions(suite: Suite) -> Iterator[str]:
+    """What a report says of arms that are not the suite's own."""
+    for name in dict.fromkeys(e.model_name for e in suite.experiments if e.added):
+        like = {e.added: None for e in suite.experiments if e.model_name == name}
+        yield f"{name} is none of the arms of the suite: it was added, and is trained as {' and '.join(like)} is."
 
 
 def trained_on(experiment: Experiment, size: Size) -> bool:

@@ -86,6 +86,14 @@ def chosen(suite: Suite, tasks: Sequence[str] = (), models: Sequence[str] = (), 
     return runs
 
 
+def left_out(suite: Suite, results: Path) -> list[str]:
+    """Models that have records among the suite's, but are none of its own: once added to it, say."""
+    tasks = dict.fromkeys(e.task_name for e in suite.experiments)
+    models = {e.model_name for e in suite.experiments}
+    there = (path.parent.name for task in tasks for path in (results / suite.name / task).glob("*/*.jsonl"))
+    return sorted(set(there) - models)
+
+
 def refuse_stale(planned: Sequence[Planned]) -> None:
     """Nothing is trained beside records of other settings.
 

@@ -10,10 +10,10 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, reason
+from ..outside import packed
 from ..records.checkpoints import Snapshot
 from ..records.events import Ended, Event, Status
 from .cluster_task import train_far
@@ -83,16 +83,16 @@ def share(gpus: float, workers: int | None) -> float:
     return math.floor(1e4 / math.ceil(max(workers or 0, gpus) / gpus)) / 1e4 if gpus else 0.0
 
 
-def run(schedule: Schedule, suite: str, crew: Crew) -> None:
+def run(schedule: Schedule, sources: tuple[str, ...], crew: Crew) -> None:
     """Run what a schedule holds.
 
     Args:
         schedule: Told how everything ends.
-        suite: Name or path; a file is sent along.
+        sources: What ``suites.find`` takes; files are sent along, with what they import from their folders.
         crew: From ``crew``.
     """
     with schedule:
-        Driver(schedule, suite, crew).loop()
+        Driver(schedule, sources, crew).loop()
 
 
 @dataclass
@@ -111,10 +111,9 @@ class Job:
 class Driver:
     """This process's side."""
 
-    def __init__(self, schedule: Schedule, suite: str, crew: Crew) -> None:
+    def __init__(self, schedule: Schedule, sources: tuple[str, ...], crew: Crew) -> None:
         self.schedule, self.crew = schedule, crew
-        path = Path(suite)
-        self.suite = (path.name, path.read_text()) if path.suffix == ".py" else (suite, None)
+        self.sources = packed(sources)
         options = {"num_cpus": 0 if crew.gpu else 1, "num_gpus": crew.gpu, "max_retries": 0}
         ahead = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         self.task = ray.remote(train_far).options(**options, **ahead)
@@ -159,7 +158,7 @@ class Driver:
                 self.schedule.finished(cohort, statuses)
                 return
             members = {key: (session.run.digest, session.snapshot) for key, session in sessions.items()}
-            events = self.task.remote(self.suite, members, bool(self.crew.gpu))
+            events = self.task.remote(self.sources, members, bool(self.crew.gpu))
             self.jobs.append(Job(cohort, files.pop_all(), sessions, statuses, events))
 
     def hear(self, job: Job) -> None:

@@ -1,13 +1,12 @@
 """The cluster engine's other side: a task of Ray that trains a cohort on whatever node and yields what happens."""
 
-import tempfile
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import torch
 
 from ..core import Run
+from ..outside import Packed, unpacked
 from ..records.checkpoints import Snapshot
 from ..records.events import Event
 from ..suites import find
@@ -15,11 +14,11 @@ from .session import training
 
 
 def train_far(
-    suite: tuple[str, str | None], members: dict[str, tuple[str, Snapshot | None]], gpu: bool
+    sources: Packed, members: dict[str, tuple[str, Snapshot | None]], gpu: bool
 ) -> Iterator[Event | Snapshot]:
     """A task: train a cohort, on whatever node."""
     torch.set_num_threads(1)
-    runs = runs_of(*suite)
+    runs = runs_of(sources)
     if any(key not in runs or runs[key].digest != digest for key, (digest, _) in members.items()):
         raise RuntimeError("this node has another version of membench or of the suite than the driver")
     device = torch.device("cuda" if gpu else "cpu")
@@ -27,10 +26,6 @@ def train_far(
 
 
 @cache
-def runs_of(name: str, text: str | None) -> dict[str, Run]:
-    """A suite's runs by key; a suite that came as text is read from a file of its own."""
-    if text is not None:
-        path = Path(tempfile.mkdtemp(prefix="membench-")) / name
-        path.write_text(text)
-        name = str(path)
-    return {run.key: run for run in find(name).runs()}
+def runs_of(sources: Packed) -> dict[str, Run]:
+    """The runs of a suite, by key."""
+    return {run.key: run for run in find(*unpacked(sources)).runs()}

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from ..core import Run, Suite
+from ..core import Run, Suite, state_size
 from ..errors import UsageError
+from ..outside import overheard
 from ..records.events import Evaluated, Resumed, Started
 from ..records.provenance import implementation, processor
 from ..records.record import Record, path_of, read
@@ -80,8 +81,9 @@ def guess(run: Run) -> float:
     task, training = experiment.task, experiment.training
     steps = task.steps(tuple(sizes[len(sizes) // 2] for sizes in task.train))
     try:
-        module = experiment.model.build(task.inputs, task.outputs, run.seed)
-        state = experiment.model.state_size(steps)
+        with overheard():
+            module = experiment.model.build(task.inputs, task.outputs, run.seed)
+        state = state_size(experiment.model, steps) or 0
     except Exception:  # the run itself says what is wrong with its model
         return steps * GUESS["reference"]
     parameters = sum(p.numel() for p in module.parameters())

@@ -69,23 +69,23 @@ class Worker:
             self.asked = True
 
 
-def run(schedule: Schedule, suite: str, devices: Sequence[str]) -> None:
+def run(schedule: Schedule, sources: tuple[str, ...], devices: Sequence[str]) -> None:
     """Run what a schedule holds.
 
     Args:
         schedule: Told how everything ends.
-        suite: Name or path: workers find their runs in it.
+        sources: What ``suites.find`` takes: workers find their runs in it.
         devices: One a worker.
     """
     with schedule:
-        Engine(schedule, suite).loop(devices[: len(schedule.queue)])
+        Engine(schedule, sources).loop(devices[: len(schedule.queue)])
 
 
 class Engine:
     """The parent's side."""
 
-    def __init__(self, schedule: Schedule, suite: str) -> None:
-        self.schedule, self.suite = schedule, suite
+    def __init__(self, schedule: Schedule, sources: tuple[str, ...]) -> None:
+        self.schedule, self.sources = schedule, sources
         # A server that has imported everything forks a worker in milliseconds, and they share its memory.
         self.context: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
         self.workers: list[Worker] = []
@@ -122,14 +122,11 @@ class Engine:
     def hire(self, device: str) -> Worker:
         """Start a process."""
         ours, theirs = self.context.Pipe()
-        arguments = (theirs, self.suite, str(self.schedule.results), device)
+        arguments = (theirs, self.sources, str(self.schedule.results), device)
         for tries in range(TRIES):
             process: BaseProcess = self.context.Process(target=work, args=arguments, daemon=True)
             try:
-                with (
-                    one_thread(),
-                    short_names(),
-                ):  # the server, which the first one starts, or the worker itself inherits it
+                with quiet(), short_names():  # the server, which the first one starts, or the worker inherits it
                     process.start()
                 break
             except (EOFError, OSError):  # the server was killed; once it is seen to be gone, it is started again
@@ -221,9 +218,9 @@ def short_names() -> Iterator[None]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Libraries that are loaded meanwhile, by processes started meanwhile, make no threads of their own."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+def quiet() -> Iterator[None]:
+    """Processes started meanwhile make no threads of their own, and take no modules from the folder they start in."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONSAFEPATH")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
     try:

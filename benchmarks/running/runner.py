@@ -36,6 +36,7 @@ def execute(
     force: bool = False,
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
+    added: Sequence[str] = (),
 ) -> Outcome:
     """Do what is due.
 
@@ -51,6 +52,7 @@ def execute(
         force: Run everything again; records that are there are kept under another name.
         engine: ``local`` for processes of this machine, ``ray`` for a cluster.
         ray_address: The cluster's; None for RAY_ADDRESS, or for one of this machine.
+        added: Files whose arms are planned beside the suite's own.
 
     Raises:
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
@@ -58,7 +60,8 @@ def execute(
     from ..suites import find
     from .slots import cohorts, slots
 
-    found = find(suite)
+    sources = (suite, *added)
+    found = find(*sources)
     if not force:
         refuse_stale(planned)
     writable(results)
@@ -78,11 +81,11 @@ def execute(
     if due and engine == "ray":
         from . import cluster
 
-        cluster.run(schedule, suite, cluster.crew(device, workers, ray_address))
+        cluster.run(schedule, sources, cluster.crew(device, workers, ray_address))
     elif due:
         from . import local
 
-        local.run(schedule, suite, places)
+        local.run(schedule, sources, places)
     before = [each.status for each in planned if not each.due]
     statuses = [*before, *schedule.ended.values()]
     done, diverged, failed = (statuses.count(status) for status in ("done", "diverged", "failed"))

@@ -32,13 +32,14 @@ class Finished:
     hopeless: str = ""  # why there is no sense in going on: results cannot be written, say
 
 
-def work(pipe: Connection, suite: str, results: str, device: str) -> None:
+def work(pipe: Connection, sources: tuple[str, ...], results: str, device: str) -> None:
     """The worker's side: take digests of runs by key, perform them, send events back."""
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to everybody; the parent decides
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     threading.Thread(target=outlive, args=(stop,), daemon=True).start()
 
+    os.dup2(2, 1)  # what models print: stdout is the parent's answer
     torch.set_num_threads(1)
     gc.freeze()  # what is imported stays: garbage is looked for in what training makes, a few per cent of its time
     found = None
@@ -55,10 +56,10 @@ def work(pipe: Connection, suite: str, results: str, device: str) -> None:
         except (EOFError, OSError):
             return
         try:
-            found = found or find(suite)
+            found = found or find(*sources)
             runs = [run for run in found.runs() if run.key in digests]
             if {run.key: run.digest for run in runs} != digests:
-                raise UsageError(f"{suite} was changed while it ran; run it again")
+                raise UsageError(f"{', '.join(sources)} was changed while it ran; run it again")
             places = [(run, records.path_of(Path(results), found.name, run)) for run in runs]
             with heard(list(digests), tell):
                 finished = Finished(perform(places, torch.device(device), tell, stop.is_set, wait))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from numbers import Integral
 
 import torch
 from torch import Generator, Tensor
@@ -22,7 +23,7 @@ def accepted(task: object, size: Size, least: Mapping[str, int]) -> Size:
         ValueError: Another number of dimensions, or one too small.
     """
     fits = len(size) == len(least) and all(
-        isinstance(number, int) and number >= low for number, low in zip(size, least.values(), strict=True)
+        isinstance(number, Integral) and number >= low for number, low in zip(size, least.values(), strict=True)
     )
     if not fits:
         form = ", ".join(f"{name} >= {low}" for name, low in least.items())

@@ -75,6 +75,7 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
     """What one filters and groups by, and what MLflow shows of a run's origin."""
     experiment, provenance = run.experiment, started.provenance
     device, implementation = (str(provenance.get(name) or "unknown") for name in ("device", "implementation"))
+    state = "" if started.state_size is None else f" {started.state_size:,} floats of state,"
     values = {
         "suite": suite,
         "key": run.key,
@@ -94,7 +95,7 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
         "mlflow.source.git.commit": str(provenance.get("commit") or ""),
         "mlflow.note.content": (
             f"Seed {run.seed} of {experiment.model_name} on {experiment.task_name}, suite {suite}: "
-            f"{started.parameters:,} parameters, {started.state_size:,} floats of state, on {device} "
+            f"{started.parameters:,} parameters,{state} on {device} "
             f"({implementation}). Its record: `{shown(record)}`"
         ),
     }
@@ -103,7 +104,8 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
 
 def chosen(started: Started) -> dict[str, str]:
     """The hyperparameters by dotted name (``model.memory.value``), and the sizes that follow from them."""
-    values = {**_flat(started.params), "parameters": started.parameters, "state_size": started.state_size}
+    values = {**_flat(started.params), "parameters": started.parameters}
+    values |= {} if started.state_size is None else {"state_size": started.state_size}
     return {name: text if len(text := str(value)) <= 6000 else f"{text[:5997]}..." for name, value in values.items()}
 
 

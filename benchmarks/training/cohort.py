@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from ..core import Batch, Run, Task, longest, pad
-from .evaluate import Score, evaluate_each
+from .evaluate import Score, evaluate_each, measured
 from .learner import Learner, built, flat, objective, views
 
 AHEAD = 50
@@ -89,7 +89,8 @@ class Cohort(Learner):
             logits: Tensor = vmap(self.forward, (0, 0, None))(self.leaves, self.buffers, inputs)
             return logits
 
-        return evaluate_each(forward, whole, self.task)
+        with measured(self.module):
+            return evaluate_each(forward, whole, self.task)
 
     def provenance(self) -> dict[str, Any]:
         graph = ", CUDA graph" if self.graph is not None else ""

@@ -1,11 +1,12 @@
 """Measuring a model: wrong answers and cross-entropy on fixed sets that depend on the task alone."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...ntm import stream
 from ..core import Batch, Size, Task, Training, floor_of, objective_of, plain
@@ -28,6 +29,18 @@ class Score(NamedTuple):
 def nats(objective: Objective, logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of every sequence, summed over its scored answers: (batch,)."""
     return (objective.nats(logits, batch.targets) * batch.scored[..., None]).sum(dim=(0, 2))
+
+
+@contextmanager
+def measured(module: nn.Module) -> Iterator[None]:
+    """Put every part into evaluation mode meanwhile; afterwards each is in the mode it was in."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def evaluate(forward: Forward, batches: Sequence[Batch], task: Task) -> Score:

@@ -11,9 +11,10 @@ from ...ntm.model import NTMModule
 from ...ntm.unroll import Slope
 from ..core import Batch, Experiment, Run, Task, Training, objective_of
 from ..optimizers import Moments
+from ..outside import overheard
 from ..records.checkpoints import Snapshot
 from ..records.provenance import provenance
-from .evaluate import Score, evaluate
+from .evaluate import Score, evaluate, measured
 
 if TYPE_CHECKING:
     from ...ntm.fused.gradients import Gradients
@@ -116,13 +117,15 @@ class Alone(Learner):
         return losses[:, None], norms[:, None]
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
-        return [evaluate(self.module, batches, self.task)]
+        with measured(self.module):
+            return [evaluate(self.module, batches, self.task)]
 
 
 def built(run: Run) -> nn.Module:
     """A run's model, untrained."""
     task = run.experiment.task
-    return run.experiment.model.build(task.inputs, task.outputs, run.seed)
+    with overheard():
+        return run.experiment.model.build(task.inputs, task.outputs, run.seed)
 
 
 def flat(module: nn.Module) -> Tensor:

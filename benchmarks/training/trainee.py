@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..core import Run, Size, longest
+from ..core import Run, Size, longest, state_size
 from ..records.checkpoints import Best, Snapshot
 from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status, rank
 from .evaluate import Score
@@ -46,7 +46,7 @@ class Trainee:
             return Resumed(run.key, snapshot.step, where)
         task, model = run.experiment.task, run.experiment.model
         parameters = self.learner.weights.shape[1]
-        return Started(run.key, run.digest, run.params, parameters, model.state_size(longest(task)), where)
+        return Started(run.key, run.digest, run.params, parameters, state_size(model, longest(task)), where)
 
     def trained(self, first: int, losses: Sequence[float], norms: Sequence[float]) -> Iterator[Event]:
         """Remember some steps; ends at the first that is not finite."""

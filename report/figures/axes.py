@@ -28,7 +28,7 @@ class Plan:
         self.reading = {arm.model: arm.reading for arm in arms}
         self.readings = readings_of(arms)
         self.models = [model for model in facts.models if model in planned]
-        self.names = {arm.model: arm.name for arm in facts.arms}
+        self.names = {arm.model: facts.label(arm.name) for arm in facts.arms}
         self.pens = pens(list(dict.fromkeys(self.names.values())))
 
     def arm(self, model: str) -> str:

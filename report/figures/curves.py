@@ -57,7 +57,7 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         mine = complete.loc[complete["model"] == model, "time"]
         found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
         gap = " " if len(model) + len(found) < TITLE else "\n"
-        ax.set_title(f"{model}:{gap}{found}")
+        ax.set_title(f"{facts.label(model)}:{gap}{found}")
         size = _size(frames, task, model)
         ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
         bar(ax, facts.bar(task))
@@ -188,7 +188,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
         )
         text = errors.map(lambda value: "" if np.isnan(value) else f"{value:.1f}" if value < 99.95 else f"{value:.0f}")
         sns.heatmap(
-            share.astype(float),
+            share.astype(float).rename(index=facts.label),
             annot=text,
             fmt="",
             vmin=0,
@@ -238,7 +238,7 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
                 color=pen.colour,
                 markerfacecolor="none" if reading and reading != plan.readings[0] else pen.colour,
                 markeredgewidth=1.4,
-                label=f"{plan.arm(model)} ({reading})" if reading else model,
+                label=f"{plan.arm(model)} ({reading})" if reading else plan.arm(model),
                 clip_on=False,
             )
         ax.set_title(task)

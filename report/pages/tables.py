@@ -96,7 +96,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     relapse = bar_said(facts.relapse, every)
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", says=facts.label, words=True),
         "solved_text": Column("Solved", "runs solved, of those that had their full budget"),
         "fraction_text": Column("95 % interval", "exact (Clopper-Pearson) interval of the solved fraction"),
         "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", as_steps),
@@ -142,7 +142,7 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
     share = f"{counted} of all {noun}s, median over seeds; {guessing(facts.every)}"
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", says=facts.label, words=True),
         "size": Column("Size"),
         "trained": Column("Training range"),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
@@ -181,7 +181,7 @@ def beyond(frames: Frames, facts: SuiteFacts) -> Table:
             )
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", says=facts.label, words=True),
         "weights": Column("Weights", "best: of the lowest evaluation error; final: after the last step"),
         "runs": Column("Runs", says=as_count),
         "iqm": Column("Share wrong", "mean of the middle half of these runs (interquartile mean)", as_percent),
@@ -217,7 +217,7 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
         )
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", says=facts.label, words=True),
         "parameters": Column("Parameters", "trainable numbers", as_count),
         "state_size": Column("State", "numbers carried from step to step", as_count),
         "runs": Column("Runs", says=as_count),
