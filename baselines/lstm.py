@@ -95,12 +95,12 @@ class LSTMModule(Layer):
         return self.output(hidden), State(layers)
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        hidden, layers = fused(self.stack, inputs, None if state is None else state.layers)
+        hidden, layers = checked(self.stack, inputs, None if state is None else state.layers)
         return self.output(hidden), State(layers)
 
-    def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
-        """Why PyTorch's kernel cannot run, or nothing."""
-        return twins.unseen() or twins.altered(self, self.stack, self.made_of)
+    def limits(self, device: torch.device, dtype: torch.dtype) -> str:
+        """None: PyTorch's kernel runs on any device, in any type."""
+        return ""
 
     def unable(self, inputs: Tensor, state: Any, over: Tensor | None) -> str:
         """Why PyTorch's kernel cannot do what a call asks for, or nothing."""
@@ -123,6 +123,11 @@ def fused(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None
     """
     weight = cast(LSTMLayer, stack.layers[0]).weight
     twins.check(stack, inputs, stack.inputs, weight.dtype, weight.device)
+    return checked(stack, inputs, state)
+
+
+def checked(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None) -> tuple[Tensor, ControllerState]:
+    """``fused``, of what has been checked."""
     first = stack.begin(inputs.shape[1]) if state is None else state
     hidden, cell = map(torch.stack, zip(*first, strict=True))
     weights: list[Tensor] = []

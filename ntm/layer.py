@@ -63,6 +63,10 @@ class Layer(nn.Module):
         super().__init__()
         self.spec, self.seed, self.batch_first = spec, seed, batch_first
         self.implementation = "auto"
+        self._look: twins.Look | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_look": None}  # a copy is looked through itself
 
     @property
     def implementation(self) -> Implementation:
@@ -93,14 +97,16 @@ class Layer(nn.Module):
             ValueError: Inputs, state or lengths of another shape, type or place; or the fused twin is asked for where
                 it cannot run.
         """
-        x = self.accepted(inputs)
+        reason = "" if self.implementation == "reference" else twins.unseen() or self.changed()
+        weight = next(self.parameters(), inputs) if self._look is None or reason else self._look.weight
+        x = self.accepted(inputs, weight)
         over = None if lengths is None else ended(lengths, x)
         if over is not None:
             x = x.masked_fill(over[..., None], 0)  # nothing that stands there, NaN included, reaches a gradient
         if state is not None and not twins.unseen():
             check(state, self.begin(x.shape[1]))
         with unmixed(x.device.type):
-            which = self.implementation_for(x.device, x.dtype, self.unable(x, state, over))
+            which = self.chosen(reason or self.limits(x.device, x.dtype) or self.unable(x, state, over))
             if which == "reference" or x.numel() == 0:
                 first = self.begin(x.shape[1]) if state is None else state
                 logits, after = self.reference(x, first, None if state is None else over)
@@ -117,11 +123,11 @@ class Layer(nn.Module):
         return run(self.cell, inputs, state, over)
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """What ``reference`` gives, by the fused twin; without a state, from the first one."""
+        """What ``reference`` gives, by the fused twin; without a state, from the first one. All has been checked."""
         raise NotImplementedError
 
-    def accepted(self, inputs: Tensor) -> Tensor:
-        """The inputs as (time, batch, inputs), in the weights' type.
+    def accepted(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """The inputs as (time, batch, inputs), in the type of a weight.
 
         Raises:
             ValueError: They are something else.
@@ -133,7 +139,6 @@ class Layer(nn.Module):
             )
         if not isinstance(inputs, Tensor):
             raise ValueError(f"inputs of type {type(inputs).__name__}: accepted is a tensor")
-        weight = next(self.parameters(), inputs)
         given = inputs
         if inputs.dtype != weight.dtype and holds(weight.dtype, inputs.dtype):
             inputs = inputs.to(weight.dtype)
@@ -145,20 +150,24 @@ class Layer(nn.Module):
         return inputs.transpose(0, 1) if self.batch_first else inputs
 
     def implementation_for(
-        self, device: torch.device | str, dtype: torch.dtype | None = None, unable: str = ""
+        self, device: torch.device | str, dtype: torch.dtype | None = None
     ) -> Literal["reference", "fused", "torch"]:
         """Which implementation a call with such inputs runs.
 
         Args:
             dtype: Of the inputs; by default, as the weights.
-            unable: Why the fused twin cannot do what else the call asks for, or nothing.
 
         Raises:
             ValueError: The fused twin is asked for where it cannot run.
         """
         if self.implementation == "reference":
             return "reference"
-        reason = self.uncovered(torch.device(device), dtype or next(self.parameters()).dtype) or unable
+        return self.chosen(self.uncovered(torch.device(device), dtype or next(self.parameters()).dtype))
+
+    def chosen(self, reason: str) -> Literal["reference", "fused", "torch"]:
+        """Which implementation runs, given why the fused twin cannot, or nothing; see ``implementation_for``."""
+        if self.implementation == "reference":
+            return "reference"
         if not reason:
             return self.twin
         if self.implementation == "fused":
@@ -169,14 +178,31 @@ class Layer(nn.Module):
 
     def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
         """Why the fused twin cannot run, or nothing."""
-        if reason := twins.unseen():
-            return reason
+        return twins.unseen() or self.changed() or self.limits(device, dtype)
+
+    def changed(self) -> str:
+        """What makes the layer compute something else than it was built to, or nothing: see ``twins.altered``.
+
+        Raises:
+            ValueError: A part has another shape than it was built with, or another type or place than the rest.
+        """
+        if self._look is not None and self._look.holds(self):
+            return ""
+        self._look = None
+        if not (reason := twins.altered(self, self.cell, self.made_of)):
+            look = twins.Look(self, self.cell)
+            twins.intact(self.cell, look.weight.dtype, look.weight.device)
+            self._look = look
+        return reason
+
+    def limits(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why the fused twin cannot run such inputs, or nothing."""
         name = f"the fused {type(self.spec).__name__}"
         if device.type != "cpu":
             return f"{name} runs on the CPU, not on {device.type}"
         if dtype != torch.float32:
             return f"{name} computes in float32, not {dtype}"
-        return twins.altered(self, self.cell, self.made_of) or twins.uncompiled()
+        return twins.uncompiled()
 
     def unable(self, inputs: Tensor, state: Any, over: Tensor | None) -> str:
         """Why the fused twin cannot do what a call asks for, or nothing."""
@@ -201,8 +227,15 @@ def fall_back(spec: object, reason: str) -> None:
 
 def unmixed(device: str) -> Any:
     """A place without autocast: a memory's weightings need the precision of its weights."""
-    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.autocast(device, enabled=False) if on else nullcontext()
+    return (
+        torch.autocast(device, enabled=False) if mixes(device) and torch.is_autocast_enabled(device) else nullcontext()
+    )
+
+
+@cache
+def mixes(device: str) -> bool:
+    """Whether there is autocast for such a device."""
+    return torch.amp.is_autocast_available(device)
 
 
 @cache

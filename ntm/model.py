@@ -108,9 +108,9 @@ class NTMModule(Layer):
         self.cell = cell
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        from .fused.autograd import fused  # compiled code is loaded once it is needed
+        from .fused.autograd import checked  # compiled code is loaded once it is needed
 
-        return fused(self.cell, inputs), None
+        return checked(self.cell, inputs), None
 
     def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Of (time, batch, inputs) the logits, by the reference, and what is to be seen: see ``unroll.watch``."""

@@ -177,6 +177,8 @@ class TestAnyNetwork:
 
     def test_copies_pickles_and_state_dicts_give_the_same(self, spec: Any) -> None:
         layer, x = build(spec, batch_first=True), drawn(4, 3)
+        layer(x)
+        assert layer._look is not None and copy.copy(layer)._look is copy.deepcopy(layer)._look is None
         layer.implementation = "reference"
         loaded = spec.build(INPUTS, OUTPUTS, seed=2, batch_first=True)
         loaded.load_state_dict(layer.state_dict())

@@ -122,19 +122,19 @@ class DNCModule(Layer):
         self.cell = cell
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        from .fused.autograd import fused  # compiled code is loaded once it is needed
+        from .fused.autograd import checked  # compiled code is loaded once it is needed
 
-        return fused(self.cell, inputs), None
+        return checked(self.cell, inputs), None
 
     def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Of (time, batch, inputs) the logits, by the reference, and what is to be seen: see ``unroll.watch``."""
         return watch(self.cell, inputs)
 
-    def uncovered(self, device: torch.device, dtype: torch.dtype) -> str:
-        """Why the fused twin cannot run, or nothing: it has one write head."""
+    def limits(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why the fused twin cannot run such inputs, or nothing: it has one write head."""
         spec = self.cell.spec
         if spec.writes > 1:
             return f"the fused DNC has one write head, not {spec.writes}"
         if spec.clip is not None and spec.clip < 1:
             return f"the fused DNC clips at 1 or more, not at {spec.clip}"
-        return super().uncovered(device, dtype)
+        return super().limits(device, dtype)

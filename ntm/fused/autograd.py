@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .. import twins
 from ..cell import NTMCell
@@ -37,12 +36,17 @@ def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
         ValueError: The inputs are not of that shape, or what the cell holds is not as it was built; or not in float32.
     """
     twins.check(cell, inputs, cell.inputs, **SINGLE)
+    return checked(cell, inputs)
+
+
+def checked(cell: NTMCell, inputs: Tensor) -> Tensor:
+    """``fused``, of what has been checked: the loops do not look where an array ends."""
     layout, starts, parameters = parts(cell)
     first = [start() for start in starts]
     given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
-        return twins.once(logits, "the fused NTM")
+        return logits
     lent = Lent(layout, min(CHUNK, len(inputs)), inputs.shape[1])
     weights, biases = halves(parameters)
     begin(lent.workspace, first, weights)
@@ -155,8 +159,8 @@ class Unroll(torch.autograd.Function):
         return forward(ctx.lent.workspace, inputs, biases)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_logits: Tensor) -> Any:
+        twins.once("the fused NTM", d_logits)
         if ctx.lent is None:
             raise RuntimeError("the fused NTM goes back once; run it forward again, or set implementation='reference'")
         lent, ctx.lent = ctx.lent, None

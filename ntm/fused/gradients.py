@@ -33,6 +33,7 @@ class Gradients:
     def __init__(self, cell: NTMCell) -> None:
         self.cell = cell
         twins.intact(cell, **SINGLE)
+        self.look = twins.Look(cell, cell)
         self.layout, self.starts, self.parameters = parts(cell)
         every: list[Tensor] = list(cell.parameters())
         *ends, size = accumulate(parameter.numel() for parameter in every)
@@ -61,9 +62,12 @@ class Gradients:
             ValueError: The inputs are not of that shape, the slope not of the logits', or what the cell holds not as it
                 was built; or not in float32.
         """
-        twins.check(self.cell, inputs, self.cell.inputs, **SINGLE)
-        if any(mine is not its for mine, its in zip(self.parameters, layers(self.cell)[1], strict=True)):
-            raise ValueError("the cell has other parameters than it had: ask for its gradients anew")
+        twins.check_inputs(inputs, self.cell.inputs, **SINGLE)
+        if not self.look.holds(self.cell):
+            twins.intact(self.cell, **SINGLE)
+            if any(mine is not its for mine, its in zip(self.parameters, layers(self.cell)[1], strict=True)):
+                raise ValueError("the cell has other parameters than it had: ask for its gradients anew")
+            self.look = twins.Look(self.cell, self.cell)
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
         on, (weights, biases) = lent.workspace, halves(self.parameters)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ....ntm import twins
 from ....ntm.addressing import EPSILON
@@ -33,10 +32,15 @@ def fused(cell: DNCCell, inputs: Tensor) -> Tensor:
         ValueError: The inputs are not of that shape, or what the cell holds is not as it was built; or not in float32.
     """
     twins.check(cell, inputs, cell.inputs, **SINGLE)
+    return checked(cell, inputs)
+
+
+def checked(cell: DNCCell, inputs: Tensor) -> Tensor:
+    """``fused``, of what has been checked: the loops do not look where an array ends."""
     parameters = [*layers(cell, "weight"), *layers(cell, "bias")]
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *parameters)):
         features = Unroll.apply(cell, inputs, *parameters)  # type: ignore[no-untyped-call]
-        return twins.once(logits(cell, features, inputs.shape[1]), "the fused DNC")
+        return logits(cell, features, inputs.shape[1])
     passage = Passage(cell, min(CHUNK, inputs.shape[0]), inputs.shape[1])
     parts = []
     for chunk in torch.split(inputs, CHUNK):
@@ -68,8 +72,8 @@ class Unroll(torch.autograd.Function):
         return features
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_features: Tensor) -> Any:
+        twins.once("the fused DNC", d_features)
         inputs, features, *_ = ctx.saved_tensors
         if ctx.passage is None:
             raise RuntimeError("DNC: the fused backward pass works in place, once; call the module again")
