@@ -9,12 +9,15 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import dropout
 
-from membench.benchmarks.core import Batch, Experiment, Size, Training
+from membench.benchmarks.core import Batch, Experiment, Run, Size, Training, objective_of
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.inspecting.check import NEEDED, PROPERTIES, Case, refuse, wrong
+from membench.benchmarks.inspecting.traces import look
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training.evaluate import measured
-from membench.ntm import seeded
+from membench.benchmarks.training.learner import built
+from membench.benchmarks.training.train import begin
+from membench.ntm import seeded, stream
 
 TASK = Copy(bits=2, train=(range(1, 4),), test=((3,), (20,)))
 
@@ -167,6 +170,28 @@ def test_measuring_turns_dropout_off_and_leaves_every_mode_as_it_was() -> None:
     with pytest.raises(KeyError), measured(net):
         raise KeyError
     assert net.training
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_a_learner_and_a_trace_measure_in_evaluation_mode_and_train_in_training_mode(seeds: tuple[int, ...]) -> None:
+    modes: list[bool] = []
+
+    @dataclass(frozen=True)
+    class Linear:
+        def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+            with seeded(seed):
+                module = nn.Linear(inputs, outputs)
+            module.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+            return module
+
+    runs = [Run(experiment(Linear()), seed) for seed in seeds]
+    learner = begin(runs, torch.device("cpu"))
+    batch = TASK.sample((2,), runs[0].experiment.training.batch, stream("modes"))
+    learner.train([[batch] * len(runs)])
+    learner.evaluate([batch])
+    look(built(runs[0]), batch, objective_of(TASK))
+    learner.train([[batch] * len(runs)])
+    assert modes == [True, False, False, True]
 
 
 def test_seeded_modules_are_the_seed_s_and_the_generator_is_put_back() -> None:

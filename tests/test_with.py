@@ -49,7 +49,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         (here / f"{name}.py").write_text(f"open(__file__ + '.executed', 'w')\nraise SystemExit('{name}')\n")
     script.write_text("from membench.benchmarks.cli import main\n\nif __name__ == '__main__':\n    main()\n")
     text = Path(__file__).with_name("tiny.py").read_text()
-    text = text.replace("HEAD = ", "from neighbour_of_tiny import Small\n\nprint('a suite that prints')\nHEAD = ", 1)
+    text = text.replace(
+        "HEAD = ", "import colorsys\n\nfrom neighbour_of_tiny import Small\n\nprint('a suite that prints')\nHEAD = ", 1
+    )
     suite = folder / "suites/mine.py"
     suite.write_text(text.replace("LSTM(units=8, layers=1)", "Small(units=8, layers=1)"))
     (folder / "suites/neighbour_of_tiny.py").write_text(
@@ -58,7 +60,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         "        print('a model that prints')\n        module = super().build(inputs, outputs, seed)\n"
         "        module.register_forward_pre_hook(lambda *_: print('a pass that prints'))\n        return module\n"
     )
-    (folder / "suites/random.py").write_text("raise SystemExit('not Python\\'s')\n")
+    (folder / "suites/colorsys.py").write_text("raise SystemExit('not Python\\'s')\n")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     asked = ["run", "--suite", suite, "--with", GRU, "--model", "gru", "--model", "lstm", "--seed", 1, "--workers", 1]
     command = [sys.executable, script, *asked, "--device", "cpu", "--no-tracking", "--json", "--results", results]
