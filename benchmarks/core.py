@@ -22,9 +22,11 @@ from torch import Generator, Tensor, nn
 
 from ..report.answers import Answer, Bar, bar_of
 from ..report.claims import Arm, Claim
+from .curriculum import Stages
 from .errors import reason
+from .learning_rates import Schedule
 from .objectives import Bits, Objective
-from .optimizers import Adam, ElementWise, GlobalNorm, RMSProp
+from .optimizers import Adam, ElementWise, GlobalNorm, Optimizer
 
 Size = tuple[int, ...]
 """How long an instance is, in the task's own terms: (length,), (length, repeats) or (items,)."""
@@ -110,9 +112,16 @@ def largest(task: Task) -> Size:
     return tuple(max(sizes) for sizes in task.train)
 
 
-def longest(task: Task) -> int:
+def longest(task: Task, training: "Training | None" = None) -> int:
     """Time steps of the longest sequence trained on, which has one of the sizes at the ends of their ranges."""
-    return max(task.steps(size) for size in product(*zip(smallest(task), largest(task), strict=True)))
+    ends = [product(*((min(sizes), max(sizes)) for sizes in ranges)) for ranges in stages(task, training)]
+    return max(task.steps(size) for sizes in ends for size in sizes)
+
+
+def stages(task: Task, training: "Training | None" = None) -> list[tuple[range, ...]]:
+    """The training ranges, in the order in which they are trained on."""
+    sizes = None if training is None else training.sizes
+    return [task.train] if sizes is None else [ranges for _, ranges in sizes.stages]
 
 
 @runtime_checkable
@@ -120,7 +129,9 @@ class Model(Protocol):
     """What learns. Implementations are frozen dataclasses of hyperparameters.
 
     The module is a function of its parameters and its input: it draws nothing at random and changes no buffer. A model
-    may have ``state_size(steps) -> int``, the floats carried from step to step, at most, over so many steps.
+    may have ``state_size(steps) -> int``, the floats carried from step to step, at most, over so many steps. Its module
+    may say how it is differentiated, by a method ``differentiation`` (``training.differentiate``), and a part of it
+    which of its parameters never decay, by an attribute ``no_weight_decay`` (``optimizers.matrices``).
     """
 
     def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
@@ -139,7 +150,7 @@ class Training:
     """How a model is trained and watched.
 
     Attributes:
-        optimizer: Adam or RMSProp, each in TensorFlow's form.
+        optimizer: One of ``optimizers``, each of the exact form of those who used it.
         clip: Of the gradient: by its global norm, element-wise, or None.
         batch: Sequences a step.
         steps: The budget.
@@ -150,11 +161,16 @@ class Training:
         mixed_sizes: False: one size a batch, as the authors; True: each sequence draws its own.
         reduction: Cross-entropy in nats: ``sum`` of a sequence's answers (as the authors), or ``mean`` over scored
             ones.
+        schedule: How the learning rate changes; None: it stays.
+        sizes: Which sizes are drawn as training goes on; None: those of the task, always.
+
+    Raises:
+        ValueError: A count below 1, no size to evaluate on, a schedule or a stage that has no room in the steps.
     """
 
     steps: int
     eval_sizes: tuple[Size, ...]
-    optimizer: Adam | RMSProp = field(default_factory=Adam)
+    optimizer: Optimizer = field(default_factory=Adam)
     clip: GlobalNorm | ElementWise | None = field(default_factory=lambda: GlobalNorm(50.0))
     batch: int = 32
     eval_every: int = 200
@@ -162,6 +178,8 @@ class Training:
     test_sequences: int = 192
     mixed_sizes: bool = False
     reduction: Literal["sum", "mean"] = "sum"
+    schedule: Schedule | None = field(default=None, metadata={"since": 2})
+    sizes: Stages | None = field(default=None, metadata={"since": 2})
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
@@ -171,6 +189,10 @@ class Training:
                 raise ValueError(f"Training({name}={getattr(self, name)!r}): at least 1 is needed, a whole number")
         if not self.eval_sizes:
             raise ValueError("Training(eval_sizes=()): at least one size is needed")
+        if self.schedule is not None and not self.schedule.fits(self.steps):
+            raise ValueError(f"Training(steps={self.steps}, schedule={self.schedule}): its warm-up is longer than that")
+        if self.sizes is not None and (late := self.sizes.stages[-1][0]) >= self.steps:
+            raise ValueError(f"Training(steps={self.steps}, sizes=...): a stage begins only at step {late}")
 
 
 @dataclass(frozen=True)
@@ -230,6 +252,8 @@ class Experiment:
                 raise ValueError(
                     f"{self.key}: size {size!r} takes {steps!r} steps; accepted are whole numbers from 1 on"
                 )
+        if (sizes := self.training.sizes) is not None and len(sizes.at(0)) != len(self.task.train):
+            raise ValueError(f"{self.key}: {sizes.at(0)} are not sizes of {reprlib.repr(self.task)}")
 
     @property
     def key(self) -> str:

@@ -1,38 +1,69 @@
 """Optimisers and gradient clipping on flat parameters, one row a member of the cohort.
 
 All of a model's parameters lie in one vector, and those of a cohort in one matrix (members, parameters): an update is
-a handful of operations whatever the model, and nothing passes from one member to another. TensorFlow's exact forms,
-since they decide outcomes: its RMSProp starts the mean square at one and has epsilon inside the root.
+a handful of operations whatever the model, and nothing passes from one member to another. Each optimiser is of the
+exact form of those who used it, since that decides outcomes: TensorFlow's RMSProp starts the mean square at one and
+has epsilon inside the root, torch's starts at zero and has it outside, Graves's takes the variance instead.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Moments(NamedTuple):
-    """An optimiser's state: (members, parameters) each, and the steps taken."""
+    """An optimiser's state: (members, parameters) each, and the steps taken; ``third`` where there is one."""
 
     first: Tensor
     second: Tensor
     step: int
+    third: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Moments":
+        """Changed tensors of the same step."""
+        third = None if self.third is None else change(self.third)
+        return Moments(change(self.first), change(self.second), self.step, third)
 
     def copy(self, device: torch.device | str) -> "Moments":
         """The same state in tensors of its own, on a device."""
-        return Moments(self.first.to(device, copy=True), self.second.to(device, copy=True), self.step)
+        return self.each(lambda moment: moment.to(device, copy=True))
 
     def row(self, member: int) -> "Moments":
         """One member's, as if it were alone."""
-        return Moments(self.first[member : member + 1], self.second[member : member + 1], self.step)
+        return self.each(lambda moment: moment[member : member + 1])
 
     @classmethod
     def join(cls, members: Sequence["Moments"]) -> "Moments":
         """Those of a cohort whose members have taken equally many steps."""
-        first, second, steps = zip(*members, strict=True)
-        return cls(torch.cat(first), torch.cat(second), steps[0])
+        first, second, steps, third = zip(*members, strict=True)
+        return cls(torch.cat(first), torch.cat(second), steps[0], None if third[0] is None else torch.cat(third))
+
+
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+
+
+def matrices(module: nn.Module) -> list[slice]:
+    """Where the matrices lie in the vector of a module's parameters: all that weight decay may shrink.
+
+    Matrices are parameters of two axes or more, but for those of norms and those whose own module names them in an
+    attribute ``no_weight_decay``, as it should decay rates, gate biases of several heads, and states to begin with.
+    """
+    spared = {
+        id(parameter)
+        for part in module.modules()
+        for name, parameter in part.named_parameters(recurse=False)
+        if isinstance(part, NORMS) or name in getattr(part, "no_weight_decay", ())
+    }
+    found, end = [], 0
+    for parameter in module.parameters():
+        start, end = end, end + parameter.numel()
+        if parameter.ndim > 1 and id(parameter) not in spared:
+            found.append(slice(start, end))
+    return found
 
 
 @dataclass(frozen=True)
@@ -47,17 +78,77 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
 
+    def __post_init__(self) -> None:
+        _above_zero(self, "learning_rate", "epsilon")
+        _below_one(self, "beta1", "beta2")
+
     def begin(self, parameters: Tensor) -> Moments:
         """The state before the first step."""
         return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters), 0)
 
-    def step(self, parameters: Tensor, gradients: Tensor, state: Moments) -> Moments:
-        """Move ``parameters`` in place; gives the next state (its tensors are those of ``state``, updated)."""
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """Move ``parameters`` in place; gives the next state (its tensors are those of ``state``, updated).
+
+        Args:
+            parameters: (members, parameters).
+            gradients: Of the same shape.
+            state: What ``begin`` or the step before gave.
+            factor: Of the learning rate.
+            decayed: Which parameters weight decay would shrink; here there is none.
+        """
         first, second, step = state.first, state.second, state.step + 1
         first.lerp_(gradients, 1 - self.beta1)  # m
         second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
-        rate = self.learning_rate * (1 - self.beta2**step) ** 0.5 / (1 - self.beta1**step)
+        rate = self.learning_rate * factor * (1 - self.beta2**step) ** 0.5 / (1 - self.beta1**step)
         parameters.addcdiv_(first, second.sqrt().add_(self.epsilon), value=-rate)
+        return Moments(first, second, step)
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam as ``torch.optim.AdamW`` computes it, with decoupled weight decay (Loshchilov & Hutter 2019) on matrices.
+
+    Epsilon is added to the root of the *corrected* second moment. Defaults are torch's; without decay it is torch's
+    Adam.
+
+    Attributes:
+        learning_rate: Also of the decay.
+        beta1: Of the mean gradient.
+        beta2: Of the mean square.
+        epsilon: Added to the root.
+        weight_decay: Times the learning rate, the part of a matrix's values that a step takes away.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        _above_zero(self, "learning_rate", "epsilon")
+        _below_one(self, "beta1", "beta2")
+        _demand(self, "a finite number from 0 on", lambda value: 0 <= value < math.inf, "weight_decay")
+
+    def begin(self, parameters: Tensor) -> Moments:
+        """The state before the first step."""
+        return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters), 0)
+
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """As ``Adam.step``; ``decayed`` is where the matrices lie in a row."""
+        first, second, step = state.first, state.second, state.step + 1
+        rate = self.learning_rate * factor
+        if self.weight_decay:
+            for matrix in decayed:
+                parameters[:, matrix].mul_(1 - rate * self.weight_decay)
+        first.lerp_(gradients, 1 - self.beta1)  # m
+        second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
+        root = second.sqrt().div_((1 - self.beta2**step) ** 0.5).add_(self.epsilon)
+        parameters.addcdiv_(first, root, value=-rate / (1 - self.beta1**step))
         return Moments(first, second, step)
 
 
@@ -77,17 +168,121 @@ class RMSProp:
     momentum: float = 0.9
     epsilon: float = 1e-10
 
+    def __post_init__(self) -> None:
+        _above_zero(self, "learning_rate", "epsilon")
+        _below_one(self, "decay", "momentum")
+
     def begin(self, parameters: Tensor) -> Moments:
         """The state before the first step: no momentum, mean square one."""
         return Moments(torch.zeros_like(parameters), torch.ones_like(parameters), 0)
 
-    def step(self, parameters: Tensor, gradients: Tensor, state: Moments) -> Moments:
-        """Move ``parameters`` in place; gives the next state (its tensors are those of ``state``, updated)."""
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """As ``Adam.step``."""
         momentum, square = state.first, state.second
+        rate = self.learning_rate * factor
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
-        momentum.mul_(self.momentum).addcdiv_(gradients, (square + self.epsilon).sqrt_(), value=self.learning_rate)
+        momentum.mul_(self.momentum).addcdiv_(gradients, (square + self.epsilon).sqrt_(), value=rate)
         parameters.sub_(momentum)
         return Moments(momentum, square, state.step + 1)
+
+
+@dataclass(frozen=True)
+class GravesRMSProp:
+    """RMSProp as Graves 2013 writes it and Graves et al. 2014 take it over: by the variance of the gradient.
+
+    The variance is the mean square *less* the squared mean. Where it is lost in rounding it counts as zero, never as
+    less. Defaults are those of Graves 2013.
+
+    Attributes:
+        learning_rate: Of what momentum adds up.
+        decay: Of the mean square and the mean.
+        momentum: Of the steps.
+        epsilon: Added to the variance, inside the root.
+    """
+
+    learning_rate: float = 1e-4
+    decay: float = 0.95
+    momentum: float = 0.9
+    epsilon: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _above_zero(self, "learning_rate", "epsilon")
+        _below_one(self, "decay", "momentum")
+
+    def begin(self, parameters: Tensor) -> Moments:
+        """The state before the first step: zeros."""
+        zeros = torch.zeros_like(parameters)
+        return Moments(zeros, zeros.clone(), 0, zeros.clone())
+
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """As ``Adam.step``."""
+        momentum, square, mean = state.first, state.second, state.third
+        assert mean is not None  # begin gave one
+        rate = self.learning_rate * factor
+        square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)  # n
+        mean.mul_(self.decay).add_(gradients, alpha=1 - self.decay)  # g
+        root = square.addcmul(mean, mean, value=-1).clamp_min_(0.0).add_(self.epsilon).sqrt_()
+        momentum.mul_(self.momentum).addcdiv_(gradients, root, value=-rate)  # Delta
+        parameters.add_(momentum)
+        return Moments(momentum, square, state.step + 1, mean)
+
+
+@dataclass(frozen=True)
+class TorchRMSprop:
+    """RMSProp as ``torch.optim.RMSprop`` computes it: epsilon outside the root, mean square from zero.
+
+    Defaults are torch's.
+
+    Attributes:
+        learning_rate: Of what momentum adds up: a step takes this part of it.
+        decay: Of the mean square (torch: alpha).
+        momentum: Of the steps.
+        epsilon: Added to the root.
+        centred: By the variance, not by the mean square. Gradients that stay equal for hundreds of steps can make it
+            negative in rounding, and the step NaN, as torch's.
+    """
+
+    learning_rate: float = 1e-2
+    decay: float = 0.99
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+    centred: bool = False
+
+    def __post_init__(self) -> None:
+        _above_zero(self, "learning_rate", "epsilon")
+        _below_one(self, "decay", "momentum")
+
+    def begin(self, parameters: Tensor) -> Moments:
+        """The state before the first step: zeros."""
+        zeros = torch.zeros_like(parameters)
+        return Moments(zeros, zeros.clone(), 0, zeros.clone() if self.centred else None)
+
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """As ``Adam.step``."""
+        momentum, square, mean = state.first, state.second, state.third
+        square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
+        if mean is not None:
+            mean.lerp_(gradients, 1 - self.decay)
+            root = square.addcmul(mean, mean, value=-1).sqrt_()
+        else:
+            root = square.sqrt()
+        momentum.mul_(self.momentum).addcdiv_(gradients, root.add_(self.epsilon))
+        parameters.add_(momentum, alpha=-self.learning_rate * factor)
+        return Moments(momentum, square, state.step + 1, mean)
+
+
+Optimizer = Adam | AdamW | RMSProp | GravesRMSProp | TorchRMSprop
+
+
+def fits(moments: Moments, optimizer: Optimizer) -> bool:
+    """Whether an optimiser can go on from a state: it has as many tensors as its own."""
+    return (moments.third is None) == (optimizer.begin(torch.zeros(1, 1)).third is None)
 
 
 @dataclass(frozen=True)
@@ -95,6 +290,9 @@ class GlobalNorm:
     """Scale a member's gradient down to this norm where it is longer (Pascanu et al. 2013; tf.clip_by_global_norm)."""
 
     norm: float
+
+    def __post_init__(self) -> None:
+        _above_zero(self, "norm")
 
     def clip(self, gradients: Tensor, norms: Tensor) -> Tensor:
         """(members, parameters) by each member's own norm (members, 1); changed in place."""
@@ -107,6 +305,25 @@ class ElementWise:
 
     limit: float
 
+    def __post_init__(self) -> None:
+        _above_zero(self, "limit")
+
     def clip(self, gradients: Tensor, norms: Tensor) -> Tensor:
         """(members, parameters), changed in place; the norms (members, 1) do not matter here."""
         return gradients.clamp_(-self.limit, self.limit)
+
+
+def _above_zero(spec: object, *names: str) -> None:
+    _demand(spec, "a finite number above 0", lambda value: 0 < value < math.inf, *names)
+
+
+def _below_one(spec: object, *names: str) -> None:
+    _demand(spec, "a number from 0 on and below 1", lambda value: 0 <= value < 1, *names)
+
+
+def _demand(spec: object, accepted: str, holds: Callable[[float], bool], *names: str) -> None:
+    """Refuse fields that are no such number."""
+    for name in names:
+        value = getattr(spec, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not holds(value):
+            raise ValueError(f"{type(spec).__name__}({name}={value!r}): {accepted} is needed")

@@ -101,6 +101,7 @@ class Start(nn.Module):
     """
 
     raw: Tensor
+    no_weight_decay = ("raw",)  # an optimiser's: where a state begins is no matrix
 
     def __init__(
         self, scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator, weighting: bool = False

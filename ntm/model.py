@@ -1,8 +1,10 @@
 """The NTM's hyperparameters, and the module that they build."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
+import torch
 from torch import Tensor, nn
 
 from .addressing import Similarity
@@ -12,7 +14,7 @@ from .layer import Layer, placed
 from .memory import Constant, Contents, Learned, Start, Weighting
 from .streams import own_seed
 from .twins import altered, hooked
-from .unroll import watch
+from .unroll import Differentiation, Slope, watch
 
 if TYPE_CHECKING:
     from .fused.gradients import Gradients
@@ -133,3 +135,27 @@ class NTMModule(Layer):
         from .fused.gradients import Gradients
 
         return Gradients(self.cell)
+
+    def differentiation(self, members: Sequence["NTMModule"]) -> Differentiation | None:
+        """How members, of which this is one, are differentiated: by ``gradients``, one after another.
+
+        None where autograd would find something else, or the fused twin does not run.
+
+        Raises:
+            ValueError: The fused twin is asked for where it cannot run.
+        """
+        weight = self.cell.output.weight
+        if self.batch_first or not all(member.plain() for member in members):
+            return None
+        if self.implementation_for(weight.device, weight.dtype) == "reference":
+            return None
+        steps = [member.gradients() for member in members]
+
+        def differentiate(weights: Tensor, inputs: Tensor, slopes: Sequence[Slope]) -> tuple[Tensor, Tensor]:
+            found = [step(x, slope) for step, x, slope in zip(steps, inputs.unbind(), slopes, strict=True)]
+            if len(found) == 1:  # nothing is copied
+                return found[0][0][None], found[0][1][None]
+            logits, gradients = zip(*found, strict=True)
+            return torch.stack(logits), torch.stack(gradients)
+
+        return differentiate

@@ -1,6 +1,6 @@
 """The loop over time: a cell run over whole sequences, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +12,13 @@ Slope = Callable[[Tensor, slice], Tensor]
 """From the logits (time, n, outputs) of some samples of the batch, the gradient of the loss by them, of their shape.
 
 It is called without grad, and leaves the logits alone; they may be a part of something larger."""
+
+Differentiation = Callable[[Tensor, Tensor, Sequence[Slope]], tuple[Tensor, Tensor]]
+"""What differentiates several modules that differ in their values alone.
+
+From the weights (members, parameters), of whose rows the modules' parameters are views, inputs (members, time, batch,
+inputs) and the slope of each member's loss, the logits (members, time, batch, outputs) and the gradients (members,
+parameters), which the next call may overwrite."""
 
 
 class Cell(Protocol):

@@ -209,6 +209,11 @@ def claimed(text: str, claim: str) -> str:
         (lambda text: text + "\nsuite = (", "'(' was never closed"),
         (lambda text: text + "\nraise KeyError('rows')", "KeyError: 'rows'"),
         (lambda text: text.replace("steps=45", "steps=0"), "Training(steps=0): at least 1 is needed"),
+        (
+            lambda text: text.replace("Adam(3e-3)", "Adam(float('nan'))"),
+            "Adam(learning_rate=nan): a finite number above 0",
+        ),
+        (lambda text: text.replace("Adam(3e-3)", "Adam(3e-3), clip=GlobalNorm(float('inf'))"), "GlobalNorm(norm=inf)"),
         (lambda text: text.replace("NTM(", "NTM(depth=2,", 1), "unexpected keyword argument 'depth'"),
         (lambda text: "import nothing_of_that_name\n" + text, "No module named 'nothing_of_that_name'"),
         (
@@ -225,7 +230,8 @@ def claimed(text: str, claim: str) -> str:
 )
 def test_a_suite_file_with_an_error_says_where(tiny: str, tmp_path: Path, change: Any, says: str) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(change(Path(tiny).read_text()))
+    source = Path(tiny).read_text().replace("import Adam\n", "import Adam, GlobalNorm\n")
+    path.write_text(change(source))
     message = bench("run", "--suite", path, "--results", tmp_path / "results", code=2).stderr
     assert says in message and message.count("\n") == 1 and str(path) in message
     assert re.search(r"line \d+", message) or "defines no" in message

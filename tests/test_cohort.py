@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -12,15 +13,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Experiment, Model, Run
+from membench.benchmarks.core import Batch, Experiment, Model, Run
 from membench.benchmarks.optimizers import Adam, ElementWise, RMSProp
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
-from membench.benchmarks.training.cohort import Cohort
+from membench.benchmarks.training.differentiate import Mapped, Own
+from membench.benchmarks.training.learner import Learner
 from membench.benchmarks.training.train import train, train_together
-from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, Random
+from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, Random, stream
+from membench.ntm.unroll import Differentiation, Slope
 
 CPU = torch.device("cpu")
 SEEDS = (1, 2, 3)
@@ -28,6 +31,22 @@ SEEDS = (1, 2, 3)
 TOLERANCE = 2e-4
 """Of losses and gradient norms, relatively, after 25 steps. Sums are ordered otherwise than in a run alone, in single
 precision, and training lets such differences grow."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A model without its fused twin: its members are batched by ``vmap``, as on a GPU."""
+
+    model: Model
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        module = self.model.build(inputs, outputs, seed)
+        module.implementation = "reference"  # type: ignore[assignment]
+        return module
+
+    def state_size(self, steps: int) -> int:
+        return self.model.state_size(steps)
+
 
 MODELS: dict[str, Model] = {
     "NTM, memory drawn and kept": NTM(rows=4, width=3, memory=Random(0.5), controller=LSTMController(units=8)),
@@ -40,6 +59,7 @@ MODELS: dict[str, Model] = {
         controller=FeedforwardController(units=8),
         read_first=False,
     ),
+    "NTM by its reference": Reference(NTM(rows=4, width=3, memory=Random(0.5), controller=LSTMController(units=8))),
     "LSTM": LSTM(units=8, layers=2),
     "DNC": DNC(rows=4, width=3, units=8),
 }
@@ -108,7 +128,7 @@ def test_a_cohort_begins_and_ends_as_its_runs_would(experiment: Experiment) -> N
     started = [e for e in events if isinstance(e, Started)]
     assert [e.key for e in started] == [run.key for run in runs]
     assert dataclasses.replace(started[1], provenance={}) == dataclasses.replace(alone, provenance={})
-    assert started[0].provenance["implementation"] == "cohort of 3"
+    assert started[0].provenance["implementation"] == "cohort of 3, its own step"
     ended = [e for e in events if isinstance(e, Ended)]
     assert [(e.key, e.status, e.step) for e in ended] == [(run.key, "done", 25) for run in runs]
     points = [e for e in events if isinstance(e, Generalised) and e.key == runs[2].key]
@@ -203,57 +223,160 @@ def test_steps_taken_many_at_a_time_are_the_same_steps(
     for model in (experiment.model, Explodes()):
         runs = runs_of(with_model(experiment, model, optimizer=Adam(4e-3)))
         one_by_one = said(list(train_together(runs, CPU)))
-        monkeypatch.setattr(Cohort, "ahead", ahead)
+        monkeypatch.setattr(Learner, "ahead", ahead)
         assert said(list(train_together(runs, CPU))) == one_by_one
         monkeypatch.undo()
 
 
 class Replay:
-    """Does what a CUDA graph does: computes into the same tensors again and again."""
+    """Does what a CUDA graph does: computes from the same tensors into the same tensors again and again."""
 
-    def __init__(self, cohort: Cohort) -> None:
-        self.cohort = cohort
-        self.losses, self.gradients = cohort.differentiate()
-        self.read = [*cohort.batch, *cohort.leaves, *cohort.buffers.values(), cohort.weights]
+    how = "CUDA graph"
+
+    def __init__(self, mapped: Mapped, weights: Tensor, example: Batch) -> None:
+        self.mapped, self.forward = mapped, mapped.forward
+        self.weights, self.batch = weights, Batch(*(part.clone() for part in example))
+        self.losses, self.gradients = mapped(weights, self.batch)
+        self.read = [*self.batch, *mapped.buffers.values(), weights]
         self.places = [tensor.data_ptr() for tensor in self.read]
 
-    def replay(self) -> tuple[Tensor, Tensor]:
-        assert [tensor.data_ptr() for tensor in self.read] == self.places
-        losses, gradients = self.cohort.differentiate()
-        self.losses.copy_(losses)
+    def __call__(self, weights: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        for part, new in zip(self.batch, batch, strict=True):
+            part.copy_(new)
+        assert weights is self.weights and [tensor.data_ptr() for tensor in self.read] == self.places
+        losses, gradients = self.mapped(weights, self.batch)
         self.gradients.copy_(gradients)
-        return self.losses, self.gradients
+        return losses.clone(), self.gradients
 
 
 def test_a_step_reads_and_writes_the_same_tensors_every_time(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = runs_of(experiment)
+    runs = runs_of(with_model(experiment, Reference(experiment.model)))
     expected = said(list(train_together(runs, CPU)))
-    begin = Cohort.__init__
+    begin = Learner.__init__
 
-    def captured(self: Cohort, *arguments: Any) -> None:
+    def captured(self: Learner, *arguments: Any) -> None:
         begin(self, *arguments)
-        self.graph = Replay(self)  # type: ignore[assignment]
+        assert isinstance(self.differentiate, Mapped)
+        self.differentiate = Replay(self.differentiate, self.weights, self.silence)
         self.ahead = 6
 
-    monkeypatch.setattr(Cohort, "__init__", captured)
+    monkeypatch.setattr(Learner, "__init__", captured)
     assert said(list(train_together(runs, CPU))) == expected
 
 
-@pytest.mark.parametrize("model", [MODELS["LSTM"], MODELS["DNC"], MODELS["NTM, memory drawn and kept"]], ids=repr)
+@pytest.mark.parametrize("model", [MODELS["LSTM"], MODELS["DNC"], MODELS["NTM by its reference"]], ids=repr)
 def test_no_step_asks_for_a_number_on_its_way(experiment: Experiment, model: Model) -> None:
     """What a graph captures must not wait for a value: fake tensors have none to give."""
     short = Copy(bits=2, train=(range(1, 2),))
-    cohort = Cohort(runs_of(dataclasses.replace(with_model(experiment, model), task=short), (1, 2)), CPU)
-    shapes = [tuple(part.shape) for part in cohort.differentiate()]
+    learner = Learner(runs_of(dataclasses.replace(with_model(experiment, model), task=short), (1, 2)), CPU)
+    assert isinstance(learner.differentiate, Mapped)
+    given = learner.weights, learner.silence
+    shapes = [tuple(part.shape) for part in learner.differentiate(*given)]
     with FakeTensorMode(allow_non_fake_inputs=True):
-        assert [tuple(part.shape) for part in cohort.differentiate()] == shapes
+        assert [tuple(part.shape) for part in learner.differentiate(*given)] == shapes
+
+
+class Wild(nn.Module):
+    """A recurrent layer that ``vmap`` cannot batch."""
+
+    def __init__(self, inputs: int, outputs: int, seed: int) -> None:
+        super().__init__()
+        self.layer, self.output = nn.GRU(inputs, 8), nn.Linear(8, outputs)
+        for parameter in self.parameters():
+            parameter.data.uniform_(-0.3, 0.3, generator=stream("wild", seed))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.layer(inputs)[0])
+        return logits
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        return Wild(inputs, outputs, seed)
+
+    def state_size(self, steps: int) -> int:
+        return 8
+
+
+def test_members_that_vmap_cannot_batch_take_turns(experiment: Experiment, caplog: pytest.LogCaptureFixture) -> None:
+    runs = runs_of(with_model(experiment, GRU()))
+    with caplog.at_level("INFO"):
+        together = list(train_together(runs, CPU))
+    assert "vmap cannot batch Wild, whose members take turns" in caplog.text
+    for run in runs:
+        alike(said(together, run.key), said(list(train(run, CPU))))
+    started = [e for e in together if isinstance(e, Started)]
+    assert started[0].provenance["implementation"] == "cohort of 3, one after another"
+
+
+class Kernel(nn.Linear):
+    """A linear layer that differentiates all members at once, from the matrix of their weights."""
+
+    asked: ClassVar[list[int]] = []
+
+    def differentiation(self, members: Sequence[nn.Module]) -> Differentiation:
+        def differentiate(weights: Tensor, inputs: Tensor, slopes: Sequence[Slope]) -> tuple[Tensor, Tensor]:
+            self.asked.append(len(members))
+            matrix = weights.view(len(members), self.out_features, self.in_features)
+            logits = torch.einsum("moi,mtbi->mtbo", matrix, inputs)
+            d = torch.stack([slope(own, slice(None)) for own, slope in zip(logits, slopes, strict=True)])
+            return logits, torch.einsum("mtbo,mtbi->moi", d, inputs).flatten(1)
+
+        return differentiate
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    itself: bool = False
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        module = (Kernel if self.itself else nn.Linear)(inputs, outputs, bias=False)
+        module.weight.data.normal_(generator=stream("linear", seed))
+        return module
+
+    def state_size(self, steps: int) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("seeds", [SEEDS, (2,)])
+def test_a_module_may_differentiate_all_members_itself(experiment: Experiment, seeds: tuple[int, ...]) -> None:
+    Kernel.asked.clear()
+    theirs = list(train_together(runs_of(with_model(experiment, Linear(itself=True)), seeds), CPU))
+    assert Kernel.asked == [len(seeds)] * 25
+    alike(said(theirs), said(list(train_together(runs_of(with_model(experiment, Linear()), seeds), CPU))))
+
+
+def test_members_that_take_their_own_step_say_what_each_says_alone_but_for_padding(experiment: Experiment) -> None:
+    """The fused step is reached from a cohort: with nothing to pad, to the last bit."""
+    task = dataclasses.replace(experiment.task, train=(range(2, 3),))  # type: ignore[type-var]
+    one_size = dataclasses.replace(with_model(experiment, experiment.model, eval_sizes=((2,),)), task=task)
+    runs = runs_of(one_size)
+    assert isinstance(Learner(runs, CPU).differentiate, Own)
+    together = list(train_together(runs, CPU))
+    for run in runs:
+        assert said(together, run.key) == said(list(train(run, CPU)))
+
+
+def test_a_fault_of_the_model_is_not_taken_for_one_of_vmap(experiment: Experiment) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Narrow(GRU):
+        def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+            return Wild(inputs + 1, outputs, seed)
+
+    with pytest.raises(RuntimeError, match=r"input\.size"):
+        list(train_together(runs_of(with_model(experiment, Narrow())), CPU))
 
 
 def test_every_step_has_the_shape_of_the_longest(experiment: Experiment) -> None:
-    cohort = Cohort(runs_of(experiment), CPU)
-    assert [tuple(part.shape) for part in cohort.batch] == [(3, 5, 4, 3), (3, 5, 4, 2), (3, 5, 4)]
+    learner = Learner(runs_of(experiment), CPU)
+    drawn = [[experiment.task.sample((size,), 4, stream("shape")) for size in (2, 1, 1)]]
+    (batch,) = learner.laid_out(drawn)
+    assert [tuple(part.shape) for part in batch] == [(3, 5, 4, 3), (3, 5, 4, 2), (3, 5, 4)]
+    assert batch.inputs[0].equal(drawn[0][0].inputs) and batch.inputs[1, :3].equal(drawn[0][1].inputs)
+    assert not batch.inputs[1, 3:].any() and not batch.scored[1, 3:].any()
 
 
 def test_runs_that_are_no_cohort_are_refused(experiment: Experiment) -> None:

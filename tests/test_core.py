@@ -12,7 +12,9 @@ import torch
 from torch import Generator, nn
 
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, Training, pad, plain
+from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, Training, longest, pad, plain
+from membench.benchmarks.curriculum import Stages
+from membench.benchmarks.learning_rates import Cosine, WarmUp
 from membench.benchmarks.optimizers import Adam, ElementWise, GlobalNorm, RMSProp
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
@@ -22,6 +24,10 @@ from membench.report.claims import Faster, Generalises, NeverSolves
 TRAINING = Training(steps=100, eval_sizes=((1,), (2,)))
 EXPERIMENT = Experiment("copy", Copy(), "ntm", NTM(), TRAINING, reading="cosine")
 RUN = Run(EXPERIMENT, 7)
+
+
+LATER: dict[str, Any] = {"schedule": Cosine(warm_up=1), "sizes": Stages(((0, (range(1, 4),)),))}
+"""Fields that came later, set."""
 
 
 def other(value: Any) -> Any:
@@ -77,12 +83,59 @@ def test_the_digest_is_kept_over_what_does_not_decide_the_curve() -> None:
 def test_the_digest_depends_on_every_other_field(part: str) -> None:
     value: Any = getattr(EXPERIMENT, part)
     digests = {
-        field.name: digest(**{part: replace(value, **{field.name: other(getattr(value, field.name))})})
+        field.name: digest(
+            **{part: replace(value, **{field.name: LATER.get(field.name) or other(getattr(value, field.name))})}
+        )
         for field in dataclasses.fields(value)
         if field.name not in ("test", "test_sequences")
     }
     assert RUN.digest not in digests.values()
     assert len(set(digests.values())) == len(digests)
+
+
+def test_a_later_field_enters_the_digest_only_where_it_is_set() -> None:
+    assert not LATER.keys() & RUN.params["training"].keys()
+    for name, value in LATER.items():
+        changed = Run(replace(EXPERIMENT, training=replace(TRAINING, **{name: value})), 7)
+        assert changed.params["training"][name]["kind"] == type(value).__name__
+        assert changed.digest != RUN.digest
+
+
+def test_stages_that_have_no_room_are_refused() -> None:
+    late = Stages(((0, (range(1, 3),)), (TRAINING.steps, (range(1, 5),))))
+    with pytest.raises(ValueError, match=rf"a stage begins only at step {TRAINING.steps}"):
+        replace(TRAINING, sizes=late)
+    for schedule in (WarmUp(TRAINING.steps + 1), Cosine(warm_up=TRAINING.steps)):
+        with pytest.raises(ValueError, match=r"Training\(steps=.*, schedule=.*\): its warm-up is longer than that"):
+            replace(TRAINING, schedule=schedule)
+    replace(TRAINING, schedule=WarmUp(TRAINING.steps))
+    two = Stages(((0, (range(1, 3), range(1, 3))),))
+    with pytest.raises(ValueError, match=r"are not sizes of Copy"):
+        replace(EXPERIMENT, training=replace(TRAINING, sizes=two))
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ((), r"Stages\(first steps \[\]\): accepted are whole numbers that rise from 0"),
+        (((5, (range(1, 3),)),), r"first steps \[5\]"),
+        (((0, (range(1, 3),)), (0, (range(1, 3),))), r"first steps \[0, 0\]"),
+        (((0, (range(1, 3),)), (9, (range(1, 3),)), (5, (range(1, 3),))), r"first steps \[0, 9, 5\]"),
+        (((0, (range(3, 3),)),), r"from step 0: .*: accepted is a range that is not empty"),
+        (((0, ()),), r"from step 0"),
+        (((0, (range(1, 3),)), (5, (range(1, 3), range(2)))), r"as many ranges as the first"),
+    ],
+)
+def test_stages_that_are_none_are_refused(stages: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Stages(stages)
+
+
+def test_the_longest_sequence_is_that_of_any_stage() -> None:
+    task = Copy(train=(range(1, 4),))
+    assert longest(task, TRAINING) == task.steps((3,))
+    staged = replace(TRAINING, sizes=Stages(((0, (range(1, 9),)), (1, (range(1, 3),)))))
+    assert longest(task, staged) == task.steps((8,))
 
 
 def test_the_digest_depends_on_seed_revision_and_kind() -> None:

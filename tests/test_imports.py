@@ -39,7 +39,7 @@ FLOORS = {
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
     "benchmarks": [
         "errors",
-        "optimizers objectives",
+        "optimizers learning_rates curriculum objectives",
         "core",
         "tasks",
         "outside",

@@ -69,3 +69,34 @@ def test_what_is_timed_is_what_is_asked_for(tiny: str) -> None:
     assert batch.inputs.shape == (5, 4, 3)  # the largest size trained on, and the training's batch
     step = speed.alone(dataclasses.replace(experiment, model=speed.Yardstick()), "torch", batch)
     assert step() is not None
+
+
+def test_a_cohort_that_vmap_cannot_batch_is_skipped_and_said(tiny: str, tmp_path: Path) -> None:
+    suite, source = tmp_path / "gru.py", Path(tiny).read_text()
+    gru = """
+from dataclasses import dataclass
+from torch import nn
+from membench.ntm import seeded
+
+class Module(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.layer, self.output = nn.GRU(inputs, 4), nn.Linear(4, outputs)
+
+    def forward(self, inputs):
+        return self.output(self.layer(inputs)[0])
+
+@dataclass(frozen=True)
+class GRU:
+    def build(self, inputs, outputs, seed=0):
+        with seeded(seed):
+            return Module(inputs, outputs)
+
+"""
+    suite.write_text(gru + source.replace('"lstm", LSTM(units=8, layers=1)', '"gru", GRU()'))
+    asked = ["speed", "--suite", str(suite), "--model", "gru", "--rounds", "3", "--results", str(tmp_path), "--json"]
+    answer = CliRunner().invoke(main, asked)
+    assert answer.exit_code == 0, answer.stderr
+    assert "copy/gru cohort of 4: skipped, vmap cannot batch Module: " in answer.stderr
+    rows = [(row["model"], row["implementation"]) for row in json.loads(answer.stdout)["rows"]]
+    assert rows == [("gru", "torch"), ("gru", speed.YARDSTICK)]

@@ -1,22 +1,28 @@
 """Training: a pure generator of events, resumable anywhere."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, pad
+from membench.benchmarks.curriculum import Stages
+from membench.benchmarks.learning_rates import Cosine, WarmUp
 from membench.benchmarks.objectives import Bits
-from membench.benchmarks.optimizers import Adam
+from membench.benchmarks.optimizers import Adam, AdamW, GravesRMSProp, RMSProp, TorchRMSprop, fits
+from membench.benchmarks.records import checkpoints
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.training.differentiate import InTurn, Own
 from membench.benchmarks.training.evaluate import Score, evaluate, evaluation_set, identity, nats
-from membench.benchmarks.training.learner import Alone, objective, slope
+from membench.benchmarks.training.learner import Learner, objective, slope
 from membench.benchmarks.training.train import draw_size, train, training_batch
 from membench.benchmarks.training.trainee import Trainee
 from membench.ntm import stream
@@ -84,45 +90,151 @@ def test_the_slope_of_four_samples_is_autograd_s_of_all_to_the_last_bit(
         assert part.equal(logits[:, samples])  # and is left alone
 
 
+def under_autograd(module: Any) -> None:
+    """Its fused twin still runs forward; the gradient is autograd's."""
+    module.differentiation = lambda members: None
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "none": lambda module: None,
+    "under autograd": under_autograd,
+    "reference": lambda module: setattr(module, "implementation", "reference"),
+    "hooked": lambda module: module.register_forward_hook(lambda *_: None),
+    "double": lambda module: module.double(),
+    "double, fused": lambda module: setattr(module.double(), "implementation", "fused"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """A model whose module is changed once it is built."""
+
+    model: Any
+    change: str
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        module: nn.Module = self.model.build(inputs, outputs, seed)
+        CHANGES[self.change](module)
+        return module
+
+
+def told(run: Run, change: str, **training: Any) -> Run:
+    run = otherwise(run, **training)
+    model = Told(run.experiment.model, change)
+    return dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, model=model))
+
+
+def otherwise(run: Run, **training: Any) -> Run:
+    changed = dataclasses.replace(run.experiment.training, **training)
+    return dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, training=changed))
+
+
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("batch", [6, 32])
 def test_a_step_is_autograd_s_to_the_last_bit(suite: Suite, reduction: str, batch: int) -> None:
     """Four samples after four, or all at once; long sequences first: short ones find what they left."""
     (ntm,) = [run for run in suite.runs() if run.key == "copy/ntm/1"]
-    training = dataclasses.replace(ntm.experiment.training, reduction=reduction)
-    changed = dataclasses.replace(ntm, experiment=dataclasses.replace(ntm.experiment, training=training))
-    quick, slow = (Alone(changed, CPU) for _ in range(2))
-    assert quick.ntm is not None
-    slow.ntm = None
+    quick, slow = (Learner([told(ntm, how, reduction=reduction)], CPU) for how in ("none", "under autograd"))
+    assert type(quick.differentiate) is Own and type(slow.differentiate) is InTurn
     for length in (5, 1, 4, 5):
-        sequences = ntm.experiment.task.sample((length,), batch, stream("step", length))
+        drawn = ntm.experiment.task.sample((length,), batch, stream("step", length))
+        sequences = Batch(*(part[None] for part in drawn))
         close = {} if batch % 32 else {"rtol": 0, "atol": 0}  # what is left over of vectors is rounded otherwise
-        torch.testing.assert_close(quick.gradients(sequences), slow.gradients(sequences), **close)  # type: ignore[arg-type]
-        assert quick.step(sequences) == pytest.approx(slow.step(sequences), rel=1e-5 if close == {} else 0)
+        found = [learner.differentiate(learner.weights, sequences) for learner in (quick, slow)]
+        torch.testing.assert_close(*found, **close)  # type: ignore[arg-type]
+        quick.step(sequences), slow.step(sequences)
+        torch.testing.assert_close(quick.weights, slow.weights, **close)  # type: ignore[arg-type]
 
 
-def test_four_samples_after_four_only_where_the_fused_twin_runs(suite: Suite) -> None:
-    (ntm,) = [run for run in suite.runs() if run.key == "copy/ntm/1"]
-    learner = Alone(ntm, CPU)
-    inputs = ntm.experiment.task.sample((3,), 4, stream("inputs")).inputs
-    ready = learner.quick(inputs)
-    assert ready is not None and learner.quick(inputs) is ready
-    assert learner.quick(inputs[:, :0]) is None
-    assert learner.quick(inputs.double()) is None
-    assert learner.ntm is not None
-    learner.ntm.implementation = "reference"
-    assert learner.quick(inputs) is None
-    learner.ntm.implementation = "fused"
+def test_a_module_s_own_step_only_where_its_fused_twin_runs_and_autograd_would_find_the_same(suite: Suite) -> None:
+    runs = {run.key: run for run in suite.runs()}
+
+    def way(key: str, change: str) -> type:
+        return type(Learner([told(runs[key], change)], CPU).differentiate)
+
+    assert way("copy/ntm/1", "none") is Own and way("copy/lstm/1", "none") is InTurn
+    for change in ("reference", "hooked", "double"):
+        assert way("copy/ntm/1", change) is InTurn
     with pytest.raises(ValueError, match="computes in float32"):
-        learner.quick(inputs.double())
-    (lstm,) = [run for run in suite.runs() if run.key == "copy/lstm/1"]
-    assert Alone(lstm, CPU).quick(inputs) is None
+        way("copy/ntm/1", "double, fused")
+
+
+def test_a_gradient_is_a_function_of_the_weights(suite: Suite) -> None:
+    """Whichever tensor they come in, and whatever was asked before."""
+    for run in suite.runs():
+        learner = Learner([run], CPU)
+        drawn = run.experiment.task.sample((3,), 4, stream("function"))
+        batch = Batch(*(part[None] for part in drawn))
+        first = [part.clone() for part in learner.differentiate(learner.weights, batch)]
+        other = [part.clone() for part in learner.differentiate(learner.weights / 2, batch)]
+        again = learner.differentiate(learner.weights.clone(), batch)
+        assert all(map(torch.equal, first, again)) and not any(map(torch.equal, first, other))
 
 
 def test_the_same_run_gives_the_same_curve_and_another_seed_another(run: Run) -> None:
     first = said(list(train(run, CPU)))
     assert first == said(list(train(run, CPU)))
     assert first != said(list(train(dataclasses.replace(run, seed=2), CPU)))
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "Graves, cosine, stages": {
+        "optimizer": GravesRMSProp(1e-3),
+        "schedule": Cosine(warm_up=15, last=0.1),
+        "sizes": Stages(((0, (range(1, 2),)), (18, (range(1, 3),)), (30, (range(2, 5),)))),
+    },
+    "torch's, centred": {"optimizer": TorchRMSprop(1e-3, momentum=0.9, centred=True), "schedule": WarmUp(20)},
+    "AdamW": {"optimizer": AdamW(1e-3, weight_decay=0.1), "schedule": Cosine()},
+}
+
+
+@pytest.mark.parametrize("training", OTHERWISE.values(), ids=OTHERWISE)
+def test_however_it_is_trained_it_resumes_exactly(run: Run, training: dict[str, Any], tmp_path: Path) -> None:
+    """From what is on the disk."""
+    other = otherwise(run, **training)
+    whole = said(list(train(other, CPU)))
+    assert whole != said(list(train(otherwise(run, optimizer=training["optimizer"]), CPU)))
+    calls = count()
+    first = list(train(other, CPU, stop=lambda: next(calls) == 17))
+    checkpoints.save(next(e for e in reversed(first) if isinstance(e, Snapshot)), tmp_path / "1.pt")
+    snapshot = checkpoints.load(tmp_path / "1.pt")
+    assert snapshot is not None and snapshot.step == 17 and snapshot.moments is not None
+    assert fits(snapshot.moments, other.experiment.training.optimizer)
+    assert said(first) + said(list(train(other, CPU, snapshot))) == whole
+
+
+def test_a_schedule_is_a_factor_of_the_learning_rate(run: Run) -> None:
+    """A constant half of it is half the learning rate, to the last bit."""
+
+    def trained(**training: Any) -> list[dict[str, object]]:
+        return said(list(train(otherwise(run, **training), CPU)))
+
+    class Half(Cosine):
+        def factor(self, step: int, steps: int) -> float:
+            return 0.5
+
+    asked: list[tuple[int, int]] = []
+
+    class Watched(Cosine):
+        def factor(self, step: int, steps: int) -> float:
+            asked.append((step, steps))
+            return 1.0
+
+    assert trained(schedule=Watched()) == trained() and asked == [(step, 45) for step in range(45)]
+    for whole in (AdamW(2e-3), Adam(2e-3), RMSProp(2e-3), GravesRMSProp(2e-3), TorchRMSprop(2e-3)):
+        half = dataclasses.replace(whole, learning_rate=1e-3)
+        assert trained(optimizer=whole, schedule=Half()) == trained(optimizer=half) != trained(optimizer=whole)
+
+
+def test_stages_draw_from_their_own_ranges_and_what_they_share_is_the_same(run: Run) -> None:
+    plain, drawn = run.experiment, identity(run.experiment.task)
+    staged = otherwise(run, sizes=Stages(((0, (range(4, 6),)), (20, plain.task.train)))).experiment
+    for step in range(40):
+        batch, usual = (training_batch(each, drawn, 1, step) for each in (staged, plain))
+        if step < 20:
+            assert set(batch.scored.sum(dim=0).tolist()) <= {4.0, 5.0}
+        else:
+            assert all(map(torch.equal, batch, usual))
 
 
 @pytest.mark.parametrize("at", [0, 3, 10, 17, 40, 44])
@@ -153,7 +265,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_error(run: Run) -> 
 
 
 def test_of_equally_many_errors_the_lower_loss_is_best_and_of_equals_the_first(run: Run) -> None:
-    trainee = Trainee(run, Alone(run, CPU), 0)
+    trainee = Trainee(run, Learner([run], CPU), 0)
     steps = []
     for step, (errors, loss) in enumerate([(3.0, 9.0), (2.0, 8.0), (2.0, 7.0), (2.0, 7.0), (2.5, 1.0)]):
         list(trainee.evaluated(step, Score(loss, errors, 0.0, 4)))
@@ -211,7 +323,7 @@ def test_data_depends_on_task_seed_and_step_alone(run: Run) -> None:
 def test_sizes_are_drawn_from_the_whole_training_range() -> None:
     task = Copy(train=(range(1, 21),))
     generator = stream("test sizes")
-    drawn = [draw_size(task, generator) for _ in range(2000)]
+    drawn = [draw_size(task.train, generator) for _ in range(2000)]
     assert {n for (n,) in drawn} == set(range(1, 21))
 
 

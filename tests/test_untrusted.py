@@ -284,6 +284,9 @@ FLAWS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "best weights of another size": lambda c: c["best"].update(weights=c["best"]["weights"][1:]),
     "moments of another shape": lambda c: c["moments"].update(first=c["moments"]["first"][0]),
     "moments of another type": lambda c: c["moments"].update(second=c["moments"]["second"].double()),
+    "moments of another step": lambda c: c["moments"].update(step=c["step"] + 1),
+    "third moments of another shape": lambda c: c["moments"].update(third=c["moments"]["first"][:, 1:]),
+    "third moments that are no tensor": lambda c: c["moments"].update(third=0.0),
     "nothing at all": lambda c: c.clear(),
     "a field too many": lambda c: c.update(extra=1),
 }
@@ -306,6 +309,16 @@ def test_a_checkpoint_that_is_whole_and_sound_is_taken(results: Path, tmp_path: 
 def test_a_checkpoint_with_one_flaw_is_not_taken(results: Path, tmp_path: Path, flaw: str) -> None:
     (tmp_path / "1.pt").write_bytes(resealed((results / "trained.pt").read_bytes(), FLAWS[flaw]))
     assert checkpoints.load(tmp_path / "1.pt") is None
+
+
+def test_a_state_that_is_not_the_optimiser_s_is_not_usable(results: Path) -> None:
+    run = one(find(str(Path(__file__).with_name("tiny.py"))))
+    snapshot = checkpoints.load(results / "trained.pt")
+    assert snapshot is not None and snapshot.moments is not None
+    more = snapshot.moments._replace(third=snapshot.moments.first)
+    with Recorder(records.path_of(results, "tiny", run), run.key) as recorder:
+        assert usable(snapshot, run, recorder)
+        assert not usable(replace(snapshot, moments=more), run, recorder)
 
 
 def test_damaged_checkpoints_crash_nothing(results: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``bench speed``: what a training step of each model costs."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def speed(
         writable(results)
     rows = []
     with overheard():
-        for row in measure(found, tasks, models, rounds, (suite, *added)):
+        for row in measure(found, tasks, models, rounds, (suite, *added), partial(click.echo, err=True)):
             rows.append(row)
             click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
     if not as_json:

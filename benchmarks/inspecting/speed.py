@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from ...ntm import stream
-from ..core import Batch, Experiment, Run, Size, Suite, largest, smallest
+from ..core import Batch, Experiment, Model, Run, Size, Suite, largest, smallest
+from ..errors import UsageError
 from ..records.provenance import commit, processor
-from ..training.cohort import Cohort
-from ..training.learner import Alone
+from ..training.learner import Learner
 
 MEMBERS = 4
 """Seeds in the cohort that is timed."""
@@ -59,17 +59,37 @@ class YardstickModule(nn.Module):
         return logits
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """A model whose module runs one implementation."""
+
+    model: Model
+    implementation: str
+
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        """The module, told which."""
+        module = self.model.build(inputs, outputs, seed)
+        module.implementation = self.implementation  # type: ignore[assignment]
+        return module
+
+
 def alone(experiment: Experiment, implementation: str, batch: Batch) -> Callable[[], object]:
     """One training step of one run: forward, loss, backward, clip, optimiser."""
-    learner = Alone(Run(experiment, 1), torch.device("cpu"))
     if implementation in ("reference", "fused"):
-        setattr(learner.module, "implementation", implementation)  # noqa: B010  (not every module has one)
-    return lambda: learner.step(batch)
+        experiment = replace(experiment, model=Fixed(experiment.model, implementation))
+    learner = Learner([Run(experiment, 1)], torch.device("cpu"))
+    return lambda: learner.train([[batch]])
 
 
 def together(experiment: Experiment, batch: Batch) -> Callable[[], object]:
-    """One training step of several seeds in lockstep."""
-    learner = Cohort([Run(experiment, seed) for seed in range(1, MEMBERS + 1)], torch.device("cpu"))
+    """One training step of several seeds in lockstep.
+
+    Raises:
+        UsageError: ``vmap`` cannot batch the model.
+    """
+    learner = Learner([Run(experiment, seed) for seed in range(1, MEMBERS + 1)], torch.device("cpu"))
+    if why := getattr(learner.differentiate, "why", ""):
+        raise UsageError(why)
     return lambda: learner.train([[batch] * MEMBERS])
 
 
@@ -102,7 +122,12 @@ def timed(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
 
 
 def measure(
-    suite: Suite, tasks: Sequence[str], models: Sequence[str], rounds: int, peaks: Sequence[str]
+    suite: Suite,
+    tasks: Sequence[str],
+    models: Sequence[str],
+    rounds: int,
+    peaks: Sequence[str],
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[dict[str, Any]]:
     """One row for every implementation of every arm that is chosen.
 
@@ -112,6 +137,7 @@ def measure(
         models: Its models to time; all if empty.
         rounds: Turns of each contestant.
         peaks: What ``suites.find`` takes, to measure memory in a process of its own.
+        say: Told of every row that is skipped.
     """
     torch.set_num_threads(1)
     for experiment in suite.experiments:
@@ -120,11 +146,15 @@ def measure(
         batch, names = drawn(experiment), implementations(experiment)
         steps = {name: alone(experiment, name, batch) for name in names}
         steps[YARDSTICK] = alone(replace(experiment, model=Yardstick()), "torch", batch)
-        steps["cohort"] = together(experiment, batch)
+        try:
+            steps["cohort"] = together(experiment, batch)
+        except UsageError as error:
+            say(f"{experiment.key} cohort of {MEMBERS}: skipped, {error}")
         times = timed(steps, rounds)
-        times["cohort"] = [each / MEMBERS for each in times["cohort"]]
+        if "cohort" in times:
+            times["cohort"] = [each / MEMBERS for each in times["cohort"]]
         middle = {name: median(each) for name, each in times.items()}
-        for name in (*names, "cohort", YARDSTICK):
+        for name in (*names, *(["cohort"] if "cohort" in times else []), YARDSTICK):
             yield {
                 "task": experiment.task_name,
                 "model": experiment.model_name,

@@ -106,6 +106,7 @@ def _sound(snapshot: Snapshot) -> bool:
     moments, best = snapshot.moments, snapshot.best
     vectors = [snapshot.weights, *([best.weights] if best is not None else [])]
     matrices = [moments.first, moments.second] if moments is not None else []
+    matrices += [moments.third] if moments is not None and moments.third is not None else []
     counts = [
         snapshot.step,
         *([best.step] if best is not None else []),
@@ -118,6 +119,7 @@ def _sound(snapshot: Snapshot) -> bool:
         all(isinstance(text, str) for text in (snapshot.key, snapshot.digest))
         and all(isinstance(count, int) and count >= 0 for count in counts)
         and all(isinstance(amount, float) for amount in amounts)
+        and (moments is None or moments.step == snapshot.step)
         and snapshot.weights.ndim == 1
         and all(vector.shape == snapshot.weights.shape for vector in vectors)
         and all(matrix.shape == (1, *snapshot.weights.shape) for matrix in matrices)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
-from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, said, smallest
+from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, said, smallest, stages
 from .events import Generalised, Resumed, Started, judged
 from .record import Record, locked, of_suite
 
@@ -98,7 +98,10 @@ def _additions(suite: Suite) -> Iterator[str]:
 
 def trained_on(experiment: Experiment, size: Size) -> bool:
     """Whether training draws this size."""
-    return all(number in sizes for number, sizes in zip(size, experiment.task.train, strict=True))
+    return any(
+        all(number in sizes for number, sizes in zip(size, ranges, strict=True))
+        for ranges in stages(experiment.task, experiment.training)
+    )
 
 
 def _whole(run: Run, point: Generalised) -> float:

@@ -10,6 +10,7 @@ import torch
 from .. import records
 from ..core import Run
 from ..errors import UsageError
+from ..optimizers import fits
 from ..records import checkpoints
 from ..records.checkpoints import Snapshot
 from ..records.differences import counterpart, differs, said_of
@@ -196,6 +197,7 @@ def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
         (snapshot.key, snapshot.digest) == (run.key, run.digest)
         and started is not None
         and snapshot.weights.numel() == started.parameters
+        and (snapshot.moments is None or fits(snapshot.moments, run.experiment.training.optimizer))
         and (best is None or best.step not in recorded or recorded[best.step].loss == best.loss)  # of this training
         and all(step in recorded for step in range(0, snapshot.step + 1, run.experiment.training.eval_every))
     )

@@ -1,42 +1,54 @@
-"""What is trained: a model whose trainable values lie in one vector, and how a step of training moves them."""
+"""What is trained: models whose trainable values are the rows of a matrix, and how a step of training moves them."""
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...ntm.model import NTMModule
 from ...ntm.unroll import Slope
-from ..core import Batch, Experiment, Run, Task, Training, objective_of
-from ..optimizers import Moments
+from ..core import Batch, Run, Task, Training, longest, objective_of, pad
+from ..optimizers import Moments, matrices
 from ..outside import overheard
 from ..records.checkpoints import Snapshot
 from ..records.provenance import provenance
-from .evaluate import Score, evaluate, measured
+from .differentiate import differentiation, rows
+from .evaluate import Score, evaluate_each, measured
 
-if TYPE_CHECKING:
-    from ...ntm.fused.gradients import Gradients
+AHEAD = 50
+"""Steps whose data go to a GPU at a time: some 50 MB for ten members of the copy task."""
 
 
 class Learner:
-    """Models of runs that differ in their seed alone, in training.
+    """Runs that differ in their seed alone, trained in lockstep; a run alone is a cohort of one.
+
+    Every member has its own weights, data, clipping and optimiser state, each in a row of its own. Nothing passes from
+    row to row, so a member whose loss is not a number spoils its own row alone. The sequences of several members are
+    padded to the longest that is trained on, which changes no answer, so that every step has one shape.
 
     Attributes:
-        module: A model of theirs; its parameters are in the order of the weights.
-        weights: All trainable values, (members, parameters).
+        weights: All trainable values, (members, parameters), in the order of the module's parameters.
         moments: The optimiser's state.
+        differentiate: The way to a gradient.
         ahead: How many steps' data are wanted at a time.
     """
 
     ahead = 1
 
-    def __init__(self, experiment: Experiment, module: nn.Module, weights: Tensor) -> None:
-        self.task, self.training = experiment.task, experiment.training
-        self.module, self.weights = module, weights
-        self.parameters = list(module.parameters())
-        self.moments = self.training.optimizer.begin(weights)
+    def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
+        task, training = runs[0].experiment.task, runs[0].experiment.training
+        modules = [built(run).to(device) for run in runs]
+        self.task, self.training, self.modules = task, training, modules
+        self.weights = torch.stack([flat(module) for module in modules])
+        self.moments = training.optimizer.begin(self.weights)
+        self.matrices = matrices(modules[0])
+        self.silence = silence(task, len(runs), training, device)
+        loss, slopes = partial(objective, task, training), partial(slope, task, training)
+        self.differentiate = differentiation(modules, loss, slopes, self.weights, self.silence)
+        if len(runs) > 1 and device.type == "cuda":
+            self.ahead = AHEAD
 
     def put(self, weights: Tensor) -> None:
         """Overwrite all trainable values."""
@@ -55,70 +67,47 @@ class Learner:
             Losses and gradient norms before clipping, (steps, members). On a GPU they may not be there yet: whoever
             reads them waits. Once one is not finite, what follows of that member means nothing.
         """
-        raise NotImplementedError
+        losses, norms = zip(*(self.step(batch) for batch in self.laid_out(batches)), strict=True)
+        return rows(losses), rows(norms)
+
+    def laid_out(self, batches: Sequence[Sequence[Batch]]) -> list[Batch]:
+        """The batch of every step, (members, time, batch, ...), on the device."""
+        device = self.weights.device
+        if len(self.weights) == 1:
+            return [Batch(*(part.to(device)[None] for part in batch)) for (batch,) in batches]
+        host = Batch(*(torch.zeros(len(batches), *part.shape) for part in self.silence))
+        for step, members in enumerate(batches):
+            for member, batch in enumerate(members):
+                for row, part in zip(host, batch, strict=True):
+                    row[step, member, : len(part)] = part
+        data = Batch(*(part.to(device) for part in host))  # in one piece
+        return [Batch(*parts) for parts in zip(*data, strict=True)]
+
+    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """One step of every member on its part of (members, time, batch, ...); losses and gradient norms (members,)."""
+        losses, gradients = self.differentiate(self.weights, batch)
+        norms = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
+        if self.training.clip is not None:
+            gradients = self.training.clip.clip(gradients, norms)
+        schedule, taken = self.training.schedule, self.moments.step
+        factor = 1.0 if schedule is None else schedule.factor(taken, self.training.steps)
+        self.moments = self.training.optimizer.step(self.weights, gradients, self.moments, factor, self.matrices)
+        return losses, norms[:, 0]
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
         """Every member's score."""
-        raise NotImplementedError
+        whole = [pad(batches)] if len(self.weights) > 1 else batches  # of a cohort one call for all sizes
+        with ExitStack() as modes:
+            for module in self.modules:
+                modes.enter_context(measured(module))
+            return evaluate_each(partial(self.differentiate.forward, self.weights), whole, self.task)
 
     def provenance(self) -> dict[str, Any]:
-        """What a record says of where its run came from."""
-        return provenance(self.module, self.weights.device)
-
-
-class Alone(Learner):
-    """The model of one run."""
-
-    def __init__(self, run: Run, device: torch.device) -> None:
-        module = built(run).to(device)
-        self.ntm = module if isinstance(module, NTMModule) and module.plain() else None  # its fused step is autograd's
-        self.ready: Gradients | None = None
-        super().__init__(run.experiment, module, flat(module)[None])
-        for parameter, view in zip(self.parameters, views(self.weights[0], self.parameters), strict=True):
-            parameter.data = view
-
-    def gradients(self, batch: Batch) -> tuple[float, Tensor]:
-        """The training loss and its gradient (1, parameters), which the next call may overwrite."""
-        if (quick := self.quick(batch.inputs)) is not None:
-            logits, gradients = quick(batch.inputs, slope(self.task, self.training, batch))
-            return float(objective(self.task, self.training, logits, batch)), gradients[None]
-        loss = objective(self.task, self.training, self.module(batch.inputs), batch)
-        parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-        return float(loss.detach()), torch.cat([part.reshape(-1) for part in parts])[None]
-
-    def quick(self, inputs: Tensor) -> "Gradients | None":
-        """The fused training step, where it finds what autograd would and covers such inputs.
-
-        Raises:
-            ValueError: The fused twin is asked for where it cannot run.
-        """
-        if self.ntm is None or inputs.shape[1] == 0:
-            return None
-        if self.ntm.implementation_for(inputs.device, inputs.dtype) == "reference":
-            return None
-        self.ready = self.ready or self.ntm.gradients()
-        return self.ready
-
-    def step(self, batch: Batch) -> tuple[float, float]:
-        """Train on one batch, if loss and gradient are finite; gives the loss and the norm before clipping."""
-        loss, gradients = self.gradients(batch)
-        norms = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
-        norm = float(norms)
-        if math.isfinite(loss) and math.isfinite(norm):
-            if self.training.clip is not None:
-                gradients = self.training.clip.clip(gradients, norms)
-            self.moments = self.training.optimizer.step(self.weights, gradients, self.moments)
-        return loss, norm
-
-    def train(self, batches: Sequence[Sequence[Batch]]) -> tuple[Tensor, Tensor]:
-        device = self.weights.device
-        done = [self.step(Batch(*(part.to(device) for part in batch))) for (batch,) in batches]
-        losses, norms = torch.tensor(done, dtype=torch.float64).unbind(-1)
-        return losses[:, None], norms[:, None]
-
-    def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
-        with measured(self.module):
-            return [evaluate(self.module, batches, self.task)]
+        """What a record says of where its runs came from."""
+        where = provenance(self.modules[0], self.weights.device)
+        if (members := len(self.weights)) > 1:
+            where["implementation"] = ", ".join(filter(None, (f"cohort of {members}", self.differentiate.how)))
+        return where
 
 
 def built(run: Run) -> nn.Module:
@@ -133,12 +122,11 @@ def flat(module: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 
-def views(weights: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """The last axis of ``weights``, cut into the shapes of the parameters."""
-    parts = torch.split_with_sizes(weights, [parameter.numel() for parameter in parameters], dim=-1)
-    return [
-        part.view((*weights.shape[:-1], *parameter.shape)) for part, parameter in zip(parts, parameters, strict=True)
-    ]
+def silence(task: Task, members: int, training: Training, device: torch.device) -> Batch:
+    """Batches of zeros, (members, time, batch, ...), as long as the longest sequence that is trained on."""
+    shape = (members, longest(task, training), training.batch)
+    shapes = ((*shape, task.inputs), (*shape, task.outputs), shape)
+    return Batch(*(torch.zeros(shape, device=device) for shape in shapes))
 
 
 def objective(task: Task, training: Training, logits: Tensor, batch: Batch) -> Tensor:

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from ...ntm import stream
-from ..core import Batch, Experiment, Run, Size, Task, pad
+from ..core import Batch, Experiment, Run, Size, pad
 from ..records.checkpoints import Snapshot
 from ..records.events import Event
-from .cohort import Cohort
 from .evaluate import evaluation_set, identity, test_set
-from .learner import Alone, Learner
+from .learner import Learner
 from .trainee import Trainee
 
 
@@ -59,8 +58,8 @@ def train_together(
     if any(run.experiment != experiment for run in runs) or len(steps) > 1 or len(snapshots) not in (0, len(runs)):
         raise ValueError(f"{', '.join(run.key for run in runs)}: a cohort is of one experiment and at one step")
     (step,) = steps
-    learner = begin(runs, device)
-    tester = learner if experiment.tested is None else begin([tested(run) for run in runs], device)
+    learner = Learner(runs, device)
+    tester = learner if experiment.tested is None else Learner([tested(run) for run in runs], device)
     if tester.weights.shape != learner.weights.shape:
         raise ValueError(f"{runs[0].key}: what is tested has other weights than what is trained")
     members = []
@@ -101,11 +100,6 @@ def train_together(
     yield from (member.end("done", step) for member in left)
 
 
-def begin(runs: Sequence[Run], device: torch.device) -> Learner:
-    """A cohort, or what is quicker for a run alone."""
-    return Alone(runs[0], device) if len(runs) == 1 else Cohort(runs, device)
-
-
 def tested(run: Run) -> Run:
     """A run of what the trained weights are tested in."""
     model = run.experiment.tested or run.experiment.model
@@ -139,14 +133,15 @@ def ahead(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[
 
 
 def training_batch(experiment: Experiment, drawn: str, seed: int, step: int) -> Batch:
-    """The batch of a step: the same for every model, of sizes uniform over the task's training ranges."""
+    """The batch of a step: the same for every model, of sizes uniform over the training ranges of the step."""
     generator = stream("training", drawn, seed, step)
     task, training = experiment.task, experiment.training
+    sizes = task.train if training.sizes is None else training.sizes.at(step)
     if not training.mixed_sizes:
-        return task.sample(draw_size(task, generator), training.batch, generator)
-    return pad([task.sample(draw_size(task, generator), 1, generator) for _ in range(training.batch)])
+        return task.sample(draw_size(sizes, generator), training.batch, generator)
+    return pad([task.sample(draw_size(sizes, generator), 1, generator) for _ in range(training.batch)])
 
 
-def draw_size(task: Task, generator: torch.Generator) -> Size:
-    """A size, each dimension uniform over its training range."""
-    return tuple(sizes[int(torch.randint(len(sizes), (), generator=generator))] for sizes in task.train)
+def draw_size(ranges: Sequence[range], generator: torch.Generator) -> Size:
+    """A size, each dimension uniform over its range."""
+    return tuple(sizes[int(torch.randint(len(sizes), (), generator=generator))] for sizes in ranges)

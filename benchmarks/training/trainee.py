@@ -44,9 +44,9 @@ class Trainee:
         run, where = self.run, self.learner.provenance()
         if snapshot is not None:
             return Resumed(run.key, snapshot.step, where)
-        task, model = run.experiment.task, run.experiment.model
+        model, steps = run.experiment.model, longest(run.experiment.task, run.experiment.training)
         parameters = self.learner.weights.shape[1]
-        return Started(run.key, run.digest, run.params, parameters, state_size(model, longest(task)), where)
+        return Started(run.key, run.digest, run.params, parameters, state_size(model, steps), where)
 
     def trained(self, first: int, losses: Sequence[float], norms: Sequence[float]) -> Iterator[Event]:
         """Remember some steps; ends at the first that is not finite."""
