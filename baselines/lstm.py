@@ -69,7 +69,8 @@ class LSTMModule(Layer):
     """An LSTM over whole sequences; gives logits.
 
     The layers are those of the NTM's controller. The twin is PyTorch's fused kernel (oneDNN on a CPU, cuDNN on a GPU),
-    on any device and in any type; it takes and gives states, but for padded sequences.
+    on any device and in any type; it takes and gives states, but for padded sequences. First states and
+    the output layer, which torch would leave to MKL on a CPU, are compiled here.
     """
 
     made_of = frozenset({LSTMStack, LSTMLayer, nn.Linear, nn.ModuleList, Start})
@@ -96,7 +97,7 @@ class LSTMModule(Layer):
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         hidden, layers = checked(self.stack, inputs, None if state is None else state.layers)
-        return self.output(hidden), State(layers)
+        return output(self.output, hidden), State(layers)
 
     def limits(self, device: torch.device, dtype: torch.dtype) -> str:
         """None: PyTorch's kernel runs on any device, in any type."""
@@ -128,7 +129,7 @@ def fused(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None
 
 def checked(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None) -> tuple[Tensor, ControllerState]:
     """``fused``, of what has been checked."""
-    first = stack.begin(inputs.shape[1]) if state is None else state
+    first = begin(stack, inputs) if state is None else state
     hidden, cell = map(torch.stack, zip(*first, strict=True))
     weights: list[Tensor] = []
     for layer in cast(list[LSTMLayer], list(stack.layers)):
@@ -140,3 +141,28 @@ def checked(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = No
         inputs, (hidden, cell), weights, True, len(stack.layers), 0.0, training, False, False
     )
     return outputs, tuple(zip(hidden, cell, strict=True))
+
+
+def compiled(tensor: Tensor) -> bool:
+    """Whether there are compiled loops for such tensors."""
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not twins.uncompiled()
+
+
+def begin(stack: LSTMStack, inputs: Tensor) -> ControllerState:
+    """What ``stack.begin`` gives for these inputs, by compiled loops where there are some."""
+    if not compiled(inputs):
+        return stack.begin(inputs.shape[1])
+    from ..ntm.fused.functions import value  # compiled code is loaded once it is needed
+
+    values = [value(start).expand(inputs.shape[1], -1) for start in cast(list[Start], list(stack.starts))]
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def output(layer: nn.Linear, hidden: Tensor) -> Tensor:
+    """What the layer gives, by compiled loops where there are some."""
+    if not compiled(hidden):
+        logits: Tensor = layer(hidden)
+        return logits
+    from ..ntm.fused.functions import linear
+
+    return linear(hidden, layer.weight, layer.bias)

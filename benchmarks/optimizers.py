@@ -11,8 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root, rounded correctly: the same on every processor.
+
+    On a CPU torch leaves it to MKL, which rounds otherwise for another vendor's processors, and there begins from an
+    estimate that each vendor defines for itself.
+    """
+    if x.device.type != "cpu":
+        return x.sqrt()
+    with np.errstate(invalid="ignore"):  # NaN of a number below zero, as torch's
+        return torch.from_numpy(np.sqrt(x.numpy()))
 
 
 class Moments(NamedTuple):
@@ -102,7 +115,7 @@ class Adam:
         first.lerp_(gradients, 1 - self.beta1)  # m
         second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
         rate = self.learning_rate * factor * (1 - self.beta2**step) ** 0.5 / (1 - self.beta1**step)
-        parameters.addcdiv_(first, second.sqrt().add_(self.epsilon), value=-rate)
+        parameters.addcdiv_(first, sqrt(second).add_(self.epsilon), value=-rate)
         return Moments(first, second, step)
 
 
@@ -147,7 +160,7 @@ class AdamW:
                 parameters[:, matrix].mul_(1 - rate * self.weight_decay)
         first.lerp_(gradients, 1 - self.beta1)  # m
         second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
-        root = second.sqrt().div_((1 - self.beta2**step) ** 0.5).add_(self.epsilon)
+        root = sqrt(second).div_((1 - self.beta2**step) ** 0.5).add_(self.epsilon)
         parameters.addcdiv_(first, root, value=-rate / (1 - self.beta1**step))
         return Moments(first, second, step)
 
@@ -183,7 +196,7 @@ class RMSProp:
         momentum, square = state.first, state.second
         rate = self.learning_rate * factor
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
-        momentum.mul_(self.momentum).addcdiv_(gradients, (square + self.epsilon).sqrt_(), value=rate)
+        momentum.mul_(self.momentum).addcdiv_(gradients, sqrt(square + self.epsilon), value=rate)
         parameters.sub_(momentum)
         return Moments(momentum, square, state.step + 1)
 
@@ -225,7 +238,7 @@ class GravesRMSProp:
         rate = self.learning_rate * factor
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)  # n
         mean.mul_(self.decay).add_(gradients, alpha=1 - self.decay)  # g
-        root = square.addcmul(mean, mean, value=-1).clamp_min_(0.0).add_(self.epsilon).sqrt_()
+        root = sqrt(square.addcmul(mean, mean, value=-1).clamp_min_(0.0).add_(self.epsilon))
         momentum.mul_(self.momentum).addcdiv_(gradients, root, value=-rate)  # Delta
         parameters.add_(momentum)
         return Moments(momentum, square, state.step + 1, mean)
@@ -269,9 +282,9 @@ class TorchRMSprop:
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
         if mean is not None:
             mean.lerp_(gradients, 1 - self.decay)
-            root = square.addcmul(mean, mean, value=-1).sqrt_()
+            root = sqrt(square.addcmul(mean, mean, value=-1))
         else:
-            root = square.sqrt()
+            root = sqrt(square)
         momentum.mul_(self.momentum).addcdiv_(gradients, root.add_(self.epsilon))
         parameters.add_(momentum, alpha=-self.learning_rate * factor)
         return Moments(momentum, square, state.step + 1, mean)

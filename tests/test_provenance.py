@@ -13,12 +13,13 @@ import click
 import pytest
 import torch
 from click.testing import CliRunner
-from llvmlite import binding
 
 from membench.benchmarks.cli import main
 from membench.benchmarks.cli.shared import AVX2, avx2_option
 from membench.benchmarks.records import provenance
+from membench.ntm.kernels import baseline
 
+SETTINGS = baseline.environment(AVX2)
 HAS_AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
@@ -138,37 +139,21 @@ def test_a_git_that_does_not_answer_is_not_waited_for(
 @avx2_option
 def command() -> None:
     """What the option does to what is started."""
-    click.echo(json.dumps({name: os.environ.get(name) for name in AVX2}))
-
-
-@pytest.mark.skipif(not HAS_AVX2, reason="a processor without AVX2")
-def test_avx2_holds_for_pytorch_and_numba_alike() -> None:
-    program = """
-import numba.core.codegen
-from membench.benchmarks.records.provenance import processor
-from membench.ntm.kernels.lanes import LANES
-print(processor())
-print(*numba.core.codegen.JITCPUCodegen("test").magic_tuple()[1:])
-print(LANES)
-"""
-    said = subprocess.run([sys.executable, "-c", program], env=os.environ | AVX2, capture_output=True, text=True)
-    name, numba, lanes = said.stdout.splitlines()
-    assert lanes == "8"
-    assert name.endswith(" with AVX2")
-    assert numba.split() == ["x86-64-v3"]  # the processor, and no features but its own
+    click.echo(json.dumps({name: os.environ.get(name) for name in SETTINGS}))
 
 
 def test_the_option_sets_it_for_all_that_is_started_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in AVX2:
+    for name in SETTINGS:
         monkeypatch.setenv(name, "as it was")
-    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: {"avx2": True})
+    monkeypatch.setattr(baseline, "has", lambda: (AVX2, "generic"))
+    monkeypatch.setattr(baseline, "compiling", lambda: True)  # and so this process stays as it is
     assert set(json.loads(CliRunner().invoke(command, []).output).values()) == {"as it was"}
-    assert json.loads(CliRunner().invoke(command, ["--avx2"]).output) == AVX2
+    assert json.loads(CliRunner().invoke(command, ["--avx2"]).output) == SETTINGS
 
 
 def test_another_kind_of_processor_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: {"neon": True})
+    monkeypatch.setattr(baseline, "has", lambda: ("generic",))
     told = CliRunner().invoke(command, ["--avx2"])
     assert told.exit_code == 2 and "arm64" in told.output and "without --avx2" in told.output
 
@@ -180,10 +165,11 @@ def test_what_a_run_is_trained_with_is_recorded(tiny: str, tmp_path: Path) -> No
     subprocess.run([*bench, *asked, "--avx2"], check=True, capture_output=True)
     started = json.loads((tmp_path / "tiny/copy/lstm/1.jsonl").read_text().splitlines()[0])
     assert started["provenance"]["device"].endswith(" with AVX2")
+    assert started["provenance"]["kernels"] == "x86-64-v3"
 
 
 def test_a_cluster_is_not_told_how_to_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in AVX2.items():
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     told = CliRunner().invoke(main, ["run", "--suite", "mini", "--engine", "ray"])
     assert told.exit_code == 2 and "--avx2" in told.output and "--engine local" in told.output

@@ -18,6 +18,7 @@ from membench.benchmarks.cli import main
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.inspecting import rerun, traces
+from membench.benchmarks.records import differences
 from membench.benchmarks.records.events import Ended, Generalised
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.record import Record
@@ -79,51 +80,102 @@ def test_one_number_that_is_not_the_records_is_found(suite: Suite, results: Path
     assert [(each["key"], each["equal"]) for each in answers] == [("copy/ntm/1", False), ("copy/lstm/1", True)]
 
 
-def made_on(path: Path, *devices: str | None) -> None:
-    """Another device of the first session, and of one that went on at step 20 if two are given, as by hand."""
+def made(path: Path, *sessions: dict[str, Any]) -> None:
+    """Another provenance of the first session, and of one that went on at step 20 if two are given, as by hand."""
     lines = [json.loads(line) for line in path.read_text().splitlines() if '"resumed"' not in line]
     for line in lines:
         line.pop("sum", None)
-    lines[0]["provenance"]["device"] = devices[0]
-    for later in devices[1:]:
-        resumed = {"event": "resumed", "step": 20, "provenance": {**lines[0]["provenance"], "device": later}}
-        lines.insert(4, resumed)
+    lines[0]["provenance"] |= sessions[0]
+    for later in sessions[1:]:
+        lines.insert(4, {"event": "resumed", "step": 20, "provenance": lines[0]["provenance"] | later})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+HERE = {
+    "kernels": "x86-64-v4", "device": "AMD EPYC with AVX512", "torch": "2", "numba": "3", "implementation": "fused"
+}  # fmt: skip
+XEON = {"device": "Xeon (Skylake, IBRS) with AVX512"}
+
+
 @pytest.mark.parametrize(
-    ("here", "same", "others"),
+    ("was", "why"),
     [
-        ("EPYC with AVX512", [("Xeon (Skylake, IBRS) with AVX512",)], ["EPYC", "EPYC with AVX2", None]),
-        ("EPYC with AVX2", [("EPYC",), ("Xeon with AVX2",), (None, "Xeon with AVX2")], ["EPYC with AVX512"]),
-        ("M2", [("M2",)], ["EPYC with AVX2", "EPYC with AVX512"]),
+        ({}, []),
+        (XEON, []),
+        ({"commit": "another", "platform": "another", "python": "another"}, []),
+        ({"kernels": None}, ["compiled for AMD EPYC with AVX512 itself"]),
+        ({"kernels": "x86-64-v3", "device": "AMD EPYC with AVX2"}, ["compiled for x86-64-v3, here for x86-64-v4"]),
+        ({"device": "AMD EPYC with AVX2"}, ["torch used AVX2, here AVX512"]),
+        ({"torch": "1"}, ["torch 1, this is 2"]),
+        ({"torch": "1", "numba": None}, ["torch 1, this is 2", "numba None, this is 3"]),
+        ({"implementation": "reference"}, []),
+        ({"implementation": "torch", **XEON}, ["made on Xeon (Skylake, IBRS), this is AMD EPYC"]),
+        (
+            {"implementation": "cohort of 4", "device": "NVIDIA H200"},
+            ["torch used", "on NVIDIA H200, this is AMD EPYC"],
+        ),
     ],
 )
-def test_what_was_made_with_other_instructions_is_left_out(
-    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch, here: str, same: list[Any], others: list[Any]
-) -> None:
-    monkeypatch.setattr(rerun, "processor", lambda: here)
-    path = only(suite, results)[1].path
-    for devices in same:
-        made_on(path, *devices)
-        assert rerun.alike([only(suite, results)]) == ([only(suite, results)], "")
-    for other in others:
-        for devices in ((other,), (same[0][0], other)):  # all of it, or from step 20 on
-            made_on(path, *devices)
-            kept, sentence = rerun.alike([only(suite, results)])
-            assert kept == [] and sentence.startswith("1 of 1 records are left out: not made with ")
-            assert ("--avx2" in sentence) == (here == "EPYC with AVX512")
+def test_what_may_differ_is_said_by_name(was: dict[str, Any], why: list[str]) -> None:
+    found = differences.reasons([HERE, HERE | was, HERE | was], HERE)
+    assert len(found) == len(why)
+    assert all(part in reason for part, reason in zip(why, found, strict=True))
 
 
-def test_what_is_left_out_is_said(suite: Suite, results: Path, tiny: str) -> None:
-    asked = ("rerun", "--suite", tiny, "--results", results, "--steps", 10)
-    made_on(only(suite, results)[1].path, "another with other instructions")
-    result = bench(*asked)
-    assert "tiny: 1 of 2 records are left out: not made with" in result.stderr
-    assert "lstm/1: equal" in result.stdout and "tiny: 1 of 1 as recorded" in result.stdout
-    assert json.loads(bench(*asked, "--json").stdout)["left_out"].startswith("1 of 2 records")
-    made_on(only(suite, results, "lstm")[1].path, "another with other instructions")
-    assert "tiny: 2 of 2 records are left out" in bench(*asked, code=2).stderr
+def second(run: Run, path: Path, loss: float) -> None:
+    """A record of seed 2, a copy of seed 1 but for the loss at step 10."""
+    lines = [json.loads(line.replace(f"{run.key}", f"{run.key[:-1]}2")) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("sum", None)
+        if line["event"] == "started":
+            line["digest"] = replace(run, seed=2).digest
+        if line["event"] == "evaluated" and line["step"] == 10:
+            line["loss"] = loss
+    path.with_name("2.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_what_need_not_be_equal_is_compared_with_the_arms_seeds(suite: Suite, results: Path, tiny: str) -> None:
+    run, record = only(suite, results)
+    true, steps = record.evaluated[10].loss, 20
+    falsify(record.path, 10)
+    assert rerun.rerun(*only(suite, results), steps).reasons == []  # equal processors, equal libraries
+    made(record.path, {"numba": "0.1"})
+    for loss, low, high in ((true + 1, true, true + 1), (true - 1, true - 1, true)):
+        second(run, record.path, loss)
+        one = rerun.rerun(*only(suite, results), 10, watch=True)
+        assert one.difference is not None and one.difference.where == "step 10" and one.course is None
+        spread = rerun.among(suite, results, one)
+        assert spread == ("loss at step 10", true, true, low, high, 2) and spread.within
+    assert rerun.among(suite, results, rerun.rerun(*only(suite, results, "lstm"), 10)) is None  # it is equal
+    asked = ("rerun", "--suite", tiny, "--results", results, "--seeds", 1, "--steps", 20)
+    told = bench(*asked).stdout
+    assert "copy/ntm/1: differs from step 10 on (errors" in told and "with numba 0.1, this is" in told
+    assert "1 of 2 as recorded; of 1 that need not be, 1 lie among their arm's seeds" in told
+    answers = json.loads(bench(*asked, "--json").stdout)["runs"]
+    assert [(each["equal"], (each["spread"] or {}).get("within")) for each in answers] == [(False, True), (True, None)]
+
+
+def test_a_whole_run_is_compared_by_the_steps_until_it_is_solved(suite: Suite, results: Path) -> None:
+    _, record = only(suite, results)
+    falsify(record.path, 20)
+    made(record.path, {"torch": "1.0"})
+    one = rerun.rerun(*only(suite, results), 45)
+    assert rerun.among(suite, results, one) == ("steps until solved", np.inf, np.inf, np.inf, np.inf, 1)
+    spread = rerun.among(replace(suite, solved=1000.0), results, one)
+    assert spread is not None and (spread.recorded, spread.found) == (0, 0)
+    assert "steps until solved: 0, recorded 0; within the 0 to 0 of the arm's 1" in rerun.sentence(one, spread)
+    assert rerun.answer(one, rerun.among(suite, results, one))["spread"]["found"] is None  # JSON has no infinity
+
+
+def test_more_outside_than_chance_explains_is_a_failure() -> None:
+    inside, outside = (rerun.Spread("loss", 1.0, found, 0.0, 2.0, 9) for found in (1.0, 3.0))
+    assert (inside.within, outside.within, inside.chance) == (True, False, 0.2)
+    assert rerun.accident([]) == rerun.accident([inside]) == 1.0
+    assert rerun.accident([outside]) == pytest.approx(0.2)
+    assert rerun.accident([outside, inside]) == pytest.approx(1 - 0.8**2)
+    assert rerun.accident([outside] * 3) == pytest.approx(0.2**3) and rerun.accident([outside] * 3) < rerun.UNLIKELY
+    assert "fewer than chance explains (0.008)" in rerun.summary([outside] * 3)
+    assert rerun.accident([outside._replace(seeds=1)] * 9) == 1.0  # one seed says nothing
 
 
 def test_a_test_that_is_not_the_records_is_found(suite: Suite, results: Path) -> None:
@@ -328,7 +380,8 @@ def test_what_the_record_lacks_is_not_counted(suite: Suite, results: Path) -> No
     fewer = replace(record, events=tuple(e for e in record.events if getattr(e, "size", None) != [4]))
     assert rerun.rerun(run, fewer, 45).compared == 5 + 2
     others = (replace(e, sequences=4, errors=9.0) if isinstance(e, Generalised) else e for e in record.events)
-    assert rerun.rerun(run, replace(record, events=tuple(others)), 45)[2:4] == (5, None)  # on other sequences
+    one = rerun.rerun(run, replace(record, events=tuple(others)), 45)  # on other sequences
+    assert (one.compared, one.difference) == (5, None)
 
 
 def test_a_page_shows_how_the_heads_came_to_look(suite: Suite, results: Path) -> None:

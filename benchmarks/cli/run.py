@@ -103,7 +103,7 @@ def run(
     from ..tracking.store_file import store_uri
     from . import arguments, listing
 
-    if engine == "ray" and AVX2.items() <= os.environ.items():
+    if engine == "ray" and os.environ.get("NUMBA_CPU_NAME") == AVX2:
         raise UsageError("--avx2 holds for this machine, not for a cluster's; accepted: --engine local")
     limit = None if time_limit is None else arguments.seconds(time_limit)
     wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]

@@ -95,34 +95,21 @@ def uri_option(command: Command) -> Command:
     )(command)
 
 
-AVX2 = {
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "NUMBA_CPU_NAME": "x86-64-v3",
-    "NUMBA_CPU_FEATURES": "",
-}
-"""What PyTorch, its libraries and Numba read when they are first used; processes that are started inherit it."""
-
-
-def has_avx2() -> bool:
-    """Whether this processor has the instructions."""
-    from llvmlite import binding
-
-    try:
-        return bool(binding.get_host_cpu_features().get("avx2"))
-    except RuntimeError:  # LLVM does not know this processor
-        return False
+AVX2 = "x86-64-v3"
+"""The baseline of processors without AVX-512."""
 
 
 def avx2_option(command: Command) -> Command:
     """Round as older processors do."""
 
     def narrowed(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
-        if asked and not has_avx2():
+        if not asked:
+            return
+        from ...ntm.kernels import baseline
+
+        if AVX2 not in baseline.has():
             raise click.BadParameter(f"this {platform.machine()} processor does not have it; accepted: without --avx2")
-        if asked:
-            os.environ.update(AVX2)
+        baseline.use(AVX2)
 
     return click.option(
         "--avx2",

@@ -1,17 +1,22 @@
 """Recorded runs, trained again: is the curve the record's, and what did the heads do on the way?
 
-Nothing here writes to a record.
+Where it need not be to the last digit, it is compared with the curves of the arm's seeds. Nothing here writes to a
+record.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.nn.utils import vector_to_parameters
 
 from ...report import watched as courses
+from ...report.answers import bar_of
+from ...report.statistics.solving import solved_at
 from ...report.trace import measure
 from ...report.watched import Course, Look
 from .. import records
@@ -20,11 +25,11 @@ from ..errors import UsageError
 from ..objectives import Tokens
 from ..records import files
 from ..records.checkpoints import Snapshot
-from ..records.differences import Difference, counterpart, differs, said_of
-from ..records.events import Ended, Event
+from ..records.differences import Difference, counterpart, differs, reasons, said_of
+from ..records.events import Ended, Evaluated, Event, Started, judged
 from ..records.plan import chosen
-from ..records.provenance import processor, rounding
 from ..records.record import Record
+from ..training.process import prepare
 from ..training.train import train
 from . import traces
 
@@ -33,10 +38,42 @@ class Rerun(NamedTuple):
     """A run that was trained again."""
 
     run: Run
-    provenance: Mapping[str, Any]  # of the record
+    record: Record
+    here: Mapping[str, Any]  # the provenance of this training
+    evaluated: Mapping[int, Evaluated]  # by step, of this training
+    steps: int  # how far it was to go
     compared: int  # evaluations and tests
-    difference: Difference | None  # where training stopped, if there is one
+    difference: Difference | None  # the first, where training stopped unless there are reasons
+    reasons: list[str]  # why there may be one: see ``differences.reasons``
     course: Course | None  # if it was asked for, and the curve is the record's
+
+
+class Spread(NamedTuple):
+    """Where a training lies among the recorded seeds of its arm.
+
+    Were it one more seed of theirs, it would lie outside of all by a chance of at most 2 in (seeds + 1).
+    """
+
+    what: str  # "steps until solved" of whole runs, or "loss at step 400"
+    recorded: float
+    found: float
+    low: float  # of the seeds
+    high: float
+    seeds: int
+
+    @property
+    def within(self) -> bool:
+        """Whether it is between the least and the largest of the seeds."""
+        return self.low <= self.found <= self.high
+
+    @property
+    def chance(self) -> float:
+        """Of being outside though nothing is wrong, at most."""
+        return min(1.0, 2 / (self.seeds + 1))
+
+
+UNLIKELY = 0.01
+"""Chance below which so many trainings outside their seeds are no accident."""
 
 
 def recorded(
@@ -68,21 +105,6 @@ def recorded(
     return found
 
 
-def alike(found: Sequence[tuple[Run, Record]]) -> tuple[list[tuple[Run, Record]], str]:
-    """Those recorded with the instructions of this process, and a sentence about the others, if any.
-
-    Older records do not name theirs; most were made with AVX2.
-    """
-    here = rounding(processor())
-    accepted = {here, ""} if here == "AVX2" else {here}
-    same = [(run, record) for run, record in found if {rounding(device) for device in record.devices} <= accepted]
-    if len(same) == len(found):
-        return same, ""
-    hint = "; --avx2 trains those that were made without AVX512" if here == "AVX512" else ""
-    left = f"{len(found) - len(same)} of {len(found)} records are left out"
-    return same, f"{left}: not made with {here or 'the instructions of this processor'}, they round otherwise{hint}"
-
-
 def until(run: Run, record: Record, steps: int | None) -> int:
     """The step up to which a run is trained again: no further than asked, nor than its record goes.
 
@@ -104,7 +126,10 @@ def shortened(run: Run, steps: int) -> Run:
 def rerun(
     run: Run, record: Record, steps: int, watch: bool = False, tell: Callable[[Event], None] = lambda event: None
 ) -> Rerun:
-    """Train a run again on one thread of the CPU, from its first weights, for as long as it is as recorded.
+    """Train a run again on one thread of the CPU, from its first weights.
+
+    It ends at the first number that is not the record's, unless there are reasons why one need not be: then it goes on,
+    so that ``among`` can compare it with the seeds of its arm.
 
     Args:
         run: The run.
@@ -116,10 +141,13 @@ def rerun(
     Raises:
         UsageError: The example that is looked at would be too long.
     """
-    torch.set_num_threads(1)  # as a worker does
+    prepare()
     assert record.started is not None  # it is one of ``recorded``
     whole = steps == run.experiment.training.steps
     compared, difference, looks = 0, None, []
+    here: Mapping[str, Any] = {}
+    why: list[str] = []
+    evaluated: dict[int, Evaluated] = {}
     watcher = Watcher(run) if watch else None
     for event in train(shortened(run, steps), torch.device("cpu")):
         if isinstance(event, Snapshot):
@@ -129,15 +157,54 @@ def rerun(
                 tell(Ended(run.key, "done", steps, event.seconds))
                 break
             continue
+        if isinstance(event, Started):
+            here, why = event.provenance, reasons(record.sessions, event.provenance)
+        if isinstance(event, Evaluated):
+            evaluated[event.step] = event
         was = counterpart(event, record)
-        difference = differs(event, was)
-        if difference is not None:
+        difference = difference or differs(event, was)
+        if difference is not None and not why:
             tell(Ended(run.key, "failed", steps, 0.0, "not as recorded"))
             break
         tell(event)
         compared += was is not None
     course = watcher.course(looks, record) if watcher is not None and difference is None else None
-    return Rerun(run, record.started.provenance, compared, difference, course)
+    return Rerun(run, record, here, evaluated, steps, compared, difference, why, course)
+
+
+def among(suite: Suite, results: Path, one: Rerun) -> Spread | None:
+    """Where a training that is not the record's, and need not be, lies among the seeds of its arm; None of any other.
+
+    By the steps until solved if it was whole, else by its last loss. Seeds that did not get as far do not count.
+
+    Raises:
+        UsageError: A damaged record.
+    """
+    if one.difference is None or not one.reasons:
+        return None
+    experiment, training = one.run.experiment, one.run.experiment.training
+    whole, last = one.steps == training.steps, one.steps - one.steps % training.eval_every
+
+    def measured(evaluated: Mapping[int, Evaluated]) -> float:
+        if not whole:
+            return evaluated[last].loss if last in evaluated else inf
+        steps = sorted(evaluated)
+        heights = [judged(evaluated[step]) for step in steps]
+        return solved_at(np.array(steps, float), np.array(heights), bar_of(suite.solved, experiment.task_name))
+
+    arm = recorded(suite, results, [experiment.task_name], [experiment.model_name])
+    seeds = [measured(record.evaluated) for _, record in arm if last in record.evaluated]
+    seeds = seeds or [measured(one.record.evaluated)]
+    what = "steps until solved" if whole else f"loss at step {last:,}"
+    return Spread(what, measured(one.record.evaluated), measured(one.evaluated), min(seeds), max(seeds), len(seeds))
+
+
+def accident(spreads: Sequence[Spread]) -> float:
+    """The chance, at most, that as many trainings as these lie outside of their seeds though nothing is wrong."""
+    exactly = np.ones(1)  # exactly[k]: that k of those so far do
+    for spread in spreads:
+        exactly = np.convolve(exactly, [1 - spread.chance, spread.chance])
+    return float(exactly[sum(not spread.within for spread in spreads) :].sum())
 
 
 class Watcher:
@@ -209,15 +276,49 @@ def shown(suite: Suite, results: Path) -> Iterator[Course]:
             yield replace(one, looks=tuple(look for look in one.looks if look.step <= budget))
 
 
-def answer(one: Rerun) -> dict[str, Any]:
+def summary(spreads: Sequence[Spread]) -> str:
+    """What to add to the number of equal trainings, if there are others."""
+    if not spreads:
+        return ""
+    within = sum(spread.within for spread in spreads)
+    verdict = "" if accident(spreads) >= UNLIKELY else f": fewer than chance explains ({accident(spreads):.1g})"
+    return f"; of {len(spreads)} that need not be, {within} lie among their arm's seeds{verdict}"
+
+
+def answer(one: Rerun, spread: Spread | None) -> dict[str, Any]:
     """For programs."""
-    difference = one.difference._asdict() if one.difference is not None else None
-    same = {"key": one.run.key, "compared": one.compared, "equal": difference is None}
-    return {**same, "difference": difference, "provenance": one.provenance}
+    assert one.record.started is not None
+    numbers = None
+    if spread is not None:
+        finite = {name: None if value == inf else value for name, value in spread._asdict().items()}
+        numbers = {**finite, "within": spread.within}
+    return {
+        "key": one.run.key,
+        "compared": one.compared,
+        "equal": one.difference is None,
+        "difference": one.difference._asdict() if one.difference is not None else None,
+        "reasons": one.reasons,
+        "spread": numbers,
+        "provenance": one.record.started.provenance,
+    }
 
 
-def sentence(one: Rerun) -> str:
+def sentence(one: Rerun, spread: Spread | None) -> str:
     """For people."""
+    assert one.record.started is not None
     if one.difference is None:
         return f"{one.run.key}: equal in all {one.compared} evaluations and tests"
-    return f"{one.run.key}: {said_of(one.difference, one.provenance)}"
+    if spread is None:
+        return f"{one.run.key}: {said_of(one.difference, one.record.started.provenance, one.here)}"
+    where, what, before, now = one.difference
+    return (
+        f"{one.run.key}: differs from {where} on ({what} {now} instead of {before}), as it may: "
+        f"{'; '.join(one.reasons)}. Its {spread.what}: {number(spread.found)}, recorded {number(spread.recorded)}; "
+        f"{'within' if spread.within else 'OUTSIDE'} the {number(spread.low)} to {number(spread.high)} "
+        f"of the arm's {spread.seeds} recorded seeds"
+    )
+
+
+def number(value: float) -> str:
+    """As people read it."""
+    return "never" if value == inf else f"{value:,.6g}"

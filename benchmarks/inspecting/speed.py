@@ -24,6 +24,7 @@ from ..core import Batch, Experiment, Model, Run, Size, Suite, largest, smallest
 from ..errors import UsageError
 from ..records.provenance import commit, processor
 from ..training.learner import Learner
+from ..training.process import prepare
 
 MEMBERS = 4
 """Seeds in the cohort that is timed."""
@@ -139,7 +140,7 @@ def measure(
         peaks: What ``suites.find`` takes, to measure memory in a process of its own.
         say: Told of every row that is skipped.
     """
-    torch.set_num_threads(1)
+    prepare()
     for experiment in suite.experiments:
         if (tasks and experiment.task_name not in tasks) or (models and experiment.model_name not in models):
             continue
@@ -203,7 +204,7 @@ def above() -> None:
     from ..suites import find
 
     key, implementation, *sources = sys.argv[1:]
-    torch.set_num_threads(1)
+    prepare()
     experiment = next(e for e in find(*sources).experiments if e.key == key)
     alone(
         experiment, implementation, drawn(experiment, smallest(experiment.task), 1)

@@ -1,14 +1,14 @@
 """Two trainings of one run, number by number: is the curve the record's?
 
-It is where the same code trains on a processor that rounds alike.
+It is where the same code trains with the same instructions and libraries, whoever made the processor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..core import present, said
 from .events import Ended, Evaluated, Event, Generalised
-from .provenance import processor
+from .provenance import rounding
 from .record import Record
 
 COMPARED = ("loss", "errors", "train_loss", "gradient_norm", "perfect", "floor")
@@ -50,9 +50,38 @@ def differs(event: Event, was: Evaluated | Generalised | None) -> Difference | N
     return None
 
 
-def said_of(difference: Difference, provenance: Mapping[str, Any]) -> str:
-    """A difference, where the record comes from, and where this is."""
+def reasons(recorded: Iterable[Mapping[str, Any]], here: Mapping[str, Any]) -> list[str]:
+    """Why a training need not be the record's to the last digit; nothing where it has to be.
+
+    Args:
+        recorded: The provenance of every session of the record.
+        here: That of this training.
+    """
+    return list(dict.fromkeys(reason for was in recorded for reason in _reasons(was, here)))
+
+
+def _reasons(was: Mapping[str, Any], here: Mapping[str, Any]) -> Iterable[str]:
+    device, kernels, torch, numba = (was.get(name) for name in ("device", "kernels", "torch", "numba"))
+    rounded = rounding(str(here.get("device")))
+    if kernels is None:
+        yield f"its code was compiled for {device} itself, as all was before records name what for"
+    elif kernels != here.get("kernels"):
+        yield f"its code was compiled for {kernels}, here for {here.get('kernels')}"
+    elif (instructions := rounding(str(device))) != rounded:
+        yield f"its torch used {instructions or 'other instructions'}, here {rounded or 'others'}"
+    for name, version in (("torch", torch), ("numba", numba)):
+        if version != here.get(name):
+            yield f"it was made with {name} {version}, this is {here.get(name)}"
+    if kernels is not None and not was.get("implementation") == here.get("implementation") == "fused":
+        before, now = (str(each).rpartition(" with ")[0] or str(each) for each in (device, here.get("device")))
+        if before != now:
+            yield f"torch's libraries choose by the processor, and it was made on {before}, this is {now}"
+
+
+def said_of(difference: Difference, recorded: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """A difference, where the record comes from, where this is, and what may explain it."""
     where, what, before, now = difference
-    commit, device, platform = (str(provenance.get(name) or "?") for name in ("commit", "device", "platform"))
-    by = f"recorded by the code at {commit[:10]} on {device}, {platform}; this is {processor()}"
-    return f"differs at {where}: {what} {now} instead of {before}, {by}"
+    commit, device, platform = (str(recorded.get(name) or "?") for name in ("commit", "device", "platform"))
+    by = f"recorded by the code at {commit[:10]} on {device}, {platform}; this is {here.get('device')}"
+    why = "; ".join(reasons([recorded], here))
+    return f"differs at {where}: {what} {now} instead of {before}, {by}{': ' if why else ''}{why}"

@@ -22,6 +22,7 @@ def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "numba": _version("numba"),
         "platform": platform.platform(),
+        "kernels": kernels(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
         "implementation": implementation(module, device),
@@ -90,6 +91,16 @@ def git(root: Path, *arguments: str) -> bytes:
         timeout=PATIENCE,
     )
     return done.stdout
+
+
+@cache
+def kernels() -> str | None:
+    """The instructions that our own loops are compiled for: ``x86-64-v4``; None where nothing can be compiled."""
+    try:
+        from ...ntm.kernels.baseline import settled
+    except Exception:  # a numba that does not import says so in many ways
+        return None
+    return settled()
 
 
 @cache

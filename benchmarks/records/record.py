@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ class Record:
         return self.events[0] if self.events and isinstance(self.events[0], Started) else None
 
     @property
-    def devices(self) -> set[str]:
-        """What it was made on: a session that began anew, and came to the same, does not count."""
+    def sessions(self) -> list[Mapping[str, Any]]:
+        """The provenance of each: a session that began anew, and came to the same, does not count."""
         sessions = [e for e in self.events if isinstance(e, Started) or (isinstance(e, Resumed) and e.step > 0)]
-        return {str(session.provenance.get("device") or "") for session in sessions}
+        return [session.provenance for session in sessions]
 
     @property
     def ended(self) -> Ended | None:

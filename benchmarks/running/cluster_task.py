@@ -10,6 +10,7 @@ from ..outside import Packed, unpacked
 from ..records.checkpoints import Snapshot
 from ..records.events import Event
 from ..suites import find
+from ..training.process import prepare
 from .session import training
 
 
@@ -17,7 +18,7 @@ def train_far(
     sources: Packed, members: dict[str, tuple[str, Snapshot | None]], gpu: bool
 ) -> Iterator[Event | Snapshot]:
     """A task: train a cohort, on whatever node."""
-    torch.set_num_threads(1)
+    prepare()
     runs = runs_of(sources)
     if any(key not in runs or runs[key].digest != digest for key, (digest, _) in members.items()):
         raise RuntimeError("this node has another version of membench or of the suite than the driver")

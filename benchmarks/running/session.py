@@ -1,9 +1,10 @@
 """A run from its files to its files: what every engine does with the events of a training."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,6 +49,7 @@ class Session:
         except UsageError:
             self.recorder.__exit__()
             raise
+        self.provenance: Mapping[str, Any] = {}
         self.over = self.recorder.record.ended if already.status in ("done", "diverged") else None
         evaluated = list(self.recorder.record.evaluated.values())
         self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
@@ -72,6 +74,8 @@ class Session:
             self.over = event
             if not self.recorder.begun:
                 return event  # the model could not even be built: there is no run to say it of
+        if isinstance(event, Started):
+            self.provenance = event.provenance
         if isinstance(event, Started) and self.recorder.begun:
             event = Resumed(event.key, 0, event.provenance)
         if isinstance(event, Evaluated):
@@ -86,7 +90,7 @@ class Session:
         if isinstance(event, Ended) and (event.status != "diverged" or event.step >= max(record.evaluated, default=0)):
             return ""
         difference = differs(event, counterpart(event, record))
-        return said_of(difference, record.started.provenance) if difference is not None else ""
+        return said_of(difference, record.started.provenance, self.provenance) if difference is not None else ""
 
     def ended(self, status: Status, message: str = "") -> Ended:
         """That the run ended from outside, at the evaluation it last reached."""

@@ -17,6 +17,7 @@ from .. import records
 from ..errors import UsageError
 from ..records.events import Event, Status
 from ..suites import find
+from ..training.process import prepare
 from .compiling import heard
 from .session import perform, why
 
@@ -40,7 +41,7 @@ def work(pipe: Connection, sources: tuple[str, ...], results: str, device: str) 
     threading.Thread(target=outlive, args=(stop,), daemon=True).start()
 
     os.dup2(2, 1)  # what models print: stdout is the parent's answer
-    torch.set_num_threads(1)
+    prepare()
     gc.freeze()  # what is imported stays: garbage is looked for in what training makes, a few per cent of its time
     found = None
 

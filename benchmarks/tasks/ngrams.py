@@ -80,8 +80,8 @@ class NGrams:
         nats = bits.new_zeros(bits.shape[1])
         for step, bit in enumerate(bits):
             zeros, ones = counts.gather(1, seen.expand(2, 1, -1))[:, 0]
-            right = torch.where(bit > 0.5, ones, zeros)
-            nats -= ((right + 0.5) / (zeros + ones + 1)).log() * scored[step]
+            right, wrong = torch.where(bit > 0.5, torch.stack([ones, zeros]), torch.stack([zeros, ones]))
+            nats += ((wrong + 0.5) / (right + 0.5)).log1p() * scored[step]  # log, by MKL, is of the processor's vendor
             if step >= self.context:  # what comes before it is a fair coin, and says nothing
                 counts.scatter_add_(1, seen.expand(2, 1, -1), torch.stack([1 - bit, bit])[:, None])
             seen = (2 * seen + bit.long()) % 2**self.context

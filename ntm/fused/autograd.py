@@ -1,6 +1,6 @@
 """The NTM's unroll as one autograd function on the CPU: forward, and the backward derived by hand.
 
-Values and gradients are those of ``unroll(cell, inputs)``. The squash of first states (tanh, softmax) stays with torch.
+Values and gradients are those of ``unroll(cell, inputs)``. The softmax of first weightings stays with torch.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +17,7 @@ from ..controller import LSTMStack
 from ..kernels.layers import BARE, LINEAR, LSTM, TANH
 from ..kernels.math import Floats
 from ..memory import Start
+from .functions import value
 from .unroll import Several
 from .workspace import Layout, Lent, Workspace, laid_out, places
 
@@ -42,7 +43,7 @@ def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
 def checked(cell: NTMCell, inputs: Tensor) -> Tensor:
     """``fused``, of what has been checked: the loops do not look where an array ends."""
     layout, starts, parameters = parts(cell)
-    first = [start() for start in starts]
+    first = [value(start) for start in starts]
     given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]

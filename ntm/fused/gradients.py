@@ -17,6 +17,7 @@ from .. import twins
 from ..cell import NTMCell
 from ..unroll import Slope
 from .autograd import SINGLE, begin, first_back, flushed, halves, layers, numpy, parts
+from .functions import value
 from .workspace import Lent, places
 
 
@@ -71,7 +72,7 @@ class Gradients:
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
         on, (weights, biases) = lent.workspace, halves(self.parameters)
-        first = [start() for start in self.starts]
+        first = [value(start) for start in self.starts]
         begin(on, first, weights)
         memory = on.memory.copy()
         logits = torch.empty(*inputs.shape[:2], self.layout.units[-1], **SINGLE)
@@ -89,7 +90,7 @@ class Gradients:
                     raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
                 on.unroll_back(numpy(d_few.contiguous()), self.d_weights, self.d_biases)
         d_first = first_back(on, [d_start is not None for d_start in self.d_starts])
-        for start, value, d_value, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
-            if d_value is not None and d_start is not None:
-                d_start += numpy(start.back(value, d_value))
+        for start, begun, d_begun, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
+            if d_begun is not None and d_start is not None:
+                d_start += numpy(start.back(begun, d_begun))
         return logits, self.gradient

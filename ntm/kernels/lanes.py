@@ -9,22 +9,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import config, types
+from llvmlite import ir
+from numba.core import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
+from .baseline import settled
 
-def widest() -> int:
-    """Numbers of a vector; where registers are smaller, LLVM takes several."""
-    if config.CPU_NAME is not None:  # the code is for another processor than this one
-        return 8
-    try:
-        return 16 if binding.get_host_cpu_features().get("avx512f") else 8
-    except RuntimeError:  # LLVM does not know this processor
-        return 8
-
-
-LANES = widest()
+LANES = 16 if settled() == "x86-64-v4" else 8
+"""Numbers of a vector; where registers are smaller, LLVM takes several."""
 
 FLOAT, INT, PLACE = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)

@@ -1,7 +1,6 @@
 """The DNC's unroll as one autograd function on the CPU: forward, and the backward derived by hand.
 
-Values and gradients are those of ``unroll(cell, inputs)``, for one write head. The output layer and its clip stay with
-torch.
+Values and gradients are those of ``unroll(cell, inputs)``, for one write head. The output's clip stays with torch.
 """
 
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from ....ntm import twins
 from ....ntm.addressing import EPSILON
 from ....ntm.fused.autograd import SINGLE
+from ....ntm.fused.functions import linear, products
 from ....ntm.kernels.layers import LSTM, TANH
 from ....ntm.kernels.products import PANEL
 from ..cell import DNCCell
@@ -51,7 +51,7 @@ def checked(cell: DNCCell, inputs: Tensor) -> Tensor:
 
 def logits(cell: DNCCell, features: Tensor, batch: int) -> Tensor:
     """The output layer, over all steps at once."""
-    return cell.clip(cell.output(features[:, :batch]))
+    return cell.clip(linear(features[:, :batch], cell.output.weight, cell.output.bias))
 
 
 def layers(cell: DNCCell, part: str) -> list[Tensor]:
@@ -78,7 +78,7 @@ class Unroll(torch.autograd.Function):
         if ctx.passage is None:
             raise RuntimeError("DNC: the fused backward pass works in place, once; call the module again")
         passage, ctx.passage = ctx.passage, None
-        return None, *passage.backward(d_features, features, inputs)
+        return None, *passage.backward(d_features, features, inputs, ctx.needs_input_grad[1])
 
 
 class Passage:
@@ -162,8 +162,8 @@ class Passage:
         for state in states:
             state[0] = state[steps]
 
-    def backward(self, d_features: Tensor, features: Tensor, x: Tensor) -> list[Tensor]:
-        """Gradients of x, and of weights and biases in the order of ``layers``."""
+    def backward(self, d_features: Tensor, features: Tensor, x: Tensor, wanted: bool) -> list[Tensor | None]:
+        """Gradients of x, if wanted, and of weights and biases in the order of ``layers``."""
         steps, batch, size = x.shape
         spec = self.cell.spec
         weights = [packed_back(weight, size) for weight in self.weights[:-1]]
@@ -177,12 +177,14 @@ class Passage:
         hidden = features[:, :batch, : spec.layers * spec.units].flatten(0, 1)
         given = [*(torch.from_numpy(part[:steps, :batch]).flatten(0, 1) for part in self.inputs), hidden]
         deltas = [torch.from_numpy(part[:steps, :batch]).flatten(0, 1) for part in (*self.gates, self.trail.raw)]
-        d_weights = [delta.T @ part for delta, part in zip(deltas, given, strict=True)]
-        d_biases = [delta.sum(dim=0) for delta in deltas]
-        d_x = torch.zeros(steps * batch, size, **SINGLE)
-        for delta, weight in zip(deltas[:-1], self.weights[:-1], strict=True):
-            d_x += delta @ torch.from_numpy(weight[:, :size])
-        return [d_x.view(steps, batch, size), *d_weights, *d_biases]
+        d_weights, d_biases = zip(*map(products, deltas, given), strict=True)
+        d_x = None
+        if wanted:
+            d_x = torch.zeros(steps * batch, size, **SINGLE)
+            for delta, weight in zip(deltas[:-1], self.weights[:-1], strict=True):
+                d_x += delta @ torch.from_numpy(weight[:, :size])
+            d_x = d_x.view(steps, batch, size)
+        return [d_x, *d_weights, *d_biases]
 
 
 def packed(weights: Any) -> Any:

@@ -1,0 +1,17 @@
+"""What decides the digits of a process that trains, wherever it runs."""
+
+from contextlib import suppress
+
+import torch
+
+
+def prepare() -> None:
+    """One thread, and no instructions beyond those that the record will name. To be called before anything is computed.
+
+    Sums over several threads are in another order; newer instructions round otherwise.
+    """
+    torch.set_num_threads(1)
+    with suppress(Exception):  # a numba that does not import says so in many ways; then the reference trains
+        from ...ntm.kernels.baseline import limit_libraries
+
+        limit_libraries()
