@@ -29,7 +29,8 @@ from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tracking.metrics import points
 from membench.benchmarks.training import evaluate
 from membench.benchmarks.training.evaluate import Score
-from membench.benchmarks.training.train import begin, train
+from membench.benchmarks.training.learner import Learner
+from membench.benchmarks.training.train import train
 from membench.benchmarks.training.trainee import Trainee
 from membench.report import statistics
 from membench.report.answers import Answer, bar_said, counted_of, guessing, noun_of
@@ -102,13 +103,13 @@ def test_the_best_weights_of_a_task_with_a_floor_are_those_of_the_lowest_loss(tm
     """Elsewhere of the fewest wrong answers, and of equally many, of the lower loss."""
     for floor, best in ((None, 30), (5.0, 20)):
         run = run_of("ngrams" if floor else "copy")
-        member = Trainee(run, begin([run], CPU), 0)
+        member = Trainee(run, Learner([run], CPU), 0)
         for step, errors, loss in ((10, 3.0, 8.0), (20, 2.0, 6.0), (30, 1.0, 9.0), (40, 1.0, 9.5), (50, 2.0, 6.0)):
             list(member.evaluated(step, Score(loss, errors, 0.0, 20, floor)))
             if step == 30:  # and so they are after a rest
                 *_, snapshot = member.evaluated(30, Score(9.0, 3.0, 0.0, 20, floor))
                 save(snapshot, tmp_path / "kept.pt")
-                member = Trainee(run, begin([run], CPU), 0, load(tmp_path / "kept.pt"))
+                member = Trainee(run, Learner([run], CPU), 0, load(tmp_path / "kept.pt"))
         assert member.best is not None and member.best.step == best
     assert rank(Score(1.0, 4.0, 0.0, 20)) == (4.0, 1.0) and rank(Score(1.0, 4.0, 0.0, 20, 0.25)) == (0.75, 1.0)
 

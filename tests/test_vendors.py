@@ -32,7 +32,7 @@ from membench.benchmarks.core import Experiment, Run, Training
 from membench.benchmarks.optimizers import GlobalNorm
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training.evaluate import evaluate, evaluation_set, identity
-from membench.benchmarks.training.learner import Alone
+from membench.benchmarks.training.learner import Learner
 from membench.benchmarks.training.process import prepare
 from membench.benchmarks.training.train import training_batch
 from membench.ntm import NTM, Learned, LSTMController
@@ -48,8 +48,11 @@ task = Copy(train=(range(1, 9),), test=())
 for name, model in models.items():
     training = Training(steps=10, eval_sizes=((3,), (8,)), batch=6, clip=GlobalNorm(1.0))
     run = Run(Experiment("copy", task, name.replace(", ", "-"), model, training), 1)
-    learner = Alone(run, torch.device("cpu"))
-    steps = [learner.step(training_batch(run.experiment, identity(task), 1, step)) for step in range(10)]
+    learner = Learner([run], torch.device("cpu"))
+    steps = [
+        [float(part) for part in learner.train([[training_batch(run.experiment, identity(task), 1, step)]])]
+        for step in range(10)
+    ]
     (score,) = learner.evaluate(evaluation_set(task, training, torch.device("cpu")))
     numbers = [*(number for step in steps for number in step), score.loss]
     print(name, *(number.hex() for number in numbers), sha256(learner.weights.numpy()).hexdigest())
