@@ -233,16 +233,20 @@ def place(dtype: torch.dtype, device: torch.device) -> str:
     return f"{str(dtype).removeprefix('torch.')} on {device}"
 
 
+def several(gradient: Tensor) -> str:
+    """What is asked of a gradient beyond its value: to be differentiated again, or to be many at once. Or nothing."""
+    if torch.is_grad_enabled():
+        return "gives a gradient that cannot be differentiated again (create_graph=True)"
+    if torch._C._functorch.is_legacy_batchedtensor(gradient) or torch._C._are_functorch_transforms_active():
+        return "goes back for one gradient at a time, not for a batch of them (is_grads_batched, vectorize)"
+    return ""
+
+
 def once(name: str, gradient: Tensor) -> None:
     """Whether a twin may go back with a gradient by loops, which find its value and no more.
 
     Raises:
         RuntimeError: It is to be differentiated again, or there are several at once.
     """
-    if torch.is_grad_enabled():
-        why = "gives a gradient that cannot be differentiated again (create_graph=True)"
-    elif torch._C._functorch.is_legacy_batchedtensor(gradient) or torch._C._are_functorch_transforms_active():
-        why = "goes back for one gradient at a time, not for a batch of them (is_grads_batched, vectorize)"
-    else:
-        return
-    raise RuntimeError(f"{name} {why}; set implementation='reference'")
+    if why := several(gradient):
+        raise RuntimeError(f"{name} {why}; set implementation='reference'")
