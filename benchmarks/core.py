@@ -318,6 +318,7 @@ class Suite:
             (``training.batch``) to tagged sources.
         factors: Where the arms form a grid: a model's level of each factor.
         notes: Said in the report under its summary, one paragraph a line.
+        found: The options that a command found it by: ``--suite mini --with ./mine.py``; for hints.
     """
 
     name: str
@@ -332,6 +333,7 @@ class Suite:
     sources: Mapping[str, str] = field(default_factory=dict)
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: str = ""
+    found: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         _named("Suite(name", self.name)
@@ -354,6 +356,11 @@ class Suite:
             _barred(f"Suite({self.name!r}): {bar}", getattr(self, bar), tasks)
         self._check_arms()
         self._check_claims()
+
+    @property
+    def options(self) -> str:
+        """What a command is told to find this suite by."""
+        return self.found or f"--suite {self.name}"
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:

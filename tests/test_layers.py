@@ -207,6 +207,13 @@ class TestAnyNetwork:
         with pytest.raises(ValueError, match=r"inputs of .*, float32 on cpu: accepted is .*, bfloat16 on cpu"):
             layer(x)
 
+    def test_in_float16_or_not_at_all(self, spec: Any) -> None:
+        layer, x = build(spec).half(), drawn(3, 2).half()
+        try:
+            assert bool(layer(x).isfinite().all())
+        except ValueError as refused:
+            assert "accepted are float32, float64 and bfloat16" in str(refused)
+
     def test_under_autocast_as_without(self, spec: Any) -> None:
         layer, x = build(spec), drawn(4, 3)
         expected, again = layer(x), layer(x.bfloat16())

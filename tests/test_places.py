@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from membench.benchmarks.cli import main
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.running.local import short_names
-from membench.benchmarks.tracking.store_file import store_uri
+from membench.benchmarks.tracking.store_file import public, store_uri
 
 BENCH = [sys.executable, "-P", "-c", "from membench.benchmarks.cli import main; main()"]
 
@@ -168,3 +168,16 @@ def test_who_has_no_home_is_told_what_mlflow_lacks() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "ImportError: set HOME for the package mlflow, which does not import" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("postgresql://me:s3cr@t@host/db", "postgresql://me:***@host/db"),
+        ("mysql+pymysql://me:s3cret@host:3306/db", "mysql+pymysql://me:***@host:3306/db"),
+        ("https://host:5000/a@b", "https://host:5000/a@b"),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+    ],
+)
+def test_a_password_is_not_told(uri: str, told: str) -> None:
+    assert public(uri) == told

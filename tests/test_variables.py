@@ -74,6 +74,14 @@ def test_the_variable_of_a_command_goes_before_one_that_others_read(monkeypatch:
     assert told.exit_code == 2 and "bogus://mine" in told.output
 
 
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_RUN_MODLE", "lstm")
+    monkeypatch.setenv("BENCH_OF_SOMEBODY_ELSE", "1")
+    told = CliRunner().invoke(main, ["list"])
+    assert told.exit_code == 0
+    assert told.stderr == "BENCH_RUN_MODLE is no variable of bench; is it BENCH_RUN_MODEL?\n"
+
+
 def test_a_plan_follows_its_variables(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"MODEL": "lstm", "SEED": "1 2", "JSON": "1", "SUITE": tiny, "DRY_RUN": "yes"}.items():
         monkeypatch.setenv(f"BENCH_RUN_{name}", value)

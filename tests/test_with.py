@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,13 @@ def test_other_commands_know_the_arm(ran: Ran) -> None:
     assert "copy/gru/1: Seed 1, size 2" in bench("trace", "--model", "gru", "--seed", 1, *asked).stdout
     assert "equal in all" in bench("rerun", "--model", "gru", *asked).stdout
     assert "no model gru" in bench("trace", "--model", "gru", "--suite", ran.suite, code=2).stderr
+
+
+def test_a_hint_is_a_command_that_finds_the_suite_and_the_arm(ran: Ran, tmp_path: Path) -> None:
+    asked = f"--suite {shlex.quote(str(ran.suite))} --with {shlex.quote(str(GRU))}"
+    for command in ("report", "rerun"):
+        said = bench(command, *shlex.split(asked), "--results", tmp_path, code=2).stderr
+        assert f": bench run {asked}" in said
 
 
 def test_another_machine_is_sent_a_file_with_its_neighbours(ran: Ran) -> None:

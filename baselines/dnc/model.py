@@ -121,6 +121,14 @@ class DNCModule(Layer):
         super().__init__(cell.spec, cell.seed, batch_first)
         self.cell = cell
 
+    def accepted(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        if weight.dtype is torch.float16:
+            raise ValueError(
+                "a DNC of float16: what keeps an empty row's cosine finite is below its least number; accepted are "
+                "float32, float64 and bfloat16"
+            )
+        return super().accepted(inputs, weight)
+
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         from .fused.autograd import checked  # compiled code is loaded once it is needed
 

@@ -4,7 +4,9 @@ stdout is the answer, stderr the conversation. Commands import what they need wh
 """
 
 import io
+import os
 import sys
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -33,6 +35,9 @@ class Bench(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="backslashreplace")  # a folder's name may be no text, a terminal ASCII
+        for variable in misspelt():
+            near = get_close_matches(variable, VARIABLES, 1)
+            click.echo(f"{variable} is no variable of bench{f'; is it {near[0]}?' if near else ''}", err=True)
         try:
             return super().invoke(ctx)
         except UsageError as error:
@@ -59,6 +64,17 @@ def name_variables(command: click.Command) -> None:
             flag = max(option.opts, key=len).lstrip("-")
             own = f"BENCH_{command.name}_{flag}".upper().replace("-", "_")
             option.envvar = [own, option.envvar] if isinstance(option.envvar, str) else own
+            VARIABLES.add(own)
+
+
+VARIABLES: set[str] = set()
+"""Those of all options."""
+
+
+def misspelt() -> list[str]:
+    """Variables that are set, look like those of a command, and are none."""
+    ours = tuple(f"BENCH_{name}_".upper() for name in main.commands)
+    return sorted(variable for variable in os.environ if variable.startswith(ours) and variable not in VARIABLES)
 
 
 @click.group(cls=Bench, context_settings=SETTINGS)

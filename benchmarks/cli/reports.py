@@ -69,7 +69,7 @@ def report(
         try:
             frames = frames_of(results, suite)
             if (frames.runs["status"] == "new").all():
-                again = f"bench run --suite {suite.name} --results {results}"
+                again = f"bench run {suite.options} --results {results}"
                 raise UsageError(
                     f"no records of {suite.name} under {results}, nothing to report; to make some: {again}"
                 )

@@ -27,7 +27,7 @@ def ui(names: tuple[str, ...], added: tuple[str, ...], results: Path, tracking_u
     """
     from ..running.runner import writable
     from ..tracking.serve import serve
-    from ..tracking.store_file import local, store_uri
+    from ..tracking.store_file import local, public, store_uri
 
     uri = store_uri(tracking_uri, results)
     at_home(results)
@@ -52,11 +52,11 @@ def ui(names: tuple[str, ...], added: tuple[str, ...], results: Path, tracking_u
         raise UsageError(f"MLflow cannot be used ({reason(error)})") from None
     except Exception as error:  # whatever MLflow or the store's driver raises
         raise UsageError(
-            f"MLflow at {uri} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving that store "
-            "away, since the records can fill a new one"
+            f"MLflow at {public(uri)} cannot be used ({reason(error)}); accepted: another --tracking-uri, or moving "
+            "that store away, since the records can fill a new one"
         ) from None
     if not local(uri):
-        click.echo(uri)
+        click.echo(public(uri))
         return
     click.echo("Starting MLflow ...", err=True)
 

@@ -96,12 +96,10 @@ def recorded(
     if not found and stale:
         raise UsageError(
             f"{suite.name}: {stale} records under {results} were made under other settings; accepted are those of this "
-            f"suite: bench run --suite {suite.name} --force makes them again"
+            f"suite: bench run {suite.options} --force makes them again"
         )
     if not found:
-        raise UsageError(
-            f"{suite.name}: no such run has a record under {results}; first: bench run --suite {suite.name}"
-        )
+        raise UsageError(f"{suite.name}: no such run has a record under {results}; first: bench run {suite.options}")
     return found
 
 

@@ -94,7 +94,7 @@ def typical(
     if not runs:
         raise UsageError(
             f"{suite.name}: no run has had its full budget, so none is the median; accepted: --seed, for a run with a "
-            f"record, or first: bench run --suite {suite.name}"
+            f"record, or first: bench run {suite.options}"
         )
     return runs
 

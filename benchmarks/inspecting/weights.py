@@ -137,7 +137,7 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
     path = records.path_of(results, suite.name, run)
     experiment = run.experiment
     again = (
-        f"bench run --suite {suite.name} --task {experiment.task_name} --model {experiment.model_name} "
+        f"bench run {suite.options} --task {experiment.task_name} --model {experiment.model_name} "
         f"--seed {run.seed} --results {results}"
     )
     status = state(run, path).status

@@ -3,6 +3,8 @@
 import importlib
 import os
 import pkgutil
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,4 +43,6 @@ def find(name_or_path: str, *added: str) -> Any:
     suite = getattr(module, "suite", None)
     if not isinstance(suite, Suite):
         raise UsageError(f"{name_or_path}: defines no `suite = Suite(...)`")
-    return outside.joined(suite, added)
+    options = " ".join(f"--with {shlex.quote(path)}" for path in added)
+    found = f"--suite {shlex.quote(name_or_path)} {options}".rstrip()
+    return replace(outside.joined(suite, added), found=found)

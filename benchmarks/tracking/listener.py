@@ -15,7 +15,7 @@ from ..core import Suite
 from ..errors import UsageError, reason
 from ..records.events import Compiling, Ended, Event, Resumed, Started
 from .metrics import identity, points
-from .store_file import local, shown
+from .store_file import local, public, shown
 
 if TYPE_CHECKING:
     from .store import Logged, Store
@@ -77,7 +77,7 @@ class Tracker:
             self.failures += 1
             if self.failures == 1:
                 self.warn(
-                    f"MLflow at {self.uri} cannot be used ({reason(error)}): runs go on and are recorded, "
+                    f"MLflow at {public(self.uri)} cannot be used ({reason(error)}): runs go on and are recorded, "
                     "and `bench ui` logs later what is missing there"
                 )
             return False

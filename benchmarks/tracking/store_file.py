@@ -41,7 +41,7 @@ def store_uri(asked: str | None, results: Path) -> str:
     if re.fullmatch(stores, asked) or asked.partition(":")[0] in plugins:
         return asked
     raise UsageError(
-        f"tracking URI {asked!r}: accepted are sqlite:///FILE, http://SERVER, https://SERVER, databricks, and "
+        f"tracking URI {public(asked)!r}: accepted are sqlite:///FILE, http://SERVER, https://SERVER, databricks, and "
         "postgresql://, mysql:// or mssql:// with a database"
     )
 
@@ -68,6 +68,11 @@ def plain(folder: Path) -> Path:
 
 
 _HOLDERS: list["tempfile.TemporaryDirectory[str]"] = []
+
+
+def public(uri: str) -> str:
+    """A store's URI without its password, for a terminal or a log."""
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", uri)
 
 
 def file_of(uri: str) -> Path | None:
