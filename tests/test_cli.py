@@ -170,7 +170,7 @@ def test_models_and_folders_are_compared(tiny: str, trained: Path) -> None:
         (["ui", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
         (["report"], ["no records", "bench run --suite mini"]),
         (["report", "--suite", "collier2018"], ["no records of collier2018", "bench run --suite collier2018"]),
-        (["report", "--suite", "TINY", "--suite", "mini"], ["no records of tiny", "bench run --suite tiny"]),
+        (["report", "--suite", "TINY", "--suite", "mini"], ["no records of tiny", "tiny.py --results"]),
         (["show", "nope"], ["'nope'", "collier2018"]),
         (["ui", "--port", "99999999"], ["--port", "99999999"]),
         (["dance"], ["'dance'"]),
