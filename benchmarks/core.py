@@ -318,7 +318,7 @@ class Suite:
             (``training.batch``) to tagged sources.
         factors: Where the arms form a grid: a model's level of each factor.
         notes: Said in the report under its summary, one paragraph a line.
-        found: The options that a command found it by: ``--suite mini --with ./mine.py``; for hints.
+        found: What a command found it by: ``mini --with ./mine.py``; for hints.
     """
 
     name: str
@@ -360,7 +360,7 @@ class Suite:
     @property
     def options(self) -> str:
         """What a command is told to find this suite by."""
-        return self.found or f"--suite {self.name}"
+        return self.found or self.name
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:

@@ -44,7 +44,7 @@ FLOORS = {
         "tasks",
         "outside",
         "suites",
-        "records",
+        "records catalogue",
         "training",
         "running",
         "inspecting tracking",

@@ -300,7 +300,7 @@ def test_some_are_drawn_at_random(results: Path, tiny: str) -> None:
 
 def test_what_cannot_be_trained_again_is_said(suite: Suite, results: Path, tiny: str) -> None:
     missing = bench("rerun", "--suite", tiny, "--results", results, "--seeds", "2", code=2).stderr
-    assert "tiny: no such run has a record" in missing and f"bench run --suite {tiny}" in missing
+    assert "tiny: no such run has a record" in missing and f"bench run {tiny}" in missing
     assert "there are ntm, lstm" in bench("rerun", "--suite", tiny, "--model", "gru", code=2).stderr
     changed = replace(suite, experiments=tuple(replace(each, revision=2) for each in suite.experiments))
     with pytest.raises(UsageError, match=r"2 records under .* were made under other settings"):

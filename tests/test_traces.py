@@ -374,7 +374,7 @@ def test_what_cannot_be_traced_is_said(suite: Suite, results: Path) -> None:
 
     refused("no model gru in this suite; there are ntm, lstm", "copy", "gru", 1)
     refused("no seed 3 in this suite", "copy", "ntm", 3)
-    refused("copy/ntm/2: no record at .*; make it with: bench run --suite .*tiny.py --task copy", "copy", "ntm", 2)
+    refused("copy/ntm/2: no record at .*; make it with: bench run .*tiny.py --task copy", "copy", "ntm", 2)
     refused(r"size \(1, 2\): accepted is \(length >= 1\)", "copy", "ntm", 1, (1, 2))
     refused("size 5000 takes 10001 time steps; accepted are up to 2000", "copy", "ntm", 1, (5000,))
     (results / "tiny/copy/ntm/1.pt").write_bytes(b"damaged")

@@ -119,7 +119,7 @@ def test_other_commands_know_the_arm(ran: Ran) -> None:
 
 
 def test_a_hint_is_a_command_that_finds_the_suite_and_the_arm(ran: Ran, tmp_path: Path) -> None:
-    asked = f"--suite {shlex.quote(str(ran.suite))} --with {shlex.quote(str(GRU))}"
+    asked = f"{shlex.quote(str(ran.suite))} --with {shlex.quote(str(GRU))}"
     for command in ("report", "rerun"):
         said = bench(command, *shlex.split(asked), "--results", tmp_path, code=2).stderr
         assert f": bench run {asked}" in said

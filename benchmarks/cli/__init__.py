@@ -90,9 +90,12 @@ def main() -> None:
     Examples:
       bench list
       bench show collier2018
-      bench run --suite collier2018 --time-limit 15m
-      bench report --suite collier2018
+      bench run collier2018 --time-limit 15m
+      bench report collier2018
       bench ui
+
+    For names that complete at TAB, in bash: eval "$(_BENCH_COMPLETE=bash_source bench)"; zsh_source and fish_source
+    likewise.
     """
 
 

@@ -98,6 +98,19 @@ def lines(suite: Suite) -> Iterator[str]:
             yield f"  {claim.id}{'*' if claim.primary else ''}: {claim.text}{number}  ({claim.source})"
 
 
+def found_out(published: Mapping[str, Any]) -> Iterator[str]:
+    """What the authors' own runs of the suite said, where they came with this package."""
+    if not published:
+        return
+    runs = published["runs"]
+    yield ""
+    yield f"Published by the authors, not made here: {runs['complete']} of {runs['planned']} runs. Verdicts:"
+    for each in published["verdicts"]:
+        reading = f", {each['reading']}" if each["reading"] else ""
+        interim = ", interim" if each["interim"] else ""
+        yield f"  {each['id']}{reading}: {each['verdict']}{interim}"
+
+
 def _name(suite: Suite, experiment: Experiment, part: str) -> str:
     """What a part belongs to: a task or model; a training to its task, if all of the task's arms share it."""
     if part == "model":

@@ -1,4 +1,4 @@
-"""Runs as lines and rows: the plan before it is carried out, and aligned columns."""
+"""Runs as lines and rows: the plan before it is carried out."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -49,15 +49,3 @@ def rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:
         }
         for each in planned
     ]
-
-
-def aligned(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Rows in columns under their names, numbers to the right."""
-    if not rows:
-        return
-    cells = [list(rows[0]), *(["?" if value is None else str(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [isinstance(value, int) for value in rows[0].values()]
-    for line in cells:
-        said = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
-        yield "  ".join(said).rstrip()

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .shared import answer, find, json_option, results_option
+from .shared import answer, find, json_option, results_option, suite_names
 
 
 @click.command(name="list")
@@ -19,35 +19,37 @@ def list_suites(results: Path, as_json: bool) -> None:
     Example:
       bench list --json
     """
-    from ..records.plan import plan
-    from ..suites import names
+    from ..catalogue import catalogue, finished, published
 
     rows, damaged = [], []
-    for suite in map(find, names()):
-        runs = list(suite.runs())
+    theirs = published()
+    for name, suite in catalogue().items():
         try:
-            statuses = [each.status for each in plan(suite, results)]
+            done = finished(results, suite["runs"])
         except UsageError as error:
             damaged.append(error)
-            statuses = []
+            done = None
         rows.append(
             {
-                "name": suite.name,
-                "runs": len(runs),
-                "done": statuses.count("done") + statuses.count("diverged") if statuses else None,
-                "tasks": len({e.task_name for e in suite.experiments}),
-                "models": len({e.model_name for e in suite.experiments}),
-                "seeds": len(suite.seeds),
-                "title": suite.title,
+                "name": name,
+                "runs": len(suite["runs"]),
+                "done": done,
+                "published": theirs.get(name, {}).get("runs", {}).get("complete", 0),
+                "tasks": len(suite["tasks"]),
+                "models": len(suite["models"]),
+                "seeds": len(suite["seeds"]),
+                "title": suite["title"],
             }
         )
     answer(rows, {"suites": rows}, as_json)
+    if not as_json:
+        click.echo(f"done: under {results}, here. published: by the authors, as it came with this package.", err=True)
     if damaged:
         raise damaged[0]
 
 
 @click.command()
-@click.argument("suite")
+@click.argument("suite", shell_complete=suite_names)
 @json_option
 def show(suite: str, as_json: bool) -> None:
     """Show a suite: its arms, every hyperparameter with its source, its claims.
@@ -59,7 +61,12 @@ def show(suite: str, as_json: bool) -> None:
     Example:
       bench show collier2018
     """
-    from .describe import described, lines
+    from ..catalogue import published
+    from .describe import described, found_out, lines
 
     found = find(suite)
-    click.echo(json.dumps(described(found), indent=2) if as_json else "\n".join(lines(found)))
+    theirs = published().get(found.name, {})
+    if as_json:
+        click.echo(json.dumps({**described(found), "published": theirs}, indent=2))
+    else:
+        click.echo("\n".join([*lines(found), *found_out(theirs)]))

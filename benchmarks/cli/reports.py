@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..errors import UsageError, reason
 from .shared import (
@@ -11,8 +12,11 @@ from .shared import (
     find,
     home_of,
     json_option,
+    known,
     results_option,
-    suites_option,
+    suite_flag,
+    suite_names,
+    suite_option,
     tracking_options,
     with_option,
     with_records,
@@ -22,8 +26,14 @@ if TYPE_CHECKING:
     from ..core import Suite
 
 
+def sides(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Completes a suite, then models of it."""
+    first = suite_names(context, parameter, begun) if not context.params.get("words") else []
+    return [*first, *known("models")(context, parameter, begun)]
+
+
 @click.command()
-@suites_option
+@suite_option(several=True)
 @with_option
 @results_option
 @tracking_options
@@ -45,8 +55,8 @@ def report(
     \b
     Examples:
       bench report
-      bench report --suite mini --with ./gru.py
-      bench report --suite mini --json
+      bench report mini --with ./gru.py
+      bench report mini --json
     """
     from ...report.pages import render
     from ..inspecting import rerun, traces
@@ -58,7 +68,7 @@ def report(
     uri = None if no_tracking else store_uri(tracking_uri, results)
     suites = with_records(names, results, added)
     if not suites:
-        raise UsageError(f"no records under {results}; the quickest way to some is: bench run --suite mini")
+        raise UsageError(f"no records under {results}; the quickest way to some is: bench run mini")
     pages, refused = {}, []
     for suite in suites:
         if others := left_out(suite, results):
@@ -74,6 +84,8 @@ def report(
                     f"no records of {suite.name} under {results}, nothing to report; to make some: {again}"
                 )
             writable(results)
+            complete = int((frames.runs["status"].isin(("done", "diverged"))).sum())
+            click.echo(f"{suite.name}: drawing {complete} of {len(frames.runs)} runs ...", err=True)
             shown = traces.shown(suite, results, frames), list(rerun.shown(suite, results))
         except UsageError as error:
             refused.append(error)
@@ -89,27 +101,30 @@ def report(
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
-@click.option("--suite", required=True, help="The suite's name or file.")
+@click.argument("words", nargs=-1, metavar="[SUITE] A B", shell_complete=sides)
+@suite_flag()
 @with_option
 @results_option
 @json_option
-def compare(a: str, b: str, suite: str, added: tuple[str, ...], results: Path, as_json: bool) -> None:
+def compare(words: tuple[str, ...], suite: str | None, added: tuple[str, ...], results: Path, as_json: bool) -> None:
     """Compare two models of a suite, or two results folders of it, seed by seed.
 
     A and B are two names of models, or two folders. Only seeds that both sides have finished count; a run that did
-    not solve its task is censored, not dropped.
+    not solve its task is censored, not dropped. SUITE may be left out where one suite alone has records of both models.
 
     \b
     Examples:
-      bench compare ntm-constant lstm --suite mini
-      bench compare results ../mine/results --suite collier2018
+      bench compare mini ntm-constant lstm
+      bench compare ntm-constant-cosine ntm-constant-dot
+      bench compare collier2018 results ../mine/results
     """
     from ...report.pages.compare import compare_models, compare_results
     from ..records.frames import facts_of, frames_of
 
-    found = find(suite, added)
+    if not 2 <= len(words) <= 3:
+        raise UsageError(f"{len(words)} names; accepted are two models or two results folders, a suite before them")
+    a, b = words[-2:]
+    found = find(words[0] if len(words) == 3 else suite or _suite_of(a, b, results), added)
     facts = facts_of(found)
     folders = [home_of(Path(name)) for name in (a, b)]
     if {a, b} <= set(facts.models):
@@ -127,6 +142,30 @@ def compare(a: str, b: str, suite: str, added: tuple[str, ...], results: Path, a
     if table.frame.empty:
         raise UsageError(f"{a} and {b}: no seed of {found.name} is finished on both sides")
     click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
+
+
+def _suite_of(a: str, b: str, results: Path) -> str:
+    """The one suite that has records of both models; for folders there is no telling.
+
+    Raises:
+        UsageError: None has, or several have.
+    """
+    from ..catalogue import catalogue
+
+    suites = {name: one for name, one in catalogue().items() if {a, b} <= set(one["models"])}
+    there = [
+        name
+        for name, one in suites.items()
+        if all(
+            any(Path(path).parent.name == model and (results / path).exists() for path in one["runs"])
+            for model in (a, b)
+        )
+    ]
+    if len(there) == 1:
+        click.echo(f"{there[0]}, the suite that has records of both:", err=True)
+        return there[0]
+    who = f"{', '.join(there)} all have" if there else "no suite has"
+    raise UsageError(f"{who} records of {a} and {b} under {results}; accepted: bench compare SUITE {a} {b}")
 
 
 def _attach(uri: str, results: Path, suite: "Suite") -> None:

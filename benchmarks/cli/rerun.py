@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from .shared import arms_options, avx2_option, find, json_option, results_option, with_option
+from .shared import arms_options, avx2_option, find, json_option, results_option, suite_option, with_option
 
 
 @click.command()
-@click.option("--suite", required=True, help="The suite's name or file.")
+@suite_option()
 @with_option
 @arms_options
 @click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
@@ -65,9 +65,9 @@ def rerun(
 
     \b
     Examples:
-      bench rerun --suite mini --model ntm-constant --seeds 1
-      bench rerun --suite collier2018 --sample 10 --steps 2000
-      bench rerun --suite collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
+      bench rerun mini --model ntm-constant --seeds 1
+      bench rerun collier2018 --sample 10 --steps 2000
+      bench rerun collier2018 --task copy --model ntm-constant-cosine --steps 8000 --watch
     """
     from ..inspecting import rerun as again
     from ..outside import overheard

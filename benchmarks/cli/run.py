@@ -17,13 +17,14 @@ from .shared import (
     find,
     json_option,
     new_results_option,
+    suite_option,
     tracking_options,
     with_option,
 )
 
 
 @click.command()
-@click.option("--suite", required=True, help="A suite's name, or a Python file that defines one: it is executed.")
+@suite_option()
 @with_option
 @arms_options
 @click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
@@ -87,11 +88,11 @@ def run(
 
     \b
     Examples:
-      bench run --suite mini
-      bench run --suite collier2018 --task copy --model lstm --seeds 1-3
-      bench run --suite mini --with ./gru.py
-      bench run --suite ./mine.py --dry-run
-      BENCH_RUN_WORKERS=4 bench run --suite collier2018 --time-limit 8h
+      bench run mini
+      bench run collier2018 --task copy --model lstm --seeds 1-3
+      bench run mini --with ./gru.py
+      bench run ./mine.py --dry-run
+      BENCH_RUN_WORKERS=4 bench run collier2018 --time-limit 8h
     """
     from ..errors import UsageError
     from ..inspecting.check import refuse

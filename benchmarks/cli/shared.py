@@ -1,14 +1,16 @@
 """What commands share: options of one name and meaning, the suites asked for, and how an answer is printed."""
 
+import functools
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..errors import UsageError
 
@@ -20,8 +22,40 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def arms_options(command: Command) -> Command:
     """Some tasks and some models, or all."""
-    command = click.option("--model", "models", multiple=True, help="Only this model (repeatable).")(command)
-    return click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")(command)
+    command = click.option(
+        "--model", "models", multiple=True, shell_complete=known("models"), help="Only this model (repeatable)."
+    )(command)
+    return click.option(
+        "--task", "tasks", multiple=True, shell_complete=known("tasks"), help="Only this task (repeatable)."
+    )(command)
+
+
+def known(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Completes names of tasks or models, of the suites that are on the line or of all."""
+
+    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+        from ..catalogue import catalogue
+
+        suites = catalogue()
+        said = [*(name for where in ("said", "suite", "words") for name in _all(context.params.get(where)))]
+        said += context.args  # what stands before an option that is not complete yet
+        asked = [name for name in said if name in suites] or list(suites)
+        names = dict.fromkeys(name for suite in asked for name in suites[suite][what])
+        return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+    return complete
+
+
+def suite_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Completes the suites that come with membench, and files."""
+    from ..suites import names
+
+    return [*(CompletionItem(name) for name in names() if name.startswith(begun)), CompletionItem(begun, type="file")]
+
+
+def _all(value: Any) -> Sequence[str]:
+    """What was said of a suite, once or several times, as a list."""
+    return (value,) if isinstance(value, str) else value or ()
 
 
 def results_option(command: Command, exists: bool = True) -> Command:
@@ -125,17 +159,54 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
 
 
-def suites_option(command: Command) -> Command:
-    """Several suites, or all that have been run."""
+def suite_flag(several: bool = False, **shown: Any) -> Callable[[Command], Command]:
+    """``--suite`` alone."""
     return click.option(
         "--suite",
-        "names",
         type=click.Path(),  # names as well; but a variable's value is parted at colons, not at spaces
         metavar="SUITE",
-        multiple=True,
-        show_default="all with records",
-        help="A suite's name or file (repeatable).",
-    )(command)
+        multiple=several,
+        shell_complete=suite_names,
+        help="A suite's name, or a Python file that defines one: it is executed. The same as [SUITE].",
+        **shown,
+    )
+
+
+def suite_option(default: str | None = None, several: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """The suite, as an argument or as ``--suite``: ``bench run mini`` is ``bench run --suite mini``.
+
+    The command is called with ``suite``, a name or file, or with a tuple ``names`` of them.
+
+    Args:
+        default: Taken where none is said; None: one has to be.
+        several: Any number of suites; none for all that have records.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        @functools.wraps(command)
+        def called(*args: Any, said: Any, suite: Any, **others: Any) -> Any:
+            if several:
+                return command(*args, names=(*said, *suite), **others)
+            flagged = (
+                click.get_current_context().get_parameter_source("suite") is click.core.ParameterSource.COMMANDLINE
+            )
+            if flagged and said not in (None, suite):
+                raise UsageError(f"two suites, {said} and --suite {suite}; accepted is one")
+            if (one := said or suite or default) is None:
+                raise UsageError("no suite; accepted: its name or file, such as mini; bench list has the names")
+            return command(*args, suite=one, **others)
+
+        shown = {"show_default": "all with records" if several else default} if several or default else {}
+        argument = click.argument(
+            "said",
+            required=False,
+            nargs=-1 if several else 1,
+            metavar="[SUITE]..." if several else "[SUITE]",
+            shell_complete=suite_names,
+        )
+        return argument(suite_flag(several, **shown)(called))
+
+    return decorate
 
 
 def with_option(command: Command) -> Command:
@@ -162,7 +233,7 @@ def with_records(names: Sequence[str], results: Path, added: Sequence[str] = ())
     from .. import suites
 
     if added and not names:
-        raise UsageError(f"--with {added[0]}: needs a suite to add to; accepted: --suite, such as --suite mini")
+        raise UsageError(f"--with {added[0]}: needs a suite to add to; accepted: its name or file, such as mini")
     if names:
         return [find(name, added) for name in names]
     return [suite for suite in map(find, suites.names()) if any((results / suite.name).glob("*/*/*.jsonl"))]
@@ -170,6 +241,16 @@ def with_records(names: Sequence[str], results: Path, added: Sequence[str] = ())
 
 def answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:
     """Print rows in columns, or the document as JSON."""
-    from .listing import aligned
-
     click.echo(json.dumps(document, indent=2) if as_json else "\n".join(aligned(rows)))
+
+
+def aligned(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Rows in columns under their names, numbers to the right."""
+    if not rows:
+        return
+    cells = [list(rows[0]), *(["?" if value is None else str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [isinstance(value, int) for value in rows[0].values()]
+    for line in cells:
+        said = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True))
+        yield "  ".join(said).rstrip()

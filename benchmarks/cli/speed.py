@@ -5,11 +5,21 @@ from pathlib import Path
 
 import click
 
-from .shared import answer, arms_options, at_home, avx2_option, find, json_option, new_results_option, with_option
+from .shared import (
+    answer,
+    arms_options,
+    at_home,
+    avx2_option,
+    find,
+    json_option,
+    new_results_option,
+    suite_option,
+    with_option,
+)
 
 
 @click.command()
-@click.option("--suite", default="collier2018", help="The suite's name or file.")
+@suite_option(default="collier2018")
 @with_option
 @arms_options
 @click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
@@ -34,7 +44,7 @@ def speed(
     \b
     Examples:
       bench speed --task copy --model ntm-constant-cosine
-      bench speed --suite mini --json
+      bench speed mini --json
     """
     from ..inspecting.check import refuse
     from ..inspecting.speed import document, measure

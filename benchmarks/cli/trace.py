@@ -8,11 +8,11 @@ from typing import Literal
 import click
 
 from ..errors import UsageError
-from .shared import arms_options, find, json_option, results_option, with_option
+from .shared import arms_options, find, json_option, results_option, suite_option, with_option
 
 
 @click.command()
-@click.option("--suite", required=True, help="The suite's name or file.")
+@suite_option()
 @with_option
 @arms_options
 @click.option("--seed", type=click.IntRange(min=0), show_default="each arm's median run", help="This seed.")
@@ -50,8 +50,8 @@ def trace(
 
     \b
     Examples:
-      bench trace --suite mini
-      bench trace --suite collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
+      bench trace mini
+      bench trace collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
     """
     from ...report.pages.trace_words import sentence
     from ..core import objective_of

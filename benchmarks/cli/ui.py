@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError, reason
-from .shared import at_home, results_option, suites_option, uri_option, with_option, with_records
+from .shared import at_home, results_option, suite_option, uri_option, with_option, with_records
 
 
 @click.command()
-@suites_option
+@suite_option(several=True)
 @with_option
 @results_option
 @uri_option

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..core import Run, Suite
-from ..errors import UsageError
+from ..errors import UsageError, meant
 from .record import Record, checkpoint_of, path_of, read
 
 Plan = Literal["new", "done", "diverged", "unfinished", "failed", "stale"]
@@ -73,7 +73,11 @@ def chosen(suite: Suite, tasks: Sequence[str] = (), models: Sequence[str] = (), 
     """
     _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
     _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
-    _known("seed", seeds, suite.seeds)
+    if beyond := [seed for seed in seeds if seed not in suite.seeds]:
+        raise UsageError(
+            f"no seed {_join(beyond)} in this suite; there are {_join(suite.seeds)}; more of them are a suite of your "
+            f"own: suite = replace(find({suite.name!r}), name='more', seeds=({_join(beyond)},))"
+        )
     runs = [
         run
         for run in suite.runs()
@@ -136,7 +140,8 @@ def missing(run: Run, record: Record) -> bool:
 def _known(what: str, asked: Sequence[object], there: Iterable[object]) -> None:
     there = list(there)
     if unknown := [name for name in asked if name not in there]:
-        raise UsageError(f"no {what} {_join(unknown)} in this suite; there are {_join(there)}")
+        hint = meant(unknown[0], there) if len(unknown) == 1 and isinstance(unknown[0], str) else ""
+        raise UsageError(f"no {what} {_join(unknown)} in this suite{hint or ';'} there are {_join(there)}")
 
 
 def _join(names: Iterable[object]) -> str:

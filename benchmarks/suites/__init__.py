@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, meant
 
 
 def names() -> list[str]:
@@ -38,11 +38,14 @@ def find(name_or_path: str, *added: str) -> Any:
     else:
         path = Path(os.path.expanduser(name_or_path))
         if path.suffix != ".py" or not path.is_file():
-            raise UsageError(f"no suite {name_or_path!r}; there are {', '.join(names())}, or give a path to a .py file")
+            hint = meant(name_or_path, names())
+            raise UsageError(
+                f"no suite {name_or_path!r}{hint or ';'} there are {', '.join(names())}, or give a path to a .py file"
+            )
         module = outside.load(path)
     suite = getattr(module, "suite", None)
     if not isinstance(suite, Suite):
         raise UsageError(f"{name_or_path}: defines no `suite = Suite(...)`")
     options = " ".join(f"--with {shlex.quote(path)}" for path in added)
-    found = f"--suite {shlex.quote(name_or_path)} {options}".rstrip()
+    found = f"{shlex.quote(name_or_path)} {options}".rstrip()
     return replace(outside.joined(suite, added), found=found)
