@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, git and pip; everything else is installed into .venv, at the versions of constraints.txt.
 
 .DEFAULT_GOAL := help
-.PHONY: help run mini test style types check faults clean
+.PHONY: help run mini test style types check faults docs clean
 
 TIME ?= 15m  # how long `make run` trains before it stops; the next call goes on from there
 JOBS ?= 2    # processes that share the tests
@@ -21,6 +21,7 @@ help:
 	@echo 'make mini   the same design in miniature, to its end, in minutes'
 	@echo 'make test   every check: style, types, and the tests against the installed wheel'
 	@echo 'make faults the slow tests: kills, full disks, hostile files'
+	@echo 'make docs   the documentation as a site, build/docs/index.html'
 	@echo 'make clean  remove what make made; results stay'
 
 run: .venv/ready
@@ -35,11 +36,14 @@ style: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
+types: .venv/ready build/types
+	MYPYPATH=build/types .venv/bin/mypy -p membench
+
 # The folders as the package that they become, so that errors name files one can edit.
-types: .venv/ready
+.PHONY: build/types
+build/types:
 	@mkdir -p build/types/membench
 	@for folder in ntm baselines benchmarks report; do ln -sfn ../../../$$folder build/types/membench/$$folder; done
-	MYPYPATH=build/types .venv/bin/mypy -p membench
 
 # What a user gets: the wheel, installed where Python looks before it looks at the checkout.
 check: build/installed/ready
@@ -49,6 +53,12 @@ check: build/installed/ready
 # Minutes, not seconds.
 faults: .venv/ready
 	.venv/bin/pytest -m slow
+
+# Installs what it needs on first use.
+docs: .venv/ready build/types
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+	@echo 'See build/docs/index.html'
 
 build/installed/ready: .venv/ready $(SOURCES)
 	rm -rf build/lib build/bdist.* build/wheel build/installed

@@ -148,3 +148,12 @@ def test_the_pictures_are_drawn_by_the_package(tmp_path: Path) -> None:
 def test_examples_are_arms(tmp_path: Path) -> None:
     for path in sorted((ROOT / "docs/examples").glob("*.py")):
         assert any(e.added for e in find("mini", str(path)).experiments), path
+
+
+def test_every_page_is_in_the_site_and_every_reference_is_a_module() -> None:
+    import importlib.util
+
+    nav = re.findall(r"^  - .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert {f"docs/{page}" for page in nav} == PAGES.keys() - {"README.md"}
+    named = re.findall(r"^::: (\S+)$", PAGES["docs/reference.md"], re.MULTILINE)
+    assert named and all(importlib.util.find_spec(name) for name in named)
