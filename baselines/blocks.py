@@ -1,0 +1,147 @@
+"""What the layers compared here share: short convolution, residual block, and a network of them between linear layers.
+
+A layer of any kind is a ``Mixer``: it takes a piece of a sequence and the state before it, and gives the state after.
+Pieces one after the other give what the whole gives.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from ..ntm.controller import linear
+from ..ntm.streams import FIRST, stream
+
+TAPS = 4
+"""Steps that a short convolution sees: the present one and three before (Mamba, DeltaNet and others)."""
+
+
+class Mixer(Protocol):
+    """What mixes steps: (time, batch, width) to the same shape, of any number of steps from one on.
+
+    A state is a tensor or a tuple of tensors or states, each tensor (batch, ...); of none, the empty tuple.
+    """
+
+    def begin(self, batch: int) -> Any: ...
+
+    def __call__(self, x: Tensor, state: Any) -> tuple[Tensor, Any]: ...
+
+
+def drawn(*shape: int, bound: float, seed: int, name: str) -> nn.Parameter:
+    """Values drawn uniformly from within the bound, from a stream of this name."""
+    return nn.Parameter(torch.empty(shape, **FIRST).uniform_(-bound, bound, generator=stream(seed, "weights", name)))
+
+
+def norm(width: int) -> nn.RMSNorm:
+    """Root mean square normalisation (Zhang & Sennrich 2019) with a learned scale."""
+    return nn.RMSNorm(width, eps=1e-5, **FIRST)
+
+
+class ShortConvolution(nn.Module):
+    """A causal convolution over time of every channel by itself, then SiLU; without a bias.
+
+    Weights begin as those of ``nn.Conv1d``: uniform within 1/sqrt(taps). The state is the last inputs.
+    """
+
+    def __init__(self, width: int, seed: int, name: str, taps: int = TAPS) -> None:
+        super().__init__()
+        self.weight = drawn(taps, width, bound=taps**-0.5, seed=seed, name=name)
+
+    def begin(self, batch: int) -> Tensor:
+        """(batch, taps - 1, width) of zeros."""
+        taps, width = self.weight.shape
+        return self.weight.new_zeros(batch, taps - 1, width)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        seen, steps = torch.cat([state.transpose(0, 1), x]), len(x)
+        mixed = torch.stack([seen[k : k + steps] * weight for k, weight in enumerate(self.weight)]).sum(0)
+        return silu(mixed), seen[steps:].transpose(0, 1)
+
+
+class Block(nn.Module):
+    """x + mixer(norm(x)), as all of these architectures are stacked (pre-norm).
+
+    Args:
+        mixer: The layer.
+        width: Channels.
+        convolution: A short convolution between norm and mixer, or None.
+    """
+
+    mixer: Any
+
+    def __init__(self, mixer: nn.Module, width: int, convolution: ShortConvolution | None = None) -> None:
+        super().__init__()
+        self.norm, self.convolution, self.mixer = norm(width), convolution, mixer
+
+    def begin(self, batch: int) -> tuple[Any, Any]:
+        """Of convolution and mixer."""
+        return () if self.convolution is None else self.convolution.begin(batch), self.mixer.begin(batch)
+
+    def forward(self, x: Tensor, state: tuple[Any, Any]) -> tuple[Tensor, tuple[Any, Any]]:
+        past, memory = state
+        y = self.norm(x)
+        if self.convolution is not None:
+            y, past = self.convolution(y, past)
+        y, memory = self.mixer(y, memory)
+        return x + y, (past, memory)
+
+
+class Network(nn.Module):
+    """A linear layer in, blocks, a norm, a linear layer out; gives logits.
+
+    - ``y = network(x)``: every sequence begins from the first state.
+    - ``y, state = network(x, network.begin(batch))``, then ``y, state = network(more, state)``: the pieces of a
+      sequence one after the other give what the whole gives, gradients too.
+
+    Args:
+        inputs: Channels in; of one-hot tokens the first layer is their embedding.
+        outputs: Channels out.
+        width: Channels between the blocks.
+        blocks: One a layer.
+        seed: Decides the first values of the layers in and out.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: Sequence[Block], seed: int) -> None:
+        super().__init__()
+        self.embedding = linear(inputs, width, seed, "embedding")
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm(width)
+        self.readout = linear(width, outputs, seed, "readout")
+
+    def begin(self, batch: int) -> tuple[Any, ...]:
+        """The state before the first step of so many sequences: a tuple of one a block."""
+        return tuple(cast(Block, block).begin(batch) for block in self.blocks)
+
+    def forward(self, inputs: Tensor, state: Any = None) -> Tensor | tuple[Tensor, Any]:
+        """(time, batch, inputs) to logits (time, batch, outputs); with a state given, also the one after."""
+        x, after = self.embedding(inputs), []
+        for block, before in zip(self.blocks, self.begin(inputs.shape[1]) if state is None else state, strict=True):
+            x, memory = block(x, before)
+            after.append(memory)
+        logits: Tensor = self.readout(self.norm(x))
+        return logits if state is None else (logits, tuple(after))
+
+
+def network(
+    inputs: int, outputs: int, width: int, mixers: Sequence[nn.Module], seed: int, convolution: bool = False
+) -> Network:
+    """A network of one block a mixer, all with a short convolution before the mixer, or none."""
+    blocks = [
+        Block(mixer, width, ShortConvolution(width, seed, f"convolution.{n}") if convolution else None)
+        for n, mixer in enumerate(mixers)
+    ]
+    return Network(inputs, outputs, width, blocks, seed)
+
+
+def counts(spec: object, *names: str) -> None:
+    """Refuse hyperparameters, of these names, that are no whole number from 1 on.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for name in names:
+        value = getattr(spec, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{type(spec).__name__}({name}={value!r}): at least 1 is needed, a whole number")
