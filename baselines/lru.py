@@ -64,8 +64,6 @@ class LRULayer(nn.Module):
     The state is h, complex.
     """
 
-    no_weight_decay = ("B",)  # with λ it decides what is kept: the authors' code trains them without decay
-
     def __init__(self, spec: LRU, seed: int, name: str) -> None:
         super().__init__()
         width, units, (least, most) = spec.width, spec.units, spec.ring

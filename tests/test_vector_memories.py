@@ -13,6 +13,7 @@ from membench.baselines.gru import GRU
 from membench.baselines.lru import LRU, LRULayer
 from membench.baselines.mingru import MinGRU, MinGRULayer, MinLSTM, MinLSTMLayer
 from membench.baselines.scan import scan
+from membench.baselines.slstm import SLSTM, SLSTMLayer
 from membench.ntm import stream
 
 ARMS: dict[str, Any] = {
@@ -21,6 +22,7 @@ ARMS: dict[str, Any] = {
     "mingru-positive": MinGRU(width=6, positive=True),
     "minlstm": MinLSTM(width=6, forget_bias=1.0),
     "lru": LRU(width=6, units=4, convolution=True),
+    "slstm": SLSTM(layers=2, width=6, heads=2, recurrence="standard", convolution=True),
 }
 
 
@@ -68,6 +70,31 @@ def lru(layer: LRULayer, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(ys), h
 
 
+def slstm(layer: SLSTMLayer, x: Tensor, state: Any) -> tuple[Tensor, Tensor]:
+    """In plain units, number by number: nothing overflows where the inputs are small."""
+    (_, batch, width), size = x.shape, x.shape[2] // layer.heads
+    c = n = h = x.new_zeros(batch, width)
+    seen = x if layer.convolution is None else layer.convolution(x, state[1])[0]
+    ys = []
+    for x_t, seen_t in zip(x, seen, strict=True):
+        gates = []
+        for at, (of, row) in enumerate(((seen_t, 0), (seen_t, 1), (x_t, 0), (x_t, 1))):
+            weight = layer.weights[at // 2].weight[row * width : (row + 1) * width]
+            mixed = [
+                h[:, k * size : (k + 1) * size] @ layer.recurrence[k, :, at * size : (at + 1) * size]
+                for k in range(layer.heads)
+            ]
+            gates.append(of @ weight.T + torch.cat(mixed, 1) + layer.bias[at])
+        i, f, z, o = gates
+        c = torch.sigmoid(f) * c + torch.exp(i) * torch.tanh(z)
+        n = torch.sigmoid(f) * n + torch.exp(i)
+        h = torch.sigmoid(o) * c / n
+        heads = h.view(batch, layer.heads, size)
+        normed = (heads - heads.mean(-1, True)) / (heads.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+        ys.append(normed.view(batch, width) * layer.scale)
+    return torch.stack(ys), h
+
+
 SLOW: dict[str, tuple[nn.Module, Callable[..., tuple[Tensor, Tensor]]]] = {
     "mingru": (MinGRULayer(MinGRU(width=3), 1, "name"), mingru),
     "mingru-positive": (MinGRULayer(MinGRU(width=3, expansion=1, positive=True), 1, "name"), mingru),
@@ -88,6 +115,34 @@ def test_a_layer_equals_a_loop_over_its_equations(layer: nn.Module, slow: Callab
         gradients(torch.cat([y, end.abs().sum() + y[:1]]), layer, x, state) for y, end in ((y, after), (expected, last))
     )
     torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-9)
+
+
+@pytest.mark.parametrize("convolution", [False, True])
+@pytest.mark.parametrize("recurrence, bias", [("zeros", "power"), ("standard", "even"), ("standard", "standard")])
+def test_an_slstm_layer_equals_a_loop_in_plain_units(convolution: bool, recurrence: Any, bias: Any) -> None:
+    spec = SLSTM(width=6, heads=2, convolution=convolution, recurrence=recurrence, bias=bias)
+    layer, x = SLSTMLayer(spec, 0, 1, "name").double(), inputs(6, 2, 6).requires_grad_()
+    state = layer.begin(2)
+    (y, (cell, _)), (expected, h) = layer(x, state), slstm(layer, x, state)
+    torch.testing.assert_close((y, cell[3]), (expected, h), atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(gradients(y, layer, x), gradients(expected, layer, x), atol=1e-11, rtol=1e-9)
+
+
+def test_an_slstm_layer_outlives_gates_that_no_float_could_hold() -> None:
+    layer, x = SLSTMLayer(SLSTM(width=4, heads=2), 0, 1, "name"), inputs(5, 1, 4).float() * 1e3
+    y, ((_, n, _, _), _) = layer(x, layer.begin(1))
+    assert y.isfinite().all() and (n >= 1).all()
+    assert all(part.isfinite().all() for part in gradients(y.double(), layer))
+
+
+def test_forget_gates_of_an_slstm_begin_as_its_authors_let_them() -> None:
+    def forget(**chosen: Any) -> Tensor:
+        return SLSTM(layers=3, width=8, heads=2, **chosen).build(4, 2, 1).blocks[-2].mixer.bias.detach()[1]
+
+    part = torch.arange(4) / 3
+    torch.testing.assert_close(forget(), (5 - 12 * part**1.6).repeat(2))  # in the last layer: 0.3 + 1.3
+    torch.testing.assert_close(forget(bias="even"), torch.tensor([3.0, 4, 5, 6]).repeat(2))
+    assert 0 < forget(bias="standard").abs().max() <= 8**-0.5
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
@@ -166,6 +221,9 @@ def test_state_sizes_count_what_a_state_holds() -> None:
         (lambda: MinLSTM(expansion=0), r"MinLSTM\(expansion=0\): at least 1"),
         (lambda: LRU(ring=(0.9, 0.9)), r"LRU\(ring=\(0.9, 0.9\)\): two magnitudes"),
         (lambda: LRU(phase=7.0), r"LRU\(phase=7.0\): a number above 0"),
+        (lambda: SLSTM(width=6, heads=4), r"SLSTM\(width=6, heads=4\): the heads do not divide"),
+        (lambda: SLSTM(bias="none"), r"SLSTM\(bias='none'\): one of 'power', 'even', 'standard'"),
+        (lambda: SLSTM(expansion=0.0), r"SLSTM\(expansion=0.0\): at least one unit"),
     ],
 )
 def test_bad_hyperparameters_are_refused(wrong: Callable[[], object], said: str) -> None:
