@@ -11,12 +11,16 @@ from .mean_faster import MeanFaster
 from .never_diverges import NeverDiverges
 from .never_solves import NeverSolves
 from .order import Order
+from .scores import FallsShort, Scores
+from .solves import CannotSolve, Solves
 
 __all__ = [
     "Arm",
+    "CannotSolve",
     "Claim",
     "Degrades",
     "Differs",
+    "FallsShort",
     "Faster",
     "FasterOverTasks",
     "FewerRelapses",
@@ -25,4 +29,6 @@ __all__ = [
     "NeverDiverges",
     "NeverSolves",
     "Order",
+    "Scores",
+    "Solves",
 ]

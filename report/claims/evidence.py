@@ -52,9 +52,17 @@ class Question:
 
     def tested(self, task: str, name: str, size: str) -> "pd.Series[float]":
         """Wrong bits a sequence of the best weights at a size, by seed."""
+        return self._points(task, name, size)["errors"]
+
+    def right(self, task: str, name: str, size: str) -> "pd.Series[float]":
+        """The share of answers that the best weights get right at a size, by seed."""
+        points = self._points(task, name, size)
+        return 1 - points["errors"] / points["bits"]
+
+    def _points(self, task: str, name: str, size: str) -> pd.DataFrame:
         table = self.generalisation
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
-        return table[chosen & (table["weights"] == "best")].set_index("seed")["errors"]
+        return table[chosen & (table["weights"] == "best")].set_index("seed")
 
     def seeds(self, arms: Iterable[Named]) -> list[int]:
         """Seeds that had their full budget in every arm, so that they are paired."""

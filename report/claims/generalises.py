@@ -36,10 +36,7 @@ class Generalises(Claim):
     def check(self, arms: Sequence[Arm]) -> None:
         """See ``Claim``; the size has to be one that the arm is tested on."""
         super().check(arms)
-        named = [arm for arm in arms if arm.task == self.task and self.model in (arm.name, arm.model)]
-        for arm in named:
-            if self.size not in arm.sizes:
-                raise self.wrong(f"size={self.size!r}: {arm.model} is tested on {self.task} at {_said(arm.sizes)}")
+        tested_at(self, arms, self.task, self.model, self.size)
 
     def measure(self, question: "Question") -> "Verdict":
         return at_size(self, question, below=True)
@@ -53,6 +50,17 @@ class Degrades(Generalises):
 
     def measure(self, question: "Question") -> "Verdict":
         return at_size(self, question, below=False)
+
+
+def tested_at(claim: Claim, arms: Sequence[Arm], task: str, model: str, size: tuple[int, ...]) -> None:
+    """Refuse a size that an arm is not tested on.
+
+    Raises:
+        ValueError: It is not; it says on which it is.
+    """
+    for arm in arms:
+        if arm.task == task and model in (arm.name, arm.model) and size not in arm.sizes:
+            raise claim.wrong(f"size={size!r}: {arm.model} is tested on {task} at {_said(arm.sizes)}")
 
 
 def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":

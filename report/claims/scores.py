@@ -1,0 +1,113 @@
+"""How much of the answers is right at sizes that were tested at the end, of the median and of the best seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from .arms import Arm
+from .claim import Claim, Unit
+from .generalises import tested_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .evidence import Named, Question
+    from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Scores(Claim):
+    """The best weights of one of these arms, the one that does best, reach a share of right answers.
+
+    The score of a run is the mean over these sizes. Papers that give the best of many seeds are answered by what stands
+    beside it: the maximum, next to the median.
+
+    Attributes:
+        models: One memory at several learning rates, or in several sizes.
+        sizes: In the task's own terms: ``((40,), (80,))``.
+        least: The share to reach.
+    """
+
+    kind: ClassVar[str] = "scores"
+    unit: ClassVar[Unit] = "fraction"
+
+    task: str
+    models: tuple[str, ...]
+    sizes: tuple[tuple[int, ...], ...]
+    least: float = 0.9
+
+    @property
+    def arms(self) -> tuple[tuple[str, str], ...]:
+        return tuple((self.task, model) for model in self.models)
+
+    def check(self, arms: Sequence[Arm]) -> None:
+        """See ``Claim``; every size has to be one that the arms are tested on."""
+        super().check(arms)
+        if not self.sizes or not 0 < self.least <= 1:
+            raise self.wrong(f"sizes={self.sizes!r}, least={self.least!r}: some sizes, and a share up to 1, are needed")
+        for model in self.models:
+            for size in self.sizes:
+                tested_at(self, arms, self.task, model, size)
+
+    def measure(self, question: "Question") -> "Verdict":
+        if not question.seeds(self.arms):
+            return question.not_run()
+        scores = {arm: self.scores(question, arm) for arm in self.arms}
+        best = max(scores, key=lambda arm: ((scores[arm] >= self.least).mean(), scores[arm].median()))
+        return self.answered(question, scores, (best,))
+
+    def scores(self, question: "Question", arm: "Named") -> "pd.Series[float]":
+        """Of every run that had its full budget, by seed; none is right where it was not tested, since it diverged."""
+        parts = [question.right(*arm, "x".join(map(str, size))) for size in self.sizes]
+        mean: pd.Series[float] = sum(parts[1:], parts[0]) / len(parts)
+        return mean.reindex(question.runs(*arm).index).fillna(0.0)
+
+    def decided(self, count: int, runs: int, seeds: int) -> tuple[str, str]:
+        """The verdict and its reason, when so many of the runs reach the share."""
+        from .verdict import decide_fraction
+
+        return decide_fraction(count, runs, always=True)
+
+    def answered(
+        self, question: "Question", scores: "dict[Named, pd.Series[float]]", asked: "Sequence[Named]"
+    ) -> "Verdict":
+        """The verdict on some of the arms; median and best of every one are said."""
+        from .verdict import share
+
+        every = [score for arm in asked for score in scores[arm]]
+        count, runs = sum(score >= self.least for score in every), len(every)
+        seeds = len(question.seeds(self.arms))
+        verdict, reason = self.decided(count, runs, seeds)
+        over = ", ".join("x".join(map(str, size)) for size in self.sizes)
+        who = asked[0][1] if len(asked) == 1 else f"{len(asked)} arms"
+        found = f"Over sizes {over}, {count} of {runs} runs of {who} get {100 * self.least:g} % right ("
+        found += "; ".join(
+            f"{model}: median {100 * one.median():.0f} %, best {100 * one.max():.0f} %"
+            for (_, model), one in scores.items()
+        )
+        beside = {"median": max(one.median() for one in scores.values())}
+        beside["maximum"] = max(one.max() for one in scores.values())
+        solved = question.solved(self.arms)
+        return question.answer(
+            verdict, f"{found}).", reason, seeds=seeds, solved=solved, beside=beside, **share(count, runs)
+        )
+
+
+@dataclass(frozen=True)
+class FallsShort(Scores):
+    """No run of any of these arms reaches a share of right answers: a single one that does refutes it."""
+
+    kind: ClassVar[str] = "falls-short"
+
+    def measure(self, question: "Question") -> "Verdict":
+        if not question.seeds(self.arms):
+            return question.not_run()
+        return self.answered(question, {arm: self.scores(question, arm) for arm in self.arms}, self.arms)
+
+    def decided(self, count: int, runs: int, seeds: int) -> tuple[str, str]:
+        """See ``Scores``."""
+        from .verdict import CONTRADICTS, decide_fraction
+
+        if count:
+            return CONTRADICTS, "One run that gets so far is enough against a claim that none can."
+        return decide_fraction(0, seeds, always=False)

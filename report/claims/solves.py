@@ -1,0 +1,66 @@
+"""A memory can solve a task, or cannot: asked of its best arm, since one learning rate or one seed proves nothing."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from .claim import Claim, Unit
+
+if TYPE_CHECKING:
+    from .evidence import Question
+    from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Solves(Claim):
+    """The runs of one of these arms, the one that does best, solve the task within its budget.
+
+    Attributes:
+        models: One memory at several learning rates, or in several sizes.
+    """
+
+    kind: ClassVar[str] = "solves"
+    unit: ClassVar[Unit] = "fraction"
+
+    task: str
+    models: tuple[str, ...]
+
+    @property
+    def arms(self) -> tuple[tuple[str, str], ...]:
+        return tuple((self.task, model) for model in self.models)
+
+    def measure(self, question: "Question") -> "Verdict":
+        from .verdict import decide_fraction, share
+
+        if not (seeds := len(question.seeds(self.arms))):
+            return question.not_run()
+        counts = question.solved(self.arms)
+        best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
+        verdict, reason = decide_fraction(*counts[best], always=True)
+        found = (
+            f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)} steps"
+        )
+        found += f", the most of {len(counts)} arms." if counts.keys() - {best} else "."
+        return question.answer(verdict, found, reason, seeds=seeds, solved=counts, **share(*counts[best]))
+
+
+@dataclass(frozen=True)
+class CannotSolve(Solves):
+    """No run of any of these arms solves the task within its budget: a single one that does refutes it."""
+
+    kind: ClassVar[str] = "cannot-solve"
+
+    def measure(self, question: "Question") -> "Verdict":
+        from .verdict import CONTRADICTS, decide_fraction, share
+
+        counts, seeds = question.solved(self.arms), len(question.seeds(self.arms))
+        solved, runs = (sum(each) for each in zip(*counts.values(), strict=True))
+        if not solved and not seeds:
+            return question.not_run()
+        found = f"{solved} of {runs} runs of {len(counts)} arms solve it within {_budget(self, question)} steps."
+        reason = "One run that solves it is enough against a claim that none can."
+        verdict, reason = (CONTRADICTS, reason) if solved else decide_fraction(0, seeds, always=False)
+        return question.answer(verdict, found, reason, seeds=seeds, solved=counts, **share(solved, runs))
+
+
+def _budget(claim: Solves, question: "Question") -> str:
+    return f"{max(question.runs(*arm)['budget'].max() for arm in claim.arms if len(question.runs(*arm))):,}"
