@@ -31,7 +31,7 @@ class GRU:
     def __post_init__(self) -> None:
         counts(self, "layers", "width")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The network ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         layers = [GRULayer(self.width, seed, f"gru.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, layers, seed, self.convolution)

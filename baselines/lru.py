@@ -48,7 +48,7 @@ class LRU:
         if not 0 < self.phase <= 2 * math.pi:
             raise ValueError(f"LRU(phase={self.phase}): a number above 0 is needed, of at most 2 pi")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The network ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         layers = [LRULayer(self, seed, f"lru.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, layers, seed, self.convolution)

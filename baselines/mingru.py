@@ -22,8 +22,8 @@ class MinGRU:
         layers: How many blocks.
         width: Channels between blocks.
         expansion: Units of a layer for every channel.
-        positive: The authors' form for parallel training, in logarithms: what is written is made positive, and so is
-            every state. Otherwise it is free, as in their sequential form.
+        positive: What is written is made positive, and so is every state: the authors' code, whose scan needs
+            logarithms of it. Otherwise it is free, as in the paper's equations.
         convolution: Whether a short convolution stands before every layer.
 
     Raises:
@@ -43,7 +43,7 @@ class MinGRU:
         """One of them."""
         return MinGRULayer(self, seed, name)
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The network ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         layers = [self.layer(seed, f"layer.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, layers, seed, self.convolution)

@@ -60,7 +60,7 @@ class SLSTM:
         if self.expansion is not None and not self.expansion * self.width >= 1:
             raise ValueError(f"SLSTM(expansion={self.expansion!r}): at least one unit is needed, or None")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The network ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         blocks = []
         for n in range(self.layers):

@@ -57,7 +57,7 @@ class StackRNN:
         """Joulin & Mikolov's: stacks of numbers from 0 to 1, empty ones of -1, the two topmost read."""
         return cls(units, stacks, cells, 1, 2, -1.0, True, "sigmoid", recurrent)
 
-    def build(self, inputs: int, outputs: int, seed: int) -> "StackModule":
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> "StackModule":
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         return StackModule(self, inputs, outputs, seed)
 

@@ -46,7 +46,7 @@ class TapeRNN:
         counts(self, "units", "cells", "size", "hidden")
         known(self)
 
-    def build(self, inputs: int, outputs: int, seed: int) -> "TapeModule":
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> "TapeModule":
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         return TapeModule(self, inputs, outputs, seed)
 
