@@ -56,8 +56,43 @@ class ShortConvolution(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         seen, steps = torch.cat([state.transpose(0, 1), x]), len(x)
-        mixed = torch.stack([seen[k : k + steps] * weight for k, weight in enumerate(self.weight)]).sum(0)
+        mixed: Tensor = Convolved.apply(seen, self.weight)  # type: ignore[no-untyped-call]
         return silu(mixed), seen[steps:].transpose(0, 1)
+
+
+class Convolved(torch.autograd.Function):
+    """y_t = sum of weight_k x_(t+k), and its gradient, without a temporary tensor a tap."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor) -> Tensor:
+        steps = len(x) - len(weight) + 1
+        y = x[:steps] * weight[0]
+        for k in range(1, len(weight)):
+            y.addcmul_(x[k : k + steps], weight[k])
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        (slope,), (x, weight) = grads, ctx.saved_tensors
+        steps, by_x = len(slope), torch.zeros_like(x)
+        for k in range(len(weight)):
+            by_x[k : k + steps].addcmul_(slope, weight[k])
+        return by_x, torch.stack([(slope * x[k : k + steps]).sum((0, 1)) for k in range(len(weight))])
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[int | None, ...], x: Tensor, weight: Tensor) -> tuple[Tensor, int]:
+        """Members of a cohort are more channels, side by side."""
+        members = info.batch_size
+        x, weight = (
+            part[..., None, :].expand(*part.shape[:-1], members, -1) if axis is None else part.movedim(axis, -2)
+            for part, axis in zip((x, weight), axes, strict=True)
+        )
+        y: Tensor = Convolved.apply(x.flatten(-2), weight.flatten(-2))  # type: ignore[no-untyped-call]
+        return y.unflatten(-1, (members, -1)), y.dim() - 1
 
 
 class Block(nn.Module):
@@ -145,3 +180,14 @@ def counts(spec: object, *names: str) -> None:
         value = getattr(spec, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{type(spec).__name__}({name}={value!r}): at least 1 is needed, a whole number")
+
+
+def choices(spec: object, **accepted: tuple[str, ...]) -> None:
+    """Refuse hyperparameters that are none of what is accepted under their names.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for name, values in accepted.items():
+        if (value := getattr(spec, name)) not in values:
+            raise ValueError(f"{type(spec).__name__}({name}={value!r}): one of {', '.join(map(repr, values))}")
