@@ -92,7 +92,7 @@ class Convolved(torch.autograd.Function):
             for part, axis in zip((x, weight), axes, strict=True)
         )
         y: Tensor = Convolved.apply(x.flatten(-2), weight.flatten(-2))  # type: ignore[no-untyped-call]
-        return y.unflatten(-1, (members, -1)), y.dim() - 1
+        return y.view(*y.shape[:-1], members, -1), y.dim() - 1
 
 
 class Block(nn.Module):
@@ -138,7 +138,7 @@ class Network(nn.Module):
         seed: Decides the first values of the layers in and out.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, blocks: Sequence[Block], seed: int) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: Sequence[nn.Module], seed: int) -> None:
         super().__init__()
         self.embedding = linear(inputs, width, seed, "embedding")
         self.blocks = nn.ModuleList(blocks)

@@ -1,0 +1,110 @@
+"""The delta rule: a memory that replaces what it holds under a key (DeltaNet, Gated DeltaNet, negative eigenvalues)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize, silu, softplus
+
+from ..ntm.controller import linear
+from ..ntm.streams import FIRST, stream
+from .blocks import TAPS, Network, ShortConvolution, counts, network, norm
+from .matrices import corrected, joined, left, pieces, read, split
+
+
+@dataclass(frozen=True)
+class DeltaNet:
+    """S_t = a_t (I - b_t k_t k_t^T) S_(t-1) + b_t k_t v_t^T, read as q_t S_t (Yang et al. 2024).
+
+    Keys and queries have length 1, so I - b k k^T has the eigenvalues 1 and 1 - b.
+
+    Attributes:
+        width: Channels between the layers.
+        layers: How many.
+        heads: Of every layer, each with a matrix of its own.
+        keys: Size of a head's keys and queries.
+        values: Size of a head's values.
+        negative: b_t is from 0 to 2, so that eigenvalues reach from 1 to -1 (Grazzi et al. 2024), not to 0.
+        gated: a_t is exp(-A softplus(w x_t + b)), and what is read is gated (Gated DeltaNet); else a_t is 1.
+        convolution: A short convolution on queries, keys and values, which the authors call crucial.
+
+    Raises:
+        ValueError: A count below 1.
+    """
+
+    width: int = 64
+    layers: int = 2
+    heads: int = 2
+    keys: int = 32
+    values: int = 32
+    negative: bool = False
+    gated: bool = False
+    convolution: bool = True
+
+    def __post_init__(self) -> None:
+        counts(self, "width", "layers", "heads", "keys", "values")
+
+    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+        """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
+        mixers = [DeltaMixer(self, seed, f"mixer.{n}") for n in range(self.layers)]
+        return network(inputs, outputs, self.width, mixers, seed)
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Of all queries, all keys, all values."""
+        return self.heads * self.keys, self.heads * self.keys, self.heads * self.values
+
+    def state_size(self, steps: int) -> int:
+        """Floats carried from step to step: matrices, and the convolution's last inputs."""
+        return self.layers * (self.heads * self.keys * self.values + self.convolution * (TAPS - 1) * sum(self.channels))
+
+
+class DeltaMixer(nn.Module):
+    """One layer. Its state: the convolution's, and the matrices (batch, heads, keys, values)."""
+
+    def __init__(self, spec: DeltaNet, seed: int, name: str) -> None:
+        super().__init__()
+        self.spec, values = spec, spec.channels[-1]
+        self.sizes = [sum(spec.channels), spec.heads, spec.heads * spec.gated, values * spec.gated]
+        self.inlet = linear(spec.width, sum(self.sizes), seed, f"{name}.inlet", bias=False)
+        self.convolution = (
+            ShortConvolution(sum(spec.channels), seed, f"{name}.convolution") if spec.convolution else None
+        )
+        if spec.gated:  # inits as released (fla-org/flash-linear-attention)
+            rates = torch.rand(2, spec.heads, **FIRST, generator=stream(seed, "weights", f"{name}.decay"))
+            self.rate = nn.Parameter((16 * rates[0].clamp_min(1e-3)).log())  # A to 16
+            self.bias = nn.Parameter((0.001 * 100 ** rates[1]).expm1().log())  # softplus of it from 0.001 to 0.1
+        self.norm = norm(spec.values)
+        self.outlet = linear(values, spec.width, seed, f"{name}.outlet", bias=False)
+
+    def begin(self, batch: int) -> tuple[Any, Tensor]:
+        """Before the first step."""
+        past = () if self.convolution is None else self.convolution.begin(batch)
+        return past, self.outlet.weight.new_zeros(batch, self.spec.heads, self.spec.keys, self.spec.values)
+
+    def forward(self, x: Tensor, state: tuple[Any, Tensor]) -> tuple[Tensor, tuple[Any, Tensor]]:
+        spec, (past, memory) = self.spec, state
+        mixed, strength, steps, gate = self.inlet(x).split(self.sizes, dim=-1)
+        if self.convolution is None:
+            mixed = silu(mixed)
+        else:
+            mixed, past = self.convolution(mixed, past)
+        q, k, v = (split(part, spec.heads) for part in mixed.split(spec.channels, dim=-1))
+        q, k = normalize(q, dim=-1), normalize(k, dim=-1)
+        b = split((1 + spec.negative) * strength.sigmoid(), spec.heads)[..., 0]
+        if spec.gated:
+            logs = split(-self.rate.exp() * softplus(steps + self.bias), spec.heads)[..., 0]  # log a_t
+        else:
+            logs = q.new_zeros(1, len(x))
+        y, after = pieces(step, memory.flatten(0, 1), q, k, v, b, logs)
+        y = joined(self.norm(y), spec.heads)
+        if spec.gated:
+            y = y * silu(gate)
+        return self.outlet(y), (past, after.view_as(memory))
+
+
+def step(q: Tensor, k: Tensor, v: Tensor, b: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """What a piece reads, and the state after it."""
+    rest = left(logs)
+    return read(q, k, corrected(k, v, b, rest, state), rest, state)

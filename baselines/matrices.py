@@ -1,0 +1,89 @@
+"""What memories share whose state is a matrix: S_t = a_t S_(t-1) + k_t w_t^T, read as q_t S_t.
+
+What is written, w, is the value itself, or what the delta rule makes of it. A piece of a sequence is computed at once,
+by products of matrices (time, time); a step after a step would give the same. All tensors begin with (heads), which
+counts the heads of all sequences: (batch * heads, time, size).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+PIECE = 64
+"""Steps computed at once: the work on (time, time) grows with it, the number of products falls."""
+
+
+class Left(NamedTuple):
+    """What is left in every step, of the state before the first and of what each step wrote."""
+
+    since: Tensor  # (heads, time)
+    between: Tensor  # (heads, time, time): in step i of what step j wrote, 0 where j > i
+
+
+def split(x: Tensor, count: int) -> Tensor:
+    """(time, batch, count * size) to (batch * count, time, size)."""
+    steps, batch, width = x.shape
+    return x.reshape(steps, batch * count, width // count).transpose(0, 1)
+
+
+def joined(x: Tensor, count: int) -> Tensor:
+    """(batch * count, time, size) to (time, batch, count * size)."""
+    heads, steps, size = x.shape
+    return x.transpose(0, 1).reshape(steps, heads // count, count * size)
+
+
+def pieces(form: Callable[..., tuple[Tensor, Any]], state: Any, *parts: Tensor) -> tuple[Tensor, Any]:
+    """A form over whole sequences: it is given parts (heads, time, ...), a piece after a piece, and the state before.
+
+    Returns:
+        What it reads, (heads, time, size), and the state after the last piece.
+    """
+    outputs = []
+    for piece in zip(*(torch.split(part, PIECE, dim=1) for part in parts), strict=True):
+        output, state = form(*piece, state)
+        outputs.append(output)
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), state
+
+
+def causal(steps: int, like: Tensor) -> Tensor:
+    """(time, time): False where the second step comes after the first."""
+    return torch.ones(steps, steps, dtype=torch.bool, device=like.device).tril()
+
+
+def left(logs: Tensor) -> Left:
+    """By the logarithms of what every step leaves of the state before it, (heads, time)."""
+    total = logs.cumsum(dim=1)
+    between = total[:, :, None] - total[:, None, :]
+    return Left(total.exp(), between.masked_fill(~causal(logs.shape[1], logs), -torch.inf).exp())
+
+
+def read(q: Tensor, k: Tensor, written: Tensor, rest: Left, state: Tensor) -> tuple[Tensor, Tensor]:
+    """What every step reads after it has written, (heads, time, values), and the state after the last.
+
+    Args:
+        q: Queries (heads, time, keys).
+        k: Keys, likewise.
+        written: Under each key, (heads, time, values).
+        rest: What is left of it later.
+        state: Before the first step, (heads, keys, values).
+    """
+    output = (q @ k.mT * rest.between) @ written + rest.since[..., None] * (q @ state)
+    last = rest.between[:, -1, :, None]
+    return output, rest.since[:, -1, None, None] * state + k.mT @ (last * written)
+
+
+def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: Tensor) -> Tensor:
+    """What the delta rule writes: strength times what the value differs from that read under its key.
+
+    Every step's depends on those before it, w_i = b_i (v_i - k_i a_i S_(i-1)): a triangular system of equations
+    (Yang et al. 2024, the UT transform).
+
+    Args:
+        strength: (heads, time).
+    """
+    known = strength[..., None] * (v - rest.since[..., None] * (k @ state))
+    others = strength[..., None] * rest.between * (k @ k.mT)
+    written: Tensor = torch.linalg.solve_triangular(others, known, upper=False, unitriangular=True)
+    return written
