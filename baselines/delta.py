@@ -10,7 +10,7 @@ from torch.nn.functional import normalize, silu, softplus
 from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
 from .blocks import TAPS, Network, ShortConvolution, counts, network, norm
-from .matrices import corrected, joined, left, pieces, read, split
+from .matrices import joined, pieces, replaced, split
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,8 @@ class DeltaMixer(nn.Module):
             logs = split(-self.rate.exp() * softplus(steps + self.bias), spec.heads)[..., 0]  # log a_t
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(step, memory.flatten(0, 1), q, k, v, b, logs)
+        y, after = pieces(replaced, memory.flatten(0, 1), q, k, v, b, logs)
         y = joined(self.norm(y), spec.heads)
         if spec.gated:
             y = y * silu(gate)
         return self.outlet(y), (past, after.view_as(memory))
-
-
-def step(q: Tensor, k: Tensor, v: Tensor, b: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """What a piece reads, and the state after it."""
-    rest = left(logs)
-    return read(q, k, corrected(k, v, b, rest, state), rest, state)

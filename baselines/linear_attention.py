@@ -10,7 +10,7 @@ from torch.nn.functional import elu, silu, softplus
 from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
 from .blocks import TAPS, Network, ShortConvolution, choices, counts, network, norm
-from .matrices import joined, left, pieces, read, split
+from .matrices import added, joined, pieces, split
 from .positions import rotated
 
 
@@ -141,7 +141,7 @@ class LinearAttentionMixer(nn.Module):
             logs = each.repeat(x.shape[1])[:, None].expand(-1, len(x))
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(step, memory.flatten(0, 1), q, k, v, logs)
+        y, after = pieces(added, memory.flatten(0, 1), q, k, v, logs)
         if spec.normaliser:
             y = y[..., :-1] / (y[..., -1:] + 1e-10)
         elif spec.decay != "input":
@@ -154,8 +154,3 @@ class LinearAttentionMixer(nn.Module):
         if spec.decay == "input" and not spec.normaliser:
             y = self.norm(y)  # as released, of all heads, behind the gate
         return self.outlet(y), (past, place, after.view_as(memory))
-
-
-def step(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """What a piece reads, and the state after it."""
-    return read(q, k, v, left(logs), state)

@@ -87,3 +87,14 @@ def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: Tensor)
     others = strength[..., None] * rest.between * (k @ k.mT)
     written: Tensor = torch.linalg.solve_triangular(others, known, upper=False, unitriangular=True)
     return written
+
+
+def added(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """What a piece reads where values are added up, and the state after it; logs as of ``left``."""
+    return read(q, k, v, left(logs), state)
+
+
+def replaced(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """What a piece reads by the delta rule, and the state after it."""
+    rest = left(logs)
+    return read(q, k, corrected(k, v, strength, rest, state), rest, state)

@@ -72,7 +72,9 @@ class MLSTMMixer(nn.Module):
             3, inner // spec.block, spec.block, spec.block, **FIRST, generator=stream(seed, "weights", name)
         )
         self.make = nn.Parameter(made / spec.block**0.5)  # q, k, v
-        self.gates = nn.Linear(3 * inner, 2 * heads, **FIRST)  # i, f; first values as released (NX-AI/xlstm)
+        self.gates = nn.utils.skip_init(
+            nn.Linear, 3 * inner, 2 * heads, **FIRST
+        )  # i, f; first values as released (NX-AI/xlstm)
         nn.init.zeros_(self.gates.weight)
         with torch.no_grad():
             self.gates.bias[:heads].normal_(std=0.1, generator=stream(seed, "weights", f"{name}.gates"))

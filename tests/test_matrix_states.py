@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, logsigmoid, normalize, rms_norm, silu, softplus
 from torch.utils._pytree import tree_leaves
 
-from membench.baselines import delta, linear_attention, matrices, mlstm
+from membench.baselines import matrices, mlstm
 from membench.baselines.delta import DeltaMixer, DeltaNet
 from membench.baselines.linear_attention import LinearAttention, LinearAttentionMixer
 from membench.baselines.mlstm import MLSTM, MLSTMMixer
@@ -52,11 +52,11 @@ def test_every_form_gives_the_numbers_of_the_authors_code() -> None:
     none, constant = torch.zeros(2, 7), torch.tensor([31 / 32, 63 / 64]).log()[:, None].expand(-1, 7)
     one = [part[:1].expand(2, -1, -1) for part in (q, k)]  # keys and queries of all heads
     found = {
-        "delta rule": delta.step(q / 3**0.5, unit, v, b, none, state)[0],
-        "gated delta rule": delta.step(q / 3**0.5, unit, v, b, g, state)[0],
-        "simple gla": linear_attention.step(q / 3**0.5, k, v, g, state)[0],
-        "retention": linear_attention.step(q / 3**0.5, k, v, constant, state)[0],
-        "ssd": linear_attention.step(*one, b[..., None] * v, g, state)[0],
+        "delta rule": matrices.replaced(q / 3**0.5, unit, v, b, none, state)[0],
+        "gated delta rule": matrices.replaced(q / 3**0.5, unit, v, b, g, state)[0],
+        "simple gla": matrices.added(q / 3**0.5, k, v, g, state)[0],
+        "retention": matrices.added(q / 3**0.5, k, v, constant, state)[0],
+        "ssd": matrices.added(*one, b[..., None] * v, g, state)[0],
         "mlstm parallel": mlstm.step(q, k / 3**0.5, v, i, logsigmoid(f), (torch.zeros(2, 3, 4), torch.zeros(2)))[0],
     }
     found["mlstm recurrent"] = found["mlstm parallel"]
