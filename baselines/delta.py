@@ -45,7 +45,7 @@ class DeltaNet:
     def __post_init__(self) -> None:
         counts(self, "width", "layers", "heads", "keys", "values")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         mixers = [DeltaMixer(self, seed, f"mixer.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, mixers, seed)

@@ -42,7 +42,7 @@ class FastWeights:
         counts(self, "values", "keys", "shifts")
         choices(self, feature=("elu", "dpfp"), rule=("sum", "delta", "softmax"))
 
-    def build(self, inputs: int, outputs: int, seed: int) -> "FastWeightsModule":
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> "FastWeightsModule":
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         if outputs != self.values or inputs <= outputs:
             wanted = f"more than {self.values} inputs and {self.values} outputs"
@@ -89,9 +89,11 @@ class FastWeightsModule(nn.Module):
         """(time, batch, symbols + values) to what is held, (time, batch, values); with a state, also the one after."""
         symbols = len(self.embedding)
         memory = self.begin(inputs.shape[1]) if state is None else state
-        v, embedded = inputs[..., symbols:], inputs[..., :symbols] @ self.embedding
-        x = torch.cat([v, embedded], dim=-1)
-        q, k, v, present = (part.transpose(0, 1) for part in (self.query(embedded), self.key(x), v, v.sum(-1)))
+        v, key = inputs[..., symbols:], inputs[..., :symbols]
+        q = (
+            key @ (self.embedding @ self.query.weight.T) + self.query.bias
+        )  # of every symbol first, then those that came
+        q, k, v, present = (part.transpose(0, 1) for part in (q, self.seen(self.key, inputs), v, v.sum(-1)))
         if self.spec.rule == "softmax":
             keys, values, written = (torch.cat(pair, dim=1) for pair in zip(memory, (k, v, present), strict=True))
             scores = q @ keys.mT / self.spec.keys**0.5
@@ -107,10 +109,15 @@ class FastWeightsModule(nn.Module):
                 y = y[..., :-1] / (y[..., -1:] + 1e-6)
             else:
                 q, k = q / (q.sum(-1, keepdim=True) + 1e-6), k / k.sum(-1, keepdim=True).clamp_min(1e-6)
-                b = self.strength(x)[..., 0].sigmoid().T * present
+                b = self.seen(self.strength, inputs)[..., 0].sigmoid().T * present
                 y, memory = pieces(replaced, memory, q, k, v, b, none)
         y = y.transpose(0, 1)
         return y if state is None else (y, memory)
+
+    def seen(self, layer: nn.Linear, inputs: Tensor) -> Tensor:
+        """What a layer makes of [value; embedded key], likewise."""
+        of_values, of_keys = torch.split(layer.weight.T, [self.spec.values, self.embedding.shape[1]])
+        return inputs @ torch.cat([self.embedding @ of_keys, of_values]) + layer.bias
 
     def features(self, x: Tensor) -> Tensor:
         """(..., keys) to (..., channels), none below 0."""

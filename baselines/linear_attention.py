@@ -72,7 +72,7 @@ class LinearAttention:
         made = {"heads": 4, "keys": 16, "values": 32, "decay": "input", "feature": "none", "normaliser": False}
         return cls(**{**made, "shared": True, "gate": True, "convolution": True, **others})
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         mixers = [LinearAttentionMixer(self, seed, f"mixer.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, mixers, seed)

@@ -44,7 +44,7 @@ class MLSTM:
             if self.inner % getattr(self, name):
                 raise ValueError(f"MLSTM({name}={getattr(self, name)}): a divisor of {self.inner} channels is needed")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         mixers = [MLSTMMixer(self, seed, f"mixer.{n}") for n in range(self.layers)]
         return network(inputs, outputs, self.width, mixers, seed)
@@ -72,9 +72,8 @@ class MLSTMMixer(nn.Module):
             3, inner // spec.block, spec.block, spec.block, **FIRST, generator=stream(seed, "weights", name)
         )
         self.make = nn.Parameter(made / spec.block**0.5)  # q, k, v
-        self.gates = nn.utils.skip_init(
-            nn.Linear, 3 * inner, 2 * heads, **FIRST
-        )  # i, f; first values as released (NX-AI/xlstm)
+        gates = nn.utils.skip_init(nn.Linear, 3 * inner, 2 * heads, **FIRST)  # type: ignore[no-untyped-call]
+        self.gates: nn.Linear = gates  # i, f; first values as released (NX-AI/xlstm)
         nn.init.zeros_(self.gates.weight)
         with torch.no_grad():
             self.gates.bias[:heads].normal_(std=0.1, generator=stream(seed, "weights", f"{name}.gates"))

@@ -50,7 +50,7 @@ class Transformer:
         if self.positions == "rope" and self.width // self.heads % 2:
             raise ValueError(f"Transformer(heads={self.heads}, positions='rope'): heads of even size are needed")
 
-    def build(self, inputs: int, outputs: int, seed: int) -> Network:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> Network:
         """The module ``(time, batch, inputs) -> (time, batch, outputs)``; the seed decides every first value."""
         blocks: list[Block | Places] = [Places(self, seed)] if self.positions == "learned" else []
         for n in range(self.layers):

@@ -98,7 +98,7 @@ def answer_of(task: Task) -> Answer:
     """What the task asks for and what is counted, in a page's words."""
     objective = objective_of(task)
     if hasattr(task, "floor"):
-        return Answer(objective.noun, "nats above the optimum", 1.0)
+        return Answer(objective.noun, f"{objective.unit} above the optimum", 1.0)
     return Answer(objective.noun, f"wrong {objective.noun}s", objective.chance(task.outputs))
 
 

@@ -23,6 +23,11 @@ class Objective(Protocol):
         """What one answer is called."""
         ...
 
+    @property
+    def unit(self) -> str:
+        """What ``nats`` counts."""
+        ...
+
     def answers(self, outputs: int) -> int:
         """Answers of a step."""
         ...
@@ -57,6 +62,7 @@ class Bits:
     """Every output is a bit of its own: 1 where its logit is above 0."""
 
     noun: ClassVar[str] = "bit"
+    unit: ClassVar[str] = "nats"
 
     def answers(self, outputs: int) -> int:
         """One an output."""
@@ -100,6 +106,7 @@ class Tokens:
     """
 
     noun: ClassVar[str] = "token"
+    unit: ClassVar[str] = "nats"
 
     def answers(self, outputs: int) -> int:
         """One a step."""
@@ -128,3 +135,42 @@ class Tokens:
     def guess(self, outputs: int) -> float:
         """The logarithm of the vocabulary."""
         return math.log(outputs)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The outputs are a vector, which is to be near the target: half the squared distance counts (Schlag et al. 2021).
+
+    Where targets are one-hot, an answer is wrong that is nearer to another of them.
+    """
+
+    noun: ClassVar[str] = "vector"
+    unit: ClassVar[str] = "half squared distance"
+
+    def answers(self, outputs: int) -> int:
+        """One a step."""
+        return 1
+
+    def nats(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Half the squared distance, (..., 1); as nats, those of a normal distribution around what was said."""
+        return 0.5 * (logits - targets).square().sum(dim=-1, keepdim=True)
+
+    def wrong(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Every vector, (..., 1)."""
+        return (logits.argmax(dim=-1) != targets.argmax(dim=-1))[..., None]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What was said, (..., outputs)."""
+        return logits
+
+    def slope(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """What is said less what is meant."""
+        return logits - targets
+
+    def chance(self, outputs: int) -> float:
+        """All but one in so many."""
+        return 1 - 1 / outputs
+
+    def guess(self, outputs: int) -> float:
+        """Of the vector in the middle of all that may be meant."""
+        return 0.5 * (1 - 1 / outputs)

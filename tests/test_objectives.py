@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from membench.benchmarks.core import Batch, Task, Training, answer_of, floor_of, objective_of, pad
-from membench.benchmarks.objectives import Bits, Objective, Tokens
+from membench.benchmarks.objectives import Bits, Objective, Squares, Tokens
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.mqar import MQAR
 from membench.benchmarks.tasks.ngrams import NGrams
@@ -58,7 +58,7 @@ def test_nats_and_wrong_answers_are_those_of_a_plain_loop(answers: Objective) ->
     assert seen == {True, False}
 
 
-@pytest.mark.parametrize("answers", BOTH, ids=lambda one: one.noun)
+@pytest.mark.parametrize("answers", [*BOTH, Squares()], ids=lambda one: one.noun)
 def test_the_slope_is_the_gradient_of_the_summed_nats(answers: Objective) -> None:
     logits, targets = drawn(answers)
     (gradient,) = torch.autograd.grad(answers.nats(logits.requires_grad_(), targets).sum(), logits)
@@ -139,3 +139,14 @@ def test_evaluation_counts_wrong_tokens() -> None:
     assert score.loss == pytest.approx(float(nats(Tokens(), logits, batch).mean()))
     certain = evaluate(lambda _: 40 * batch.targets, [batch], MANY)
     assert certain.errors == 0 and certain.loss < 1e-6 and certain.perfect == 1
+
+
+def test_squares_are_distances_to_the_vector_that_is_meant() -> None:
+    said = torch.tensor([[0.5, 0.5, 0.0], [0.1, 0.2, 0.9]])
+    meant = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    squares = Squares()
+    torch.testing.assert_close(squares.nats(said, meant), torch.tensor([[0.25], [0.73]]))
+    assert squares.wrong(said, meant).tolist() == [[False], [True]]
+    middle = torch.full((3, 3), 1 / 3)
+    torch.testing.assert_close(squares.nats(middle, torch.eye(3)).mean(), torch.tensor(squares.guess(3)))
+    assert squares.chance(4) == 0.75 and squares.answers(9) == 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from membench.benchmarks.core import Batch, Size, Task
+from membench.benchmarks.tasks.associations import Associations
 from membench.benchmarks.tasks.mqar import MQAR
 from membench.benchmarks.tasks.selective_copy import SelectiveCopy
 from membench.ntm import stream
@@ -147,3 +148,22 @@ def test_the_sequences_of_a_size_are_many() -> None:
     """Drawn fresh, not from a list: 200 of them, no two alike."""
     shown = draw(MANY, (24, 4)).inputs
     assert not any(shown[:, a].equal(shown[:, b]) for a, b in itertools.combinations(range(40), 2))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_associations_ask_for_the_last_value_of_a_key(again: bool) -> None:
+    task = Associations(symbols=5, again=again, train=(range(5, 6),), test=())
+    batch, returned = draw(task, (5,)), 0
+    pairs, question = batch.inputs[:-1], batch.inputs[-1]
+    keys, values = symbols(pairs[..., :5]), symbols(pairs[..., 5:])
+    assert not question[:, 5:].any() and batch.scored.sum(0).eq(1).all() and not batch.targets[:-1].any()
+    for asked, key, value, answer in zip(
+        question[:, :5].argmax(-1).tolist(), keys, values, batch.targets[-1].argmax(-1).tolist(), strict=True
+    ):
+        assert answer == [v for k, v in zip(key, value, strict=True) if k == asked][-1]
+        returned += key.count(asked) > 1
+        assert again or sorted(key) == sorted(value) == list(range(5))
+    assert bool(returned) == again
+    assert task.floor(batch).eq(0).all()
+    with pytest.raises(ValueError, match="up to 5 pairs"):
+        Associations(symbols=5, train=(range(6, 7),))
