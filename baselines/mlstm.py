@@ -117,16 +117,15 @@ def step(
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """What a piece reads, and the state after it. i and f are the gates' logarithms, (heads, time).
 
-    What is kept is C and n times exp(-m), so that no exponential overflows; then 1, in what is read, is exp(-m). Any
-    m gives the same. The released code's is the largest logarithm added up so far; here it is at least 0, so that
-    exp(-m) does not overflow either.
+    What is kept is C and n times exp(-m), m the largest logarithm added up so far, so that no exponential overflows;
+    then 1, in what is read, is exp(-m). Any m gives the same, so no gradient passes through it.
     """
     memory, m = state
     total = f.cumsum(dim=1)
     logs = total[:, :, None] - total[:, None, :] + i[:, None, :]  # D
     logs = logs.masked_fill(~causal(i.shape[1], i), -torch.inf)
     before = total + m[:, None]
-    most = torch.maximum(logs.amax(dim=2), before).clamp_min(0).detach()  # m_t
+    most = torch.maximum(logs.amax(dim=2), before).detach()  # m_t
     rest = Left((before - most).exp(), (logs - most[..., None]).exp())
     y, memory = read(q, k, torch.cat([v, torch.ones_like(v[..., :1])], dim=-1), rest, memory)
     return y[..., :-1] / torch.maximum(y[..., -1:].abs(), (-most[..., None]).exp()), (memory, most[:, -1])

@@ -197,7 +197,7 @@ suite = Suite(
     },
     notes=(
         "Left out: Mamba and the Transformer of the paper's table 3, modular arithmetic and the word problems of "
-        "permutations. The paper chooses a rate by the median of three seeds at test lengths; here all rates are shown, "
-        "and a claim that something cannot be done is refuted by one run at any of them."
+        "permutations. The paper chooses a rate by the median of three seeds at test lengths; here all rates are "
+        "shown, and a claim that something cannot be done is refuted by one run at any of them."
     ),
 )
