@@ -145,6 +145,8 @@ suite = Suite(
         "Of the paper's feature maps FAVOR+ and tanh are left out, of its rules that of fast weight memories (FWM), of "
         "DPFP nu = 3. Sizes end at 160 of 600 pairs, and at 80 of 200 keys that return.\n"
         "What the logs have beside what the paper concludes: attention fails there too, at 360 pairs (.027) and from "
-        "500 on, and so does the delta rule with DPFP-2 at 100 keys (.085); each is one seed."
+        "500 on, and so does the delta rule with DPFP-2 at 100 keys (.085); each is one seed.\n"
+        "Where keys return, the logs' losses are of every key asked once; here, as in training, a key is asked more "
+        "often the more often it came, which a memory that adds up finds harder."
     ),
 )
