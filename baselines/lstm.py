@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from ..ntm import twins
-from ..ntm.controller import ControllerState, LSTMController, LSTMLayer, LSTMStack, linear
+from ..ntm.controller import ControllerState, LSTMController, LSTMLayer, LSTMStack
 from ..ntm.layer import Layer, placed
 from ..ntm.memory import Contents, Learned, Start
 from ..ntm.streams import own_seed
 from ..ntm.unroll import run
+from ..ntm.weights import Weights, linear
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class LSTM:
         layers: How many layers.
         forget_bias: Where the forget gate's bias starts.
         state: How hidden and cell state begin, each layer's drawn on its own.
+        output_weights: How the linear layer begins.
 
     Raises:
         ValueError: No units or no layers.
@@ -36,6 +38,7 @@ class LSTM:
     layers: int = 3
     forget_bias: float = 1.0
     state: Contents = field(default_factory=Learned)
+    output_weights: Weights = field(default=Weights(), metadata={"since": 2})
 
     def __post_init__(self) -> None:
         for name in ("units", "layers"):
@@ -80,7 +83,7 @@ class LSTMModule(Layer):
         super().__init__(spec, seed, batch_first)
         layers = LSTMController(spec.units, spec.layers, spec.forget_bias, spec.state)
         self.stack = LSTMStack(inputs, layers, seed)
-        self.output = linear(spec.units, outputs, seed, "output")
+        self.output = linear(spec.units, outputs, seed, "output", weights=spec.output_weights)
 
     @property
     def cell(self) -> LSTMStack:

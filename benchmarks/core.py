@@ -131,7 +131,10 @@ class Model(Protocol):
     The module is a function of its parameters and its input: it draws nothing at random and changes no buffer. A model
     may have ``state_size(steps) -> int``, the floats carried from step to step, at most, over so many steps. Its module
     may say how it is differentiated, by a method ``differentiation`` (``training.differentiate``), and a part of it
-    which of its parameters never decay, by an attribute ``no_weight_decay`` (``optimizers.matrices``).
+    which of its parameters never decay, by an attribute ``no_weight_decay`` (``optimizers.matrices``). What is to be
+    drawn anew for every sequence, it draws from a stream of its own: ``redraw(name)``, if it has one that is not None,
+    is called before every step, and with another name before every evaluation; then the n-th sequence of a batch has
+    the n-th draw of that name. As built it draws nothing.
     """
 
     def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:

@@ -9,15 +9,18 @@ logits = ntm(inputs, lengths=lengths)  # padded sequences
 
 from .cell import Heads, NTMCell, State
 from .controller import FeedforwardController, LSTMController
-from .memory import Constant, Learned, OneHot, Random, Scaled, Uniform, Zeros
+from .memory import Bounded, Constant, Learned, OneHot, Random, Redrawn, Scaled, Uniform, Zeros
 from .model import NTM, NTMModule
 from .streams import seeded, stream
 from .unroll import unroll
+from .weights import Glorot, Truncated, Weights
 
 __all__ = [
     "NTM",
+    "Bounded",
     "Constant",
     "FeedforwardController",
+    "Glorot",
     "Heads",
     "LSTMController",
     "Learned",
@@ -25,9 +28,12 @@ __all__ = [
     "NTMModule",
     "OneHot",
     "Random",
+    "Redrawn",
     "Scaled",
     "State",
+    "Truncated",
     "Uniform",
+    "Weights",
     "Zeros",
     "seeded",
     "stream",

@@ -35,9 +35,12 @@ def content(memory: Tensor, key: Tensor, strength: Tensor, similarity: Similarit
     return torch.softmax(strength * SIMILARITIES[similarity](memory, key), dim=-1)  # w^c
 
 
-def interpolate(by_content: Tensor, previous: Tensor, gate: Tensor) -> Tensor:
-    """Between the content weighting (gate 1) and the previous weighting (gate 0) (eq. 7)."""
-    return gate * by_content + (1 - gate) * previous  # w^g
+def interpolate(by_content: Tensor, previous: Tensor, gate: Tensor, gated: bool = True) -> Tensor:
+    """Between the content weighting (gate 1) and the previous weighting (gate 0) (eq. 7).
+
+    Not gated, the content weighting counts whole (a defect of Ha 2017's code, which sharpening hides).
+    """
+    return (gate * by_content if gated else by_content) + (1 - gate) * previous  # w^g
 
 
 def shift(weighting: Tensor, kernel: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ as in Collier & Beel's released ``ntm.py``.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -56,6 +56,34 @@ class Random:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """U(-bound, bound), not squashed (Zana 2017's memory)."""
+
+    bound: float
+    trainable: bool = False
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """What a scheme draws, drawn anew for every sequence (Ha 2017's memory); training moves none of it.
+
+    As built, every sequence begins from the same draw, so that the module is a function. ``Start.redraw`` gives each
+    sequence one of its own.
+
+    Raises:
+        ValueError: A scheme that draws nothing, or that training moves.
+    """
+
+    scheme: "Random | Bounded"
+
+    trainable: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scheme, Random | Bounded) or self.scheme.trainable:
+            raise ValueError(f"Redrawn({self.scheme}): accepted are Random and Bounded, not trainable")
+
+
+@dataclass(frozen=True)
 class Scaled:
     """U(0, 1) times ``alpha``, not squashed: the Schmidinger post's learned controller state."""
 
@@ -82,11 +110,14 @@ class Uniform:
     trainable: bool = False
 
 
-Contents = Zeros | Constant | Learned | Random | Scaled
+Contents = Zeros | Constant | Learned | Random | Scaled | Bounded
 """Schemes for what is stored: memory, read vectors, controller states."""
 
-Weighting = Learned | OneHot | Uniform
-"""Schemes for where a head looks before the first step."""
+Memory = Contents | Redrawn
+"""Schemes for the NTM's memory, which alone may be drawn anew for every sequence."""
+
+Weighting = Learned | OneHot | Uniform | Zeros
+"""Schemes for where a head looks before the first step; ``Zeros``, nowhere, is no distribution, but published."""
 
 
 class Start(nn.Module):
@@ -96,7 +127,7 @@ class Start(nn.Module):
         scheme: The scheme.
         shape: The shape of one sequence's state. Its last axis is one variable of the released code, which is what
             Glorot's bound counts: (rows * width,) for memory, (heads, width) for reads, (heads, rows) for weightings.
-        generator: Where a drawn scheme draws from.
+        named: Of the stream that a drawn scheme draws from.
         weighting: True where the value must be a distribution over the last axis.
     """
 
@@ -104,10 +135,14 @@ class Start(nn.Module):
     no_weight_decay = ("raw",)  # an optimiser's: where a state begins is no matrix
 
     def __init__(
-        self, scheme: Contents | Weighting, shape: tuple[int, ...], generator: Generator, weighting: bool = False
+        self, scheme: Memory | Weighting, shape: tuple[int, ...], named: tuple[int | str, ...], weighting: bool = False
     ) -> None:
         super().__init__()
-        raw = first(scheme, shape, generator)
+        self.anew, self.named, self.draws = isinstance(scheme, Redrawn), named, ""
+        if isinstance(scheme, Redrawn):
+            scheme = scheme.scheme
+        self.scheme = scheme
+        raw = first(scheme, shape, stream(*named))
         if isinstance(scheme, Learned):
             self.squash = "softmax" if weighting else "tanh"
         elif isinstance(scheme, Random) and scheme.squash:
@@ -126,6 +161,19 @@ class Start(nn.Module):
         if self.squash == "softmax":
             return torch.softmax(self.raw, dim=-1)
         return torch.tanh(self.raw) if self.squash == "tanh" else self.raw
+
+    def redraw(self, draws: str) -> None:
+        """Begin every sequence of a batch from a draw of its own: the n-th from the n-th of the stream of this name."""
+        self.draws = draws
+
+    def begin(self, batch: int) -> Tensor:
+        """The value of every sequence, (batch, ...)."""
+        if not self.draws:
+            value: Tensor = self()
+            return value.expand(batch, *self.raw.shape)
+        generator = stream(*self.named, self.draws)
+        raw = torch.stack([first(self.scheme, tuple(self.raw.shape), generator) for _ in range(batch)]).to(self.raw)
+        return torch.tanh(raw) if self.squash == "tanh" else raw
 
     def back(self, value: Tensor, gradient: Tensor) -> Tensor:
         """The gradient of ``raw``, given that of what ``forward`` gave: autograd's, without its graph."""
@@ -152,6 +200,8 @@ def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Gener
             return torch.rand(shape, generator=generator, **FIRST)
         case Random(std=std):
             return torch.randn(shape, generator=generator, **FIRST) * std
+        case Bounded(bound=bound):
+            return (2 * torch.rand(shape, generator=generator, **FIRST) - 1) * bound
         case Scaled(alpha=alpha):
             return torch.rand(shape, generator=generator, **FIRST) * alpha
         case OneHot(row=row, trainable=trainable):
@@ -162,6 +212,6 @@ def first(scheme: Contents | Weighting, shape: tuple[int, ...], generator: Gener
             return torch.full(shape, 0.0 if trainable else 1 / shape[-1], **FIRST)
 
 
-def start(scheme: Contents | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False) -> Start:
+def start(scheme: Memory | Weighting, shape: tuple[int, ...], seed: int, name: str, weighting: bool = False) -> Start:
     """A ``Start`` that draws from the stream of its seed and name."""
-    return Start(scheme, shape, stream(seed, "start", name), weighting)
+    return Start(scheme, shape, (seed, "start", name), weighting)

@@ -1,8 +1,8 @@
 """The NTM's hyperparameters, and the module that they build."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,23 @@ from .addressing import Similarity
 from .cell import NTMCell
 from .controller import FeedforwardController, FeedforwardStack, LSTMController, LSTMLayer, LSTMStack
 from .layer import Layer, placed
-from .memory import Constant, Contents, Learned, Start, Weighting
+from .memory import Constant, Contents, Learned, Memory, Start, Weighting, Zeros
 from .streams import own_seed
 from .twins import altered, hooked
 from .unroll import Differentiation, Slope, watch
+from .weights import Weights
 
 if TYPE_CHECKING:
     from .fused.gradients import Gradients
 
 
 WEIGHTINGS = ("read_weighting", "write_weighting")
+NAMED = {
+    "similarity": ("cosine", "dot"),
+    "squash": ("tanh", "linear", "relu"),
+    "write_order": ("together", "in turn", "pairs"),
+}
+"""Fields that are one of some names."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,17 @@ class NTM:
         clip_heads: Bound of the raw head parameters, or None.
         clip_output: Bound of the logits, or None.
         read_first: Read the memory before it is written (released code), or after.
+        squash: What keys and additions pass through: ``tanh``, nothing (``linear``), or ``relu``.
+        gated: Whether the gate weighs the content weighting too (eq. 7), or only the previous one (Ha 2017's code).
+        feedback: Whether the controller is given what was read in the step before.
+        write_order: ``together``, all heads erase before any adds; ``in turn``, each erases and adds before the next
+            (released code); ``pairs``, a read head and a write head are done before the next pair looks (Zana 2017).
+        head_weights: How the layer that heads are asked by begins; a head's part as a layer of its own.
+        output_weights: How the output layer begins.
 
     Raises:
         ValueError: A size below one, a reach the memory has no room for, a row outside the memory, a scheme that is
-            none of the place's, or a bound that is not above zero.
+            none of the place's, a bound that is not above zero, or parts that do not go together.
     """
 
     rows: int = 128
@@ -57,7 +71,7 @@ class NTM:
     writes: int = 1
     reach: int = 1
     similarity: Similarity = "cosine"
-    memory: Contents = field(default_factory=lambda: Constant(1e-6, trainable=True))
+    memory: Memory = field(default_factory=lambda: Constant(1e-6, trainable=True))
     read: Contents = field(default_factory=Learned)
     read_weighting: Weighting = field(default_factory=Learned)
     write_weighting: Weighting = field(default_factory=Learned)
@@ -65,6 +79,12 @@ class NTM:
     clip_heads: float | None = 20.0
     clip_output: float | None = 20.0
     read_first: bool = True
+    squash: Literal["tanh", "linear", "relu"] = field(default="tanh", metadata={"since": 2})
+    gated: bool = field(default=True, metadata={"since": 2})
+    feedback: bool = field(default=True, metadata={"since": 2})
+    write_order: Literal["together", "in turn", "pairs"] = field(default="together", metadata={"since": 2})
+    head_weights: Weights = field(default=Weights(), metadata={"since": 2})
+    output_weights: Weights = field(default=Weights(), metadata={"since": 2})
 
     def __post_init__(self) -> None:
         for name in ("rows", "width", "reads", "writes"):
@@ -72,15 +92,23 @@ class NTM:
                 raise ValueError(f"NTM({name}={getattr(self, name)}): at least 1 is needed")
         if not 0 <= self.reach <= (self.rows - 1) // 2:
             raise ValueError(f"NTM(reach={self.reach}): {self.rows} rows allow 0 to {(self.rows - 1) // 2}")
-        if self.similarity not in ("cosine", "dot"):
-            raise ValueError(f"NTM(similarity={self.similarity!r}): 'cosine' or 'dot'")
         for name in ("clip_heads", "clip_output"):
             if (limit := getattr(self, name)) is not None and not limit > 0:
                 raise ValueError(f"NTM({name}={limit}): a bound above 0 is needed, or None")
-        for name, kinds in {"memory": Contents, "read": Contents, **dict.fromkeys(WEIGHTINGS, Weighting)}.items():
+        for name, kinds in {"memory": Memory, "read": Contents, **dict.fromkeys(WEIGHTINGS, Weighting)}.items():
             if not isinstance(scheme := getattr(self, name), kinds):
                 accepted = ", ".join(kind.__name__ for kind in get_args(kinds))
                 raise ValueError(f"NTM({name}={scheme}): accepted are {accepted}")
+        for name, names in NAMED.items():
+            if (value := getattr(self, name)) not in names:
+                raise ValueError(f"NTM({name}={value!r}): {' or '.join(map(repr, names))}")
+        if self.write_order == "pairs" and self.reads != self.writes:
+            raise ValueError(f"NTM(write_order='pairs'): {self.reads} read and {self.writes} write heads are no pairs")
+        if not self.feedback and self.read.trainable:
+            raise ValueError(f"NTM(feedback=False, read={self.read}): nothing sees it; accepted is one not trainable")
+        for name in WEIGHTINGS:
+            if isinstance(scheme := getattr(self, name), Zeros) and scheme.trainable:
+                raise ValueError(f"NTM({name}={scheme}): accepted are zeros that are not trainable")
         for scheme in (self.read_weighting, self.write_weighting):
             row = getattr(scheme, "row", 0)
             if not 0 <= row < self.rows:
@@ -92,6 +120,11 @@ class NTM:
         Without a seed, one is drawn from torch's generator; ``seed`` of the module says which.
         """
         return placed(NTMModule(NTMCell(self, inputs, outputs, own_seed(seed)), batch_first))
+
+    @property
+    def one_after_another(self) -> bool:
+        """Whether several heads write, each on what the one before has left."""
+        return self.writes > 1 and self.write_order != "together"
 
     def state_size(self, steps: int) -> int:
         """Floats carried from step to step, however many steps there are."""
@@ -108,6 +141,17 @@ class NTMModule(Layer):
     def __init__(self, cell: NTMCell, batch_first: bool = False) -> None:
         super().__init__(cell.spec, cell.seed, batch_first)
         self.cell = cell
+
+    @property
+    def redraw(self) -> Callable[[str], None] | None:
+        """Of a memory that is drawn anew for every sequence, what names its draws: see ``Start.redraw``; or None."""
+        return self.cell.memory.redraw if self.cell.memory.anew else None
+
+    def limits(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Why the fused twin cannot run such inputs, or nothing."""
+        if self.spec.one_after_another:
+            return f"the fused NTM writes with all heads together, not {self.spec.write_order!r}"
+        return super().limits(device, dtype)
 
     def fused(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         from .fused.autograd import checked  # compiled code is loaded once it is needed

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from membench.ntm import (
     NTM,
+    Bounded,
     Constant,
     FeedforwardController,
     Learned,
@@ -24,6 +25,7 @@ from membench.ntm import (
     Random,
     Scaled,
     Uniform,
+    Weights,
     Zeros,
     stream,
     unroll,
@@ -72,6 +74,29 @@ SPECS = {
     "no clips": small(clip_heads=None, clip_output=None),
     "written first": small(read_first=False),
     "written first, two and two, dot": small(read_first=False, reads=2, writes=2, similarity="dot"),
+    "linear": small(squash="linear", writes=2),
+    "relu": small(squash="relu", reads=2, clip_heads=0.2),
+    "nothing fed back, feedforward": small(feedback=False, read=Zeros(), controller=FeedforwardController(units=6)),
+    "zero weightings, two biases": small(
+        read_weighting=Zeros(),
+        write_weighting=Zeros(),
+        memory=Bounded(0.3),
+        controller=LSTMController(units=6, layers=2, second_bias=True, weights=Weights(Bounded(0.4), Bounded(0.2))),
+    ),
+    "Ha": small(
+        squash="linear",
+        gated=False,
+        feedback=False,
+        read=Zeros(),
+        read_first=False,
+        read_weighting=Zeros(),
+        write_weighting=Zeros(),
+        memory=Bounded(0.2),
+        clip_heads=None,
+        clip_output=None,
+        controller=LSTMController(units=7, second_bias=True),
+        write_order="pairs",
+    ),
 }
 
 
@@ -272,7 +297,7 @@ class TestFourAfterFour:
                 return super().forward() / 2
 
         frozen, hooked, parametrised, watched, other = (SMALL.build(INPUTS, OUTPUTS) for _ in range(5))
-        other.cell.memory = Halved(Learned(), other.cell.memory.raw.shape, stream("halved"))
+        other.cell.memory = Halved(Learned(), other.cell.memory.raw.shape, ("halved",))
         assert frozen.plain() and not Other(frozen.cell).plain()
         frozen.cell.heads.bias.requires_grad_(False)
         hooked.cell.heads.register_forward_hook(lambda *_: None)

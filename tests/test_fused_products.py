@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from membench.ntm.fused.heads import ask_heads, clip, clip_back
+from membench.ntm.fused.heads import TANH, ask_heads, clip, clip_back
 from membench.ntm.kernels import math as math32
 from membench.ntm.kernels.lanes import (
     LANES,
@@ -167,7 +167,7 @@ def test_what_heads_are_asked_is_in_its_range_where_raw_numbers_are_extreme_too(
 
     @kernel
     def asked(asks: Floats, raws: Floats, numbers: Floats, limit: float) -> Any:
-        ask_heads(asks, raws, numbers, heads, writes, width, shifts, limit)
+        ask_heads(asks, raws, numbers, heads, writes, width, shifts, limit, TANH)
 
     width, per = LANES + 3, LANES + 3 + shifts + 3
     size = heads * per + 2 * writes * width

@@ -33,7 +33,7 @@ ONLY = {
 
 FLOORS = {
     "ntm": [
-        *("streams", "twins", "addressing", "memory", "controller", "unroll", "layer"),
+        *("streams", "twins", "addressing", "memory", "weights", "controller", "unroll", "layer"),
         *("kernels", "cell", "fused", "model"),
     ],
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],

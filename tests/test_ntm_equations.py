@@ -5,7 +5,7 @@ has one parameter or input moved by i * 1e-30. The imaginary part of a result ov
 digit and without any rule of differentiation written down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from membench.ntm import (
     NTM,
+    Bounded,
     Constant,
     FeedforwardController,
+    Glorot,
     Learned,
     LSTMController,
     NTMModule,
@@ -24,10 +26,12 @@ from membench.ntm import (
     Random,
     Scaled,
     Uniform,
+    Weights,
     Zeros,
     stream,
 )
-from membench.ntm.memory import Contents, Weighting
+from membench.ntm.memory import Memory, Weighting
+from membench.ntm.model import NAMED
 
 Number = NDArray[np.complex128]
 """One number at every point: (points,)."""
@@ -38,6 +42,7 @@ INPUTS, OUTPUTS, STEPS, BATCH = 3, 2, 5, 2
 
 SMALL = NTM(rows=5, width=3, controller=LSTMController(units=4))
 HEAD = OneHot(1)
+TWO_BIASES = LSTMController(units=3, second_bias=True, weights=Weights(Glorot(2.0), Random(0.5, squash=False)))
 SPECS = {
     "as released": replace(SMALL, memory=Constant(1e-6, trainable=True)),
     "dot": replace(SMALL, similarity="dot"),
@@ -77,7 +82,26 @@ SPECS = {
         read_weighting=OneHot(2, trainable=True),
         write_weighting=Uniform(),
     ),
+    "linear, nothing fed back, no gate": replace(
+        SMALL, squash="linear", gated=False, feedback=False, read=Zeros(), memory=Bounded(0.5), controller=TWO_BIASES
+    ),
+    "relu, first weightings of zero": replace(SMALL, squash="relu", read_weighting=Zeros(), write_weighting=Zeros()),
+    "head after head": replace(SMALL, rows=4, width=2, writes=2, write_order="in turn"),
+    "written before read, head after head": replace(
+        SMALL, rows=4, width=2, writes=2, write_order="in turn", read_first=False
+    ),
+    "pairs": replace(SMALL, rows=4, width=2, reads=2, writes=2, write_order="pairs"),
+    "pairs, written before read": replace(
+        SMALL, rows=4, width=2, reads=2, writes=2, write_order="pairs", read_first=False
+    ),
     "uniform, trainable": replace(SMALL, memory=Random(), read_weighting=Uniform(trainable=True)),
+}
+
+
+SQUASHES: dict[str, Callable[[Number], Number]] = {
+    "tanh": np.tanh,
+    "linear": lambda x: x,
+    "relu": lambda x: np.where(x.real > 0, x, 0),
 }
 
 
@@ -110,7 +134,7 @@ def clip(x: Number, limit: float | None) -> Number:
     return x if limit is None else np.where(abs(x.real) > limit, np.copysign(limit, x.real), x)
 
 
-def began(scheme: Contents | Weighting, raw: NDArray[np.complex128], weighting: bool) -> Numbers:
+def began(scheme: Memory | Weighting, raw: NDArray[np.complex128], weighting: bool) -> Numbers:
     """What a state tensor begins at, from what is stored of it."""
     if isinstance(scheme, Learned):
         return softmax(list(raw)) if weighting else [np.tanh(value) for value in raw]
@@ -152,6 +176,8 @@ class Plain:
         units = controller.units
         for n in range(controller.layers):
             gates = self.layer(f"controller.layers.{n}", x + self.hidden[n])
+            if controller.second_bias:
+                gates = [a + b for a, b in zip(gates, self.values[f"controller.layers.{n}.second_bias"], strict=True)]
             x = []
             for unit in range(units):
                 i, f, g, o = (gates[gate * units + unit] for gate in range(4))
@@ -164,7 +190,7 @@ class Plain:
         """Equations 5 to 9 for one head, from its part of the controller's output."""
         spec = self.spec
         rows = range(spec.rows)
-        key = [np.tanh(value) for value in raw[: spec.width]]
+        key = [SQUASHES[spec.squash](value) for value in raw[: spec.width]]
         strength, gate = softplus(raw[spec.width]), sigmoid(raw[spec.width + 1])
         kernel, sharpness = softmax(raw[spec.width + 2 : -1]), 1 + softplus(raw[-1])
         similar = []
@@ -174,7 +200,7 @@ class Plain:
                 similarity = similarity / (np.sqrt(inner(key, key)) * np.sqrt(inner(row, row)) + 1e-8)
             similar.append(strength * similarity)
         by_content = softmax(similar)
-        gated = [gate * by_content[i] + (1 - gate) * previous[i] for i in rows]
+        gated = [(gate if spec.gated else 1) * by_content[i] + (1 - gate) * previous[i] for i in rows]
         moved = []
         for i in rows:  # what was j rows before this one comes here when the focus moves by j
             moved.append(
@@ -185,45 +211,55 @@ class Plain:
 
     def step(self, x: Numbers) -> Numbers:
         spec = self.spec
-        hidden = self.control(x + [value for read in self.reads for value in read])
+        hidden = self.control(x + [value for read in self.reads for value in read if spec.feedback])
         raw = [clip(value, spec.clip_heads) for value in self.layer("heads", hidden)]
         length, heads = spec.width + 2 + 2 * spec.reach + 1 + 1, spec.reads + spec.writes
         ask = [raw[head * length : (head + 1) * length] for head in range(heads)]
         rest = raw[heads * length :]
         vectors = [rest[n * spec.width : (n + 1) * spec.width] for n in range(2 * spec.writes)]
         erase = [[sigmoid(value) for value in vector] for vector in vectors[: spec.writes]]
-        add = [[np.tanh(value) for value in vector] for vector in vectors[spec.writes :]]
+        add = [[SQUASHES[spec.squash](value) for value in vector] for vector in vectors[spec.writes :]]
         before = list(self.weightings)
 
         def look(head: int) -> None:
             self.weightings[head] = self.address(ask[head], before[head])
 
-        def read() -> None:
-            for head in range(spec.reads):
+        def read(heads: Sequence[int]) -> None:
+            for head in heads:
                 for m in range(spec.width):
                     column = [row[m] for row in self.memory]
                     self.reads[head][m] = inner(self.weightings[head], column)  # eq. 2
 
-        def write() -> None:
+        def write(heads: Sequence[int]) -> None:
             for i in range(spec.rows):
                 for m in range(spec.width):
                     value = self.memory[i][m]
-                    for n in range(spec.writes):
+                    for n in heads:
                         value = value * (1 - self.weightings[spec.reads + n][i] * erase[n][m])  # eq. 3
-                    for n in range(spec.writes):
+                    for n in heads:
                         value = value + self.weightings[spec.reads + n][i] * add[n][m]  # eq. 4
                     self.memory[i][m] = value
 
         self.reads = [list(read) for read in self.reads]
-        for head in range(spec.reads, heads):
-            look(head)
-        if not spec.read_first:
-            write()
-        for head in range(spec.reads):
-            look(head)
-        read()
-        if spec.read_first:
-            write()
+        rounds: list[tuple[Sequence[int], Sequence[int]]]
+        rounds = (
+            [([n], [n]) for n in range(spec.reads)]
+            if spec.write_order == "pairs"
+            else [(range(spec.reads), range(spec.writes))]
+        )
+        for reading, writing in rounds:
+            for n in writing:
+                look(spec.reads + n)
+            if spec.read_first:
+                for n in reading:
+                    look(n)
+                read(reading)
+            for some in [[n] for n in writing] if spec.write_order == "in turn" else [writing]:
+                write(some)
+            if not spec.read_first:
+                for n in reading:
+                    look(n)
+                read(reading)
         y = self.layer("output", hidden + [value for read in self.reads for value in read])
         return [clip(value, spec.clip_output) for value in y]
 
@@ -301,5 +337,7 @@ def test_the_plain_gradient_is_that_of_small_differences() -> None:
 def test_every_scheme_and_option_is_compared() -> None:
     specs = list(SPECS.values())
     schemes = {type(getattr(s, name)) for s in specs for name in ("memory", "read", "read_weighting")}
-    assert schemes == {Zeros, Constant, Learned, Random, OneHot, Uniform}
-    assert {s.reach for s in specs} == {0, 1, 2} and {s.similarity for s in specs} == {"cosine", "dot"}
+    assert schemes == {Zeros, Constant, Learned, Random, Bounded, OneHot, Uniform}
+    assert {s.reach for s in specs} == {0, 1, 2}
+    for name, names in NAMED.items():
+        assert {getattr(s, name) for s in specs} == set(names)

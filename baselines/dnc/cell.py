@@ -9,8 +9,9 @@ from torch.nn.functional import softplus
 from torch.utils._pytree import tree_map
 
 from ...ntm import addressing
-from ...ntm.controller import ControllerState, linear
+from ...ntm.controller import ControllerState
 from ...ntm.twins import built
+from ...ntm.weights import linear
 from .controller import SkipStack
 from .memory import (
     SIMILARITIES,

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from ...ntm import stream
-from ...ntm.controller import ControllerState, LSTMLayer, linear
+from ...ntm.controller import ControllerState, LSTMLayer
+from ...ntm.weights import linear
 
 FORGET_BIAS = 1.0
 """Sonnet's LSTM adds it to the forget gate; the paper does not say."""

@@ -64,6 +64,8 @@ def differentiation(
         return Own(modules, loss, slope, own)
     if len(modules) == 1:
         return InTurn(modules, loss)
+    if getattr(modules[0], "redraw", None) is not None:
+        return InTurn(modules, loss, "each draws its own")
     mapped = Mapped(modules, loss)
     try:
         mapped(weights, example)

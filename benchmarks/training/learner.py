@@ -44,6 +44,7 @@ class Learner:
         self.weights = torch.stack([flat(module) for module in modules])
         self.moments = training.optimizer.begin(self.weights)
         self.matrices = matrices(modules[0])
+        self.redraws = [redraw for module in modules if (redraw := getattr(module, "redraw", None)) is not None]
         self.silence = silence(task, len(runs), training, device)
         loss, slopes = partial(objective, task, training), partial(slope, task, training)
         self.differentiate = differentiation(modules, loss, slopes, self.weights, self.silence)
@@ -85,6 +86,8 @@ class Learner:
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """One step of every member on its part of (members, time, batch, ...); losses and gradient norms (members,)."""
+        for redraw in self.redraws:
+            redraw(f"step {self.moments.step}")
         losses, gradients = self.differentiate(self.weights, batch)
         norms = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
         if self.training.clip is not None:
@@ -96,7 +99,10 @@ class Learner:
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
         """Every member's score."""
-        whole = [pad(batches)] if len(self.weights) > 1 else batches  # of a cohort one call for all sizes
+        for redraw in self.redraws:
+            redraw("measured")
+        at_once = len(self.weights) > 1 and not self.redraws  # a draw goes by a sequence's place in its batch
+        whole = [pad(batches)] if at_once else batches  # of a cohort one call for all sizes
         with ExitStack() as modes:
             for module in self.modules:
                 modes.enter_context(measured(module))

@@ -27,7 +27,7 @@ from .weighting import (
 def address(
     weightings: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats, ask: Floats,
     previous: Floats, ring: Floats, by_content: Floats, moved: Floats,
-    first: int, last: int, reach: int, cosine: bool,
+    first: int, last: int, reach: int, cosine: bool, gated: bool,
 ) -> Any:  # fmt: skip
     """Heads ``first`` to ``last`` choose rows; similarity (heads, rows) and scales (heads, 4) are for the way back."""
     per = memory.shape[0] + 2 * reach + 4
@@ -40,7 +40,7 @@ def address(
         if cosine:
             divide_lengths(similarity[head], norms, np.sqrt(dot(key, key)))
         scale[0], scale[1] = content(by_content, similarity[head], rest[0])
-        interpolate(ring, by_content, previous[head], rest[1], reach)
+        interpolate(ring, by_content, previous[head], rest[1], gated, reach)
         shift(moved, ring, rest[2 : 3 + 2 * reach], reach)
         scale[2], scale[3] = sharpen(weightings[head], moved, rest[3 + 2 * reach])
 
@@ -60,7 +60,7 @@ def address_back(
     d_ask: Floats, d_memory: Floats, d_weightings: Floats, d_read: Floats,
     ask: Floats, weightings: Floats, similarity: Floats, scales: Floats, norms: Floats, memory: Floats,
     previous: Floats, ring: Floats, d_ring: Floats, by_content: Floats, moved: Floats, d_norms: Floats,
-    spread: Floats, share: Floats, first: int, last: int, reads: int, reach: int, cosine: bool,
+    spread: Floats, share: Floats, first: int, last: int, reads: int, reach: int, cosine: bool, gated: bool,
 ) -> Any:  # fmt: skip
     """Back through ``read`` of the first ``reads`` heads and ``address`` of ``first`` to ``last``.
 
@@ -81,11 +81,11 @@ def address_back(
         at += width
         gate, sharp = at + 1, at + 3 + 2 * reach
         content_again(by_content, similarity[head], ask[at], scale[0], scale[1])
-        interpolate(ring, by_content, previous[head], ask[gate], reach)
+        interpolate(ring, by_content, previous[head], ask[gate], gated, reach)
         shift(moved, ring, ask[at + 2 : sharp], reach)
         d_ask[sharp] = sharpen_back(d_row, d_weightings[head], weightings[head], moved, ask[sharp], scale[2], scale[3])
         shift_back(d_weightings[head], d_ask[at + 2 : sharp], d_ring, d_row, ring, ask[at + 2 : sharp], reach)
-        d_ask[gate] = interpolate_back(d_row, d_weightings[head], by_content, previous[head], ask[gate])
+        d_ask[gate] = interpolate_back(d_row, d_weightings[head], by_content, previous[head], ask[gate], gated)
         d_ask[at] = content_back(d_row, by_content, similarity[head], ask[at])
         copy(share[head - first], key)
         clear(d_key)

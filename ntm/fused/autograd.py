@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import twins
 from ..cell import NTMCell
-from ..controller import LSTMStack
+from ..controller import LSTMLayer, LSTMStack
 from ..kernels.layers import BARE, LINEAR, LSTM, TANH
 from ..kernels.math import Floats
 from ..memory import Start
@@ -43,7 +43,8 @@ def fused(cell: NTMCell, inputs: Tensor) -> Tensor:
 def checked(cell: NTMCell, inputs: Tensor) -> Tensor:
     """``fused``, of what has been checked: the loops do not look where an array ends."""
     layout, starts, parameters = parts(cell)
-    first = [value(start) for start in starts]
+    parameters = with_second(parameters, seconds(cell))
+    first = begun(starts, inputs.shape[1])
     given = (*first, *parameters)
     if torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *given)):
         logits: Tensor = Unroll.apply(layout, inputs, *given)  # type: ignore[no-untyped-call]
@@ -86,19 +87,53 @@ def layers(cell: NTMCell) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
     return tuple(kind for kind, _ in found), (*weights, *biases)
 
 
-def begin(on: Workspace, first: Iterable[Tensor], weights: Several) -> None:
-    """Put weights, and the state before the first step, alike for all samples, where the kernel looks for them."""
+def seconds(cell: NTMCell) -> list[tuple[int, Tensor]]:
+    """The second biases of LSTM layers, each with its place among ``layers``' parameters, where the first one is."""
+    _, parameters = layers(cell)
+    second = {id(layer.bias): layer.second_bias for layer in cell.controller.modules() if isinstance(layer, LSTMLayer)}
+    found = ((at, second.get(id(bias))) for at, bias in enumerate(parameters))
+    return [(at, bias) for at, bias in found if bias is not None]
+
+
+def with_second(parameters: Sequence[Tensor], second: Sequence[tuple[int, Tensor]]) -> tuple[Tensor, ...]:
+    """The parameters of ``layers``, where each bias of two is their sum."""
+    whole = list(parameters)
+    for at, bias in second:
+        whole[at] = whole[at] + bias
+    return tuple(whole)
+
+
+def begun(starts: Sequence[Start], batch: int) -> list[Tensor]:
+    """What states begin with, in the order of ``parts``; where each sequence has a draw of its own, (batch, ...)."""
+    return [start.begin(batch) if start.draws else value(start) for start in starts]
+
+
+def begin(on: Workspace, first: Sequence[Tensor], weights: Several) -> None:
+    """Put weights, and the state before the first step, where the kernel looks for them.
+
+    All but the memory is alike for all samples; see ``fill`` for the memory.
+    """
     layout, trail = on.layout, on.trail
     on.prepare(weights)
-    memory, reading, writing, reads, *own = map(numpy, first)
-    on.memory[...] = np.ascontiguousarray(memory.reshape(layout.spec.rows, -1).T)
+    fill(on, first[0])
+    reading, writing, reads, *own = map(numpy, first[1:])
     trail.weightings[:, 0, :, : layout.spec.reads] = reading
     trail.weightings[:, 0, :, layout.spec.reads :] = writing
-    trail.inputs[0][:, 0, :, layout.x : layout.x + layout.read] = reads.reshape(layout.read)
+    trail.inputs[0][:, 0, :, layout.x : layout.x + layout.read] = reads.reshape(-1)[: layout.read]
     for n, hidden, cell in zip(layout.lstms, own[::2], own[1::2], strict=True):
         at = layout.options.below[n] + (layout.x if n == 0 else 0)
         trail.inputs[n][:, 0, :, at : at + layout.units[n]] = hidden
         trail.cells[n][:, 0] = cell
+
+
+def fill(on: Workspace, memory: Tensor, sample: int = 0) -> None:
+    """Let the memory begin as (rows * width,) says for all samples; or as (batch, rows * width), from a sample on."""
+    rows = on.layout.spec.rows
+    if memory.dim() == 1:
+        on.memory[...] = np.ascontiguousarray(numpy(memory).reshape(rows, -1).T)
+    else:
+        own = numpy(memory[sample : sample + 4 * len(on.memory)])
+        on.memory.reshape(-1, *on.memory.shape[2:])[: len(own)] = own.reshape(len(own), rows, -1).transpose(0, 2, 1)
 
 
 def forward(on: Workspace, inputs: Tensor, biases: Several) -> Tensor:

@@ -16,8 +16,20 @@ from torch import Tensor
 from .. import twins
 from ..cell import NTMCell
 from ..unroll import Slope
-from .autograd import SINGLE, begin, first_back, flushed, halves, layers, numpy, parts
-from .functions import value
+from .autograd import (
+    SINGLE,
+    begin,
+    begun,
+    fill,
+    first_back,
+    flushed,
+    halves,
+    layers,
+    numpy,
+    parts,
+    seconds,
+    with_second,
+)
 from .workspace import Lent, places
 
 
@@ -36,6 +48,7 @@ class Gradients:
         twins.intact(cell, **SINGLE)
         self.look = twins.Look(cell, cell)
         self.layout, self.starts, self.parameters = parts(cell)
+        self.seconds = seconds(cell)
         every: list[Tensor] = list(cell.parameters())
         *ends, size = accumulate(parameter.numel() for parameter in every)
         self.gradient = torch.zeros(size, **SINGLE)
@@ -44,6 +57,7 @@ class Gradients:
         count = len(self.layout.gates)
         self.d_weights = places(d[weight] for weight in self.parameters[:count])
         self.d_biases = places(d[bias] for bias in self.parameters[count:])
+        self.d_seconds = [(d[second], d[self.parameters[at]]) for at, second in self.seconds]
         self.d_starts = [d.get(start.raw) for start in self.starts]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Gradients":
@@ -71,8 +85,8 @@ class Gradients:
             self.look = twins.Look(self.cell, self.cell)
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
-        on, (weights, biases) = lent.workspace, halves(self.parameters)
-        first = [value(start) for start in self.starts]
+        on, (weights, biases) = lent.workspace, halves(with_second(self.parameters, self.seconds))
+        first = begun(self.starts, batch)
         begin(on, first, weights)
         memory = on.memory.copy()
         logits = torch.empty(*inputs.shape[:2], self.layout.units[-1], **SINGLE)
@@ -81,7 +95,10 @@ class Gradients:
         with flushed():
             for at in range(0, batch, 4):
                 samples = slice(at, min(at + 4, batch))
-                on.memory[...] = memory
+                if first[0].dim() == 1:
+                    on.memory[...] = memory
+                else:
+                    fill(on, first[0], at)
                 on.unroll(x, y, biases, at)
                 few = logits[:, samples]
                 d_few = slope(few, samples)
@@ -89,8 +106,10 @@ class Gradients:
                     given, accepted = (f"{tuple(part.shape)}, {part.dtype}" for part in (d_few, few))
                     raise ValueError(f"a slope of {given}: accepted is {accepted}, as the logits")
                 on.unroll_back(numpy(d_few.contiguous()), self.d_weights, self.d_biases)
+        for d_second, d_bias in self.d_seconds:
+            d_second[...] = d_bias
         d_first = first_back(on, [d_start is not None for d_start in self.d_starts])
-        for start, begun, d_begun, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
-            if d_begun is not None and d_start is not None:
-                d_start += numpy(start.back(begun, d_begun))
+        for start, was, d_was, d_start in zip(self.starts, first, d_first, self.d_starts, strict=True):
+            if d_was is not None and d_start is not None:
+                d_start += numpy(start.back(was, d_was))
         return logits, self.gradient

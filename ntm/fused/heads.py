@@ -15,29 +15,34 @@ from ..kernels.products import dot
 
 INFINITE = np.float32(np.inf)
 
+TANH, LINEAR, RELU = range(3)
+"""What keys and additions pass through."""
+
 
 @kernel
 def ask_heads(
-    asks: Floats, raws: Floats, numbers: Floats, heads: int, writes: int, width: int, shifts: int, limit: float
+    asks: Floats, raws: Floats, numbers: Floats,
+    heads: int, writes: int, width: int, shifts: int, limit: float, squash: int,
 ) -> Any:  # fmt: skip
-    """The ranges of four samples' head parameters: tanh keys and additions, softplus strengths, and so on.
+    """The ranges of four samples' head parameters: keys and additions, softplus strengths, and so on.
 
     Args:
         asks: (4, head parameters).
         raws: (4, head parameters).
         numbers: Scratch, (shifts + 3, 4 * heads): of all heads side by side, what each has one of after the other.
+        squash: Of keys and additions: ``TANH``, ``LINEAR`` or ``RELU``.
     """
     per = width + shifts + 3
     for s in range(4):
         ask, raw = asks[s], raws[s]
         for head in range(heads):
             at = head * per
-            clipped_tanh(ask[at : at + width], raw[at : at + width], limit)
+            squashed(ask[at : at + width], raw[at : at + width], limit, squash)
             for j in range(shifts + 3):
                 numbers[j, s * heads + head] = clipped(raw[at + width + j], limit)
         at, after = heads * per, heads * per + writes * width
         clipped_sigmoid(ask[at:after], raw[at:after], limit)
-        clipped_tanh(ask[after:], raw[after:], limit)
+        squashed(ask[after:], raw[after:], limit, squash)
     softplus_all(numbers[0])
     sigmoid_all(numbers[1])
     softmax_all(numbers[2 : 2 + shifts])
@@ -50,13 +55,14 @@ def ask_heads(
 
 @kernel
 def ask_heads_back(
-    raw: Floats, d_ask: Floats, ask: Floats, heads: int, writes: int, width: int, shifts: int, limit: float
-) -> Any:
+    raw: Floats, d_ask: Floats, ask: Floats,
+    heads: int, writes: int, width: int, shifts: int, limit: float, squash: int,
+) -> Any:  # fmt: skip
     """``raw`` turns into its gradient; ``d_ask`` is scratch afterwards."""
     per = width + shifts + 3
     for head in range(heads):
         at = head * per
-        tanh_back(d_ask[at : at + width], ask[at : at + width])
+        squash_back(d_ask[at : at + width], ask[at : at + width], squash)
         at += width
         d_ask[at] *= sigmoid(raw[at])
         d_ask[at + 1] *= ask[at + 1] * (ONE - ask[at + 1])
@@ -64,7 +70,7 @@ def ask_heads_back(
         d_ask[at + 2 + shifts] *= sigmoid(raw[at + 2 + shifts])
     at = heads * per
     sigmoid_back(d_ask[at : at + writes * width], ask[at : at + writes * width])
-    tanh_back(d_ask[at + writes * width :], ask[at + writes * width :])
+    squash_back(d_ask[at + writes * width :], ask[at + writes * width :], squash)
     clip_back(raw, d_ask, limit)
 
 
@@ -85,6 +91,26 @@ def clip_back(raw: Floats, d: Floats, limit: float) -> Any:
     """``raw`` turns into its gradient, from that of the clipped: zero beyond a limit, and where it is NaN."""
     for j in range(raw.shape[0]):
         raw[j] = d[j] if abs(raw[j]) <= limit or limit == INFINITE else ZERO
+
+
+@kernel
+def squashed(out: Floats, raw: Floats, limit: float, squash: int) -> Any:
+    if squash == TANH:
+        clipped_tanh(out, raw, limit)
+    else:
+        clip(out, raw, limit)
+        if squash == RELU:
+            for j in range(out.shape[0]):
+                out[j] = max(out[j], ZERO)
+
+
+@kernel
+def squash_back(d: Floats, row: Floats, squash: int) -> Any:
+    if squash == TANH:
+        tanh_back(d, row)
+    elif squash == RELU:
+        for j in range(row.shape[0]):
+            d[j] = d[j] if row[j] > ZERO else ZERO
 
 
 @kernel

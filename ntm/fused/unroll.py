@@ -83,7 +83,7 @@ class Options(NamedTuple):
 
     layers: int  # the controller's and the heads'
     kinds: tuple[int, ...]
-    below: tuple[int, ...]  # how much of a layer's input is from below, x apart
+    below: tuple[int, ...]  # how much of a layer's input is from below, x apart; of the first, what was read, or none
     reads: int
     writes: int
     reach: int
@@ -91,6 +91,8 @@ class Options(NamedTuple):
     bound: Any  # of the logits, float32
     cosine: bool
     read_first: bool
+    squash: int  # of keys and additions: see ``heads``
+    gated: bool
 
 
 @uncounted
@@ -119,7 +121,7 @@ def unroll(
         sample: The first of those that are run, as many as the memory has room for.
         memory: Before the first step, and afterwards after the last: (blocks, 4, width, rows).
     """
-    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
+    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first, squash, gated = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     steps, batch, size = x.shape
     width, top = memory.shape[2], layers - 1
@@ -142,7 +144,7 @@ def unroll(
                     outlet, first_own = cells[at].shape[3], below[at] + (size if at == 0 else 0)
                     for s in range(4):
                         copy(inputs[at][b, t + 1, s, first_own : first_own + outlet], inputs[at + 1][b, t, s, :outlet])
-            ask_heads(asks[b, t], gates[top][b, t], on.numbers, heads, writes, width, shifts, limit)
+            ask_heads(asks[b, t], gates[top][b, t], on.numbers, heads, writes, width, shifts, limit, squash)
             for s in range(count):
                 M, ask, chosen = memory[b, s], asks[b, t, s], weightings[b, t + 1, s]
                 seen = inputs[top][b, t, s, units : units + reads * width]
@@ -156,12 +158,12 @@ def unroll(
                     address(
                         chosen, similarity[b, t, s], scales[b, t, s], norms[b, t, s, phase], M, ask,
                         weightings[b, t, s], on.ring, on.by_content, on.moved,
-                        0 if phase == 1 else first, reads if phase == 1 else heads, reach, cosine,
+                        0 if phase == 1 else first, reads if phase == 1 else heads, reach, cosine, gated,
                     )  # fmt: skip
                 read(seen, M, chosen, reads)
                 if read_first:
                     write(M, chosen[reads:], ask[erases:adds], ask[adds:])
-                copy(inputs[0][b, t + 1, s, size : size + reads * width], seen)
+                copy(inputs[0][b, t + 1, s, size : size + below[0]], seen[: below[0]])
             layer(
                 inputs[top][b, t], cells[layers][b, t + 1], gates[layers][b, t], cells[layers][b, t],
                 inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers],
@@ -183,7 +185,7 @@ def unroll_back(
         d_weights: (units or 4 * units, inputs) each.
         d_biases: (units or 4 * units) each.
     """
-    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first = options
+    layers, kinds, below, reads, writes, reach, limit, bound, cosine, read_first, squash, gated = options
     inputs, gates, cells, asks, similarity, weightings, scales, norms, kept = trail
     d_inputs, d_cells, d_memory, d_weightings, first_inputs, first_cells, first_memory, first_weightings = back
     steps, batch, _ = d_logits.shape
@@ -219,7 +221,7 @@ def unroll_back(
             for s in range(count):
                 ask, chosen, d_chosen = asks[b, t, s], weightings[b, t + 1, s], d_weightings[s]
                 d_read = on.d_features[s, units : units + reads * width]
-                add(d_read, d_inputs[0][s, : reads * width])
+                add(d_read[: below[0]], d_inputs[0][s, : below[0]])
                 for later in range(phases):
                     phase = phases - 1 - later
                     if phase == 0:
@@ -232,9 +234,9 @@ def unroll_back(
                         scales[b, t, s], norms[b, t, s, phase], on.memories[now + phase, s], weightings[b, t, s],
                         on.ring, on.d_ring, on.by_content, on.moved, on.d_norms, on.spread, on.share,
                         0 if phase == 1 else first, reads if phase == 1 else heads,
-                        reads if phase == phases - 1 else 0, reach, cosine,
+                        reads if phase == phases - 1 else 0, reach, cosine, gated,
                     )  # fmt: skip
-                ask_heads_back(gates[top][b, t, s], on.d_ask, ask, heads, writes, width, shifts, limit)
+                ask_heads_back(gates[top][b, t, s], on.d_ask, ask, heads, writes, width, shifts, limit, squash)
             for above in range(layers):
                 at = top - above
                 d_out, d_x = on.d_outs[at], d_inputs[at]

@@ -15,6 +15,7 @@ import numpy as np
 from ..kernels.layers import BARE, LSTM
 from ..kernels.math import Floats, direct
 from ..kernels.products import PANEL
+from .heads import LINEAR, RELU, TANH
 from .unroll import EVERY, Back, Options, Scratch, Several, Trail, prepare, unroll, unroll_back
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ class Layout:
         self.gates, self.inputs = [list(sizes) for sizes in zip(*shapes, strict=True)]
         self.units = [size // 4 if kind == LSTM else size for kind, size in zip(kinds, self.gates, strict=True)]
         self.lstms = [n for n, kind in enumerate(kinds) if kind == LSTM]
-        self.read = spec.reads * spec.width
+        if spec.one_after_another:
+            raise ValueError(f"{spec}: accepted are heads that write together")
+        self.read = (
+            spec.reads * spec.width if spec.feedback else 0
+        )  # of what was read, how much the controller is given
         self.x = self.inputs[0] - self.read - (self.units[0] if kinds[0] == LSTM else 0)
         self.back = [self.inputs[0] - self.x, *self.inputs[1:]]  # inputs that come from within
         self.options = Options(
@@ -67,6 +72,8 @@ class Layout:
             bound=np.float32(np.inf if spec.clip_output is None else spec.clip_output),
             cosine=spec.similarity == "cosine",
             read_first=spec.read_first,
+            squash={"tanh": TANH, "linear": LINEAR, "relu": RELU}[spec.squash],
+            gated=spec.gated,
         )
 
 
