@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,38 @@ class Cosine:
         return self.last + (1 - self.last) * (1 + math.cos(math.pi * fallen)) / 2
 
 
-Schedule = WarmUp | Cosine
+@dataclass(frozen=True)
+class Falls:
+    """A fall to a part of what it was, at every one of some steps (torch's MultiStepLR).
+
+    Attributes:
+        at: The first steps, counted from 0, that are taken with less.
+        to: Which part is left at each of them.
+
+    Raises:
+        ValueError: Steps that do not rise from 1 on; a part that is not between 0 and 1.
+    """
+
+    at: tuple[int, ...]
+    to: float = 0.1
+
+    def __post_init__(self) -> None:
+        rises = all(map(_whole, self.at)) and all(one < other for one, other in pairwise((0, *self.at)))
+        if not self.at or not rises:
+            raise ValueError(f"Falls(at={self.at!r}): accepted are whole numbers that rise, from 1 on")
+        if not isinstance(self.to, int | float) or not 0 < self.to < 1:
+            raise ValueError(f"Falls(to={self.to!r}): a part of the learning rate, between 0 and 1, is needed")
+
+    def fits(self, steps: int) -> bool:
+        """Whether a training of so many steps comes to the last of them."""
+        return self.at[-1] < steps
+
+    def factor(self, step: int, steps: int) -> float:
+        """Of the learning rate, in a step counted from 0, of a training of so many steps."""
+        return float(self.to ** sum(step >= fall for fall in self.at))
+
+
+Schedule = WarmUp | Cosine | Falls
 """How a learning rate changes."""
 
 

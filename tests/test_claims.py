@@ -23,6 +23,7 @@ from membench.report.claims import (
     NeverDiverges,
     NeverSolves,
     Order,
+    Solves,
 )
 from membench.report.claims.judge import judge
 from membench.report.claims.summary import progress, summary, tally
@@ -210,6 +211,28 @@ def test_never_solves(times: list[int], verdict: str) -> None:
     found = ask(records({("copy", "a"): times}), NeverSolves(*SAID, task="copy", model="a"))
     assert found.verdict == verdict, found.sentence
     assert found.solved["copy/a"] == (sum(time != NEVER for time in times), len(times))
+
+
+@pytest.mark.parametrize(
+    ("times", "by", "verdict"),
+    [
+        ([400, 600, 800, 1000, 1200], 2000, "agrees"),
+        ([400, 600, 800, 1000], 2000, "undecided"),
+        ([400, 600, 800, 1000, 1200, 400, 600, 800, 1000, 2200], 2000, "same direction"),
+        ([2200] * 5, 2000, "contradicts"),
+        ([2200] * 5, None, "agrees"),
+        ([NEVER] * 5, None, "contradicts"),
+    ],
+)
+def test_solves_by_a_step(times: list[int], by: int | None, verdict: str) -> None:
+    found = ask(records({("copy", "a"): times}), Solves(*SAID, task="copy", models=("a",), by=by))
+    assert found.verdict == verdict, found.sentence
+    assert f"within {by or BUDGET:,} steps" in found.found
+
+
+def test_a_step_to_solve_by_is_one() -> None:
+    with pytest.raises(ValueError, match="by=0: a step from 1 on is needed, or None"):
+        Solves(*SAID, "copy", ("a",), 0)
 
 
 def test_never_solves_is_not_run_without_a_complete_run() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from membench.benchmarks.learning_rates import Cosine, WarmUp
+from membench.benchmarks.learning_rates import Cosine, Falls, WarmUp
 from membench.benchmarks.optimizers import (
     Adam,
     AdamW,
@@ -16,6 +16,7 @@ from membench.benchmarks.optimizers import (
     GravesRMSProp,
     Optimizer,
     RMSProp,
+    TorchAdam,
     TorchRMSprop,
     matrices,
 )
@@ -67,7 +68,7 @@ def one_torch_rmsprop(spec: TorchRMSprop, parameter: float, gradients: list[floa
     return parameter
 
 
-def one_adamw(spec: AdamW, parameter: float, gradients: list[float]) -> float:
+def one_adamw(spec: AdamW | TorchAdam, parameter: float, gradients: list[float]) -> float:
     """The algorithm box of torch.optim.AdamW, for an element that is not decayed."""
     m = v = 0.0
     for t, g in enumerate(gradients, start=1):
@@ -90,6 +91,7 @@ RULES: list[tuple[Optimizer, Callable[..., float]]] = [
     (TorchRMSprop(learning_rate=1e-3, decay=0.95, momentum=0.9, epsilon=1e-2, centred=True), one_torch_rmsprop),
     (AdamW(), one_adamw),
     (AdamW(learning_rate=0.1, beta1=0.5, beta2=0.9, epsilon=0.1, weight_decay=0.0), one_adamw),
+    (TorchAdam(), one_adamw),
 ]
 SPECS = [spec for spec, _ in RULES]
 
@@ -163,6 +165,7 @@ THEIRS: list[tuple[Optimizer, Callable[[Tensor], torch.optim.Optimizer]]] = [
     ),
     (AdamW(1e-2, weight_decay=0.1), lambda p: torch.optim.AdamW([p], lr=1e-2, weight_decay=0.1)),
     (AdamW(1e-2, weight_decay=0.0), lambda p: torch.optim.Adam([p], lr=1e-2)),
+    (TorchAdam(1e-2, weight_decay=0.1), lambda p: torch.optim.Adam([p], lr=1e-2, weight_decay=0.1)),
 ]
 
 
@@ -232,6 +235,19 @@ def test_schedules_are_torch_s(steps: int) -> None:
     assert Cosine().factor(0, steps) == 1.0 and 0 < Cosine().factor(steps - 1, steps) < 0.01
 
 
+def test_falls_are_those_of_torch() -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    rate = torch.optim.SGD([parameter], lr=1.0)
+    theirs, expected = torch.optim.lr_scheduler.MultiStepLR(rate, [3, 5, 6], gamma=0.1), []
+    for _ in range(9):
+        expected.append(rate.param_groups[0]["lr"])
+        rate.step()
+        theirs.step()
+    falls = Falls((3, 5, 6))
+    assert [falls.factor(step, 9) for step in range(9)] == pytest.approx(expected)
+    assert falls.fits(7) and not falls.fits(6)
+
+
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: Adam(math.nan), r"Adam\(learning_rate=nan\): a finite number above 0 is needed"),
     (lambda: Adam(math.inf), r"learning_rate=inf"),
@@ -251,6 +267,11 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: ElementWise(math.nan), r"ElementWise\(limit=nan\): a finite number above 0 is needed"),
     (lambda: WarmUp(0), r"WarmUp\(steps=0\): at least 1 is needed"),
     (lambda: WarmUp(math.nan), r"WarmUp\(steps=nan\)"),  # type: ignore[arg-type]
+    (lambda: TorchAdam(weight_decay=-0.1), r"TorchAdam\(weight_decay=-0.1\)"),
+    (lambda: Falls(()), r"Falls\(at=\(\)\): accepted are whole numbers that rise, from 1 on"),
+    (lambda: Falls((0, 3)), r"Falls\(at=\(0, 3\)\)"),
+    (lambda: Falls((3, 3)), r"Falls\(at=\(3, 3\)\)"),
+    (lambda: Falls((3,), 1.0), r"Falls\(to=1.0\): a part of the learning rate, between 0 and 1"),
     (lambda: Cosine(warm_up=-1), r"Cosine\(warm_up=-1\): at least 0 is needed"),
     (lambda: Cosine(last=math.nan), r"Cosine\(last=nan\): a part of the learning rate, from 0 to 1, is needed"),
 ]

@@ -105,6 +105,20 @@ DRAWINGS: list[tuple[Task, Size, str]] = [
         """,
     ),
     (
+        RepeatCopy(bits=2, encoding="zana", train=(range(1, 11), range(2, 5))),
+        (2, 4),
+        """
+        inputs   a c . .          . . . . . . . . .
+        inputs   b d . .          . . . . . . . . .
+        inputs   . . 1 .          . . . . . . . . .
+        inputs   . . . 1.22474487 . . . . . . . . .
+        targets  . . . .          a c a c a c a c .
+        targets  . . . .          b d b d b d b d .
+        targets  . . . .          . . . . . . . . 1
+        scored   . . . .          1 1 1 1 1 1 1 1 1
+        """,
+    ),
+    (
         Recall(bits=2, vectors=2),  # of two items only the first can be asked for
         (2,),
         """
@@ -133,7 +147,7 @@ DRAWINGS: list[tuple[Task, Size, str]] = [
 
 TASKS: list[Task] = [
     *(Copy(encoding=encoding) for encoding in ("collier", "graves")),
-    *(RepeatCopy(encoding=encoding) for encoding in ("collier", "graves", "deepmind")),
+    *(RepeatCopy(encoding=encoding) for encoding in ("collier", "graves", "deepmind", "zana")),
     *(Recall(encoding=encoding) for encoding in ("collier", "graves")),
     Reverse(),
     Sort(train=(range(5, 8), range(2, 5))),

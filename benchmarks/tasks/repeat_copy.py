@@ -11,7 +11,7 @@ from ..core import Batch, Size
 from .sizes import accepted, check, coins
 
 LEAST = {"length": 1, "repeats": 1}
-ENCODINGS = ("collier", "graves", "deepmind")
+ENCODINGS = ("collier", "graves", "deepmind", "zana")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class RepeatCopy:
                   . .      .      . . . . . .  1    end
         scored    . .      .      1 1 1 1 1 1  1
 
+    ``zana`` (loudinthecloud/pytorch-ntm, 3c64937) is ``graves`` with a step for the marker and, after it, one for the
+    count.
+
     Attributes:
         bits: Of a vector.
         train: Lengths and numbers of repeats trained on.
@@ -55,7 +58,7 @@ class RepeatCopy:
     bits: int = 8
     train: tuple[range, range] = (range(1, 11), range(1, 11))
     test: tuple[Size, ...] = ((10, 20), (20, 10))
-    encoding: Literal["collier", "graves", "deepmind"] = "collier"
+    encoding: Literal["collier", "graves", "deepmind", "zana"] = "collier"
 
     def __post_init__(self) -> None:
         check(self, ENCODINGS)
@@ -104,7 +107,8 @@ class RepeatCopy:
         targets = torch.zeros(steps, batch, self.outputs)
         scored = torch.zeros(steps, batch)
         answer = self.asked(length)
-        begin, marker = (0, answer - 1) if self.encoding == "graves" else (1, 0)
+        begin = 0 if self.encoding in ("graves", "zana") else 1
+        marker = 0 if begin else length
         inputs[begin : begin + length, :, : self.bits] = vectors
         inputs[marker, :, self.bits] = 1
         inputs[answer - 1, :, self.bits + 1] = self.count(repeats)

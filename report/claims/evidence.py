@@ -69,13 +69,13 @@ class Question:
         shared = [set(self.runs(*arm).index) for arm in arms]
         return sorted(set.intersection(*shared)) if shared else []
 
-    def solved(self, arms: Iterable[Named], seeds: list[int] | None = None) -> Counts:
-        """For each arm, runs solved and runs that count: of these seeds, or of all that had their full budget."""
+    def solved(self, arms: Iterable[Named], seeds: list[int] | None = None, by: int | None = None) -> Counts:
+        """For each arm, runs solved (by a step) and runs that count: of these seeds, or of all with their full budget."""
         counts = {}
         for arm in arms:
             runs = self.runs(*arm)
             times = runs["time"] if seeds is None else runs["time"].loc[seeds]
-            counts[arm] = (int(np.isfinite(times).sum()), len(times))
+            counts[arm] = (int((times <= (np.finfo(float).max if by is None else by)).sum()), len(times))
         return counts
 
     @property

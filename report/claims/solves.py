@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Solves(Claim):
-    """The runs of one of these arms, the one that does best, solve the task within its budget.
+    """The runs of one of these arms, the one that does best, solve the task.
 
     Attributes:
         models: One memory at several learning rates, or in several sizes.
+        by: Within so many steps; None for the budget.
     """
 
     kind: ClassVar[str] = "solves"
@@ -23,6 +24,12 @@ class Solves(Claim):
 
     task: str
     models: tuple[str, ...]
+    by: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.by is not None and self.by < 1:
+            raise self.wrong(f"by={self.by!r}: a step from 1 on is needed, or None")
 
     @property
     def arms(self) -> tuple[tuple[str, str], ...]:
@@ -33,7 +40,7 @@ class Solves(Claim):
 
         if not (seeds := len(question.seeds(self.arms))):
             return question.not_run()
-        counts = question.solved(self.arms)
+        counts = question.solved(self.arms, by=self.by)
         best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
         verdict, reason = decide_fraction(*counts[best], always=True)
         found = (
@@ -45,14 +52,14 @@ class Solves(Claim):
 
 @dataclass(frozen=True)
 class CannotSolve(Solves):
-    """No run of any of these arms solves the task within its budget: a single one that does refutes it."""
+    """No run of any of these arms solves the task: a single one that does refutes it."""
 
     kind: ClassVar[str] = "cannot-solve"
 
     def measure(self, question: "Question") -> "Verdict":
         from .verdict import CONTRADICTS, decide_fraction, share
 
-        counts, seeds = question.solved(self.arms), len(question.seeds(self.arms))
+        counts, seeds = question.solved(self.arms, by=self.by), len(question.seeds(self.arms))
         solved, runs = (sum(each) for each in zip(*counts.values(), strict=True))
         if not solved and not seeds:
             return question.not_run()
@@ -63,4 +70,6 @@ class CannotSolve(Solves):
 
 
 def _budget(claim: Solves, question: "Question") -> str:
+    if claim.by is not None:
+        return f"{claim.by:,}"
     return f"{max(question.runs(*arm)['budget'].max() for arm in claim.arms if len(question.runs(*arm))):,}"
