@@ -13,6 +13,7 @@ from membench.benchmarks.records.events import Evaluated, Event, Generalised, to
 from membench.benchmarks.suites import find
 from membench.benchmarks.training.train import train, train_together
 from membench.ntm import NTM, Bounded, Constant, LSTMController, NTMModule, Random, Redrawn, stream
+from membench.ntm.memory import Start
 
 CPU = torch.device("cpu")
 SPEC = NTM(rows=6, width=4, memory=Redrawn(Random(0.5)), controller=LSTMController(units=7))
@@ -85,6 +86,17 @@ def run(tiny: str) -> Run:
 def said(events: list[Event | Snapshot], key: str) -> list[dict[str, object]]:
     lines = [to_json(e) for e in events if isinstance(e, Evaluated | Generalised) and e.key == key]
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_every_step_has_draws_of_its_own_and_evaluations_share_theirs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(Start, "redraw", lambda start, name: names.append(name))
+    list(train(run, CPU))
+    steps = [f"step {step}" for step in range(20)]
+    assert [name for name in names if name != "measured"] == steps
+    assert names[0] == "measured" and names[11] == "measured" and names[-1] == "measured"
 
 
 def test_it_resumes_exactly_and_trains_in_company_as_alone(run: Run) -> None:

@@ -70,7 +70,7 @@ class Question:
         return sorted(set.intersection(*shared)) if shared else []
 
     def solved(self, arms: Iterable[Named], seeds: list[int] | None = None, by: int | None = None) -> Counts:
-        """For each arm, runs solved (by a step) and runs that count: of these seeds, or of all with their full budget."""
+        """For each arm, runs solved, by a step, and runs that count: of these seeds, or of all of full budget."""
         counts = {}
         for arm in arms:
             runs = self.runs(*arm)
