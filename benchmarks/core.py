@@ -320,6 +320,7 @@ class Suite:
         sources: Where the values come from: for ``bench show``, dotted names of parameters
             (``training.batch``) to tagged sources.
         factors: Where the arms form a grid: a model's level of each factor.
+        own: Where they do: the model that is the paper's own.
         notes: Said in the report under its summary, one paragraph a line.
         found: What a command found it by: ``mini --with ./mine.py``; for hints.
     """
@@ -335,6 +336,7 @@ class Suite:
     claims: tuple[Claim, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    own: str = ""
     notes: str = ""
     found: str = field(default="", compare=False)
 
@@ -357,6 +359,9 @@ class Suite:
         tasks = {experiment.task_name for experiment in self.experiments}
         for bar in ("solved", "relapse"):
             _barred(f"Suite({self.name!r}): {bar}", getattr(self, bar), tasks)
+        if self.own and self.own not in self.factors:
+            there = ", ".join(self.factors) or "none"
+            raise ValueError(f"Suite({self.name!r}): own={self.own!r}: accepted is a model of its factors: {there}")
         self._check_arms()
         self._check_claims()
 

@@ -102,6 +102,7 @@ class SuiteFacts:
         trained: What each task is trained on.
         factors: Where the arms form a grid: a model's level of each factor, e.g.
             ``{"ntm-a": {"memory": "constant", "first weighting": "one-hot"}}``.
+        own: Where the arms form a grid: the model that is the paper's own.
         notes: Printed under the summary, plain text, one paragraph a line.
         relapse: More errors than this, and a solved run has relapsed; likewise.
         answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
@@ -117,6 +118,7 @@ class SuiteFacts:
     seeds: tuple[int, ...]
     trained: Mapping[str, TrainedOn] = field(default_factory=dict)
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    own: str = ""
     notes: str = ""
     relapse: Bar = 1.0
     answers: Mapping[str, Answer] = field(default_factory=dict)

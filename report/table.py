@@ -1,5 +1,6 @@
 """A table: raw numbers for CSV, the same numbers as people say them for pages, LaTeX and the terminal."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,6 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+WIDTH = 80
+"""Of a terminal."""
+GAP = 2
+"""Between its columns."""
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""
 
@@ -21,6 +26,11 @@ def as_bits(value: float) -> str:
 
 def as_percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def as_p(value: float) -> str:
+    """A p-value: 0.66, 0.048, 0.0048, <0.001."""
+    return "<0.001" if value < 0.001 else f"{value:.2f}" if value >= 0.095 else f"{value:.2g}"
 
 
 def as_duration(value: float) -> str:
@@ -87,16 +97,29 @@ class Table:
         ]
         return "\n".join(lines) + "\n"
 
-    def plain(self) -> str:
-        """The shown columns, aligned, for a terminal."""
+    def plain(self, width: int = WIDTH) -> str:
+        """The shown columns, aligned, for a terminal; what is too wide goes on below, behind what tells rows apart."""
         cells = [[column.heading for column in self.columns.values()], *([t for t, _ in row] for row in self.rows())]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         right = [column.right for column in self.columns.values()]
-        lines = (
-            "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
-            for row in cells
-        )
-        return "\n".join(lines)
+        first = next((n for n in range(1, len(widths)) if len({tuple(row[:n]) for row in cells}) == len(cells)), 1)
+        blocks = [[*range(first)]]
+        for place in range(first, len(widths)):
+            together = [*blocks[-1], place]
+            if sum(widths[at] + GAP for at in together) - GAP > width and len(blocks[-1]) > first:
+                blocks.append([*range(first)])
+            blocks[-1].append(place)
+
+        def line(row: Sequence[str], places: Sequence[int]) -> str:
+            each = (row[at].rjust(widths[at]) if right[at] else row[at].ljust(widths[at]) for at in places)
+            return (" " * GAP).join(each).rstrip()
+
+        return "\n\n".join("\n".join(line(row, places) for row in cells) for places in blocks)
+
+    def legend(self, width: int = WIDTH) -> str:
+        """What the columns mean, for a terminal."""
+        said = (f"{column.heading}: {column.meaning}" for column in self.columns.values() if column.meaning)
+        return textwrap.fill("; ".join(said) + ".", width)
 
     def markdown(self) -> str:
         """The shown columns, as GitHub draws them."""

@@ -14,7 +14,7 @@ from membench.report import statistics
 from membench.report.claims import Arm
 from membench.report.frames import SuiteFacts, frames
 from membench.report.pages import render
-from membench.report.statistics.effects import deciding, deviations, difference, effects, mean_ratio
+from membench.report.statistics.effects import alone, deciding, deviations, difference, effects, mean_ratio
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
 BUDGET = 10_000
@@ -45,6 +45,10 @@ def outcomes(time: Callable[[str, str, int], float], **others: Any) -> pd.DataFr
     return pd.DataFrame(rows).astype(statistics.OUTCOME)
 
 
+def said_of(table: pd.DataFrame, known: SuiteFacts | None = None) -> str:
+    return deciding(effects(table, known or facts()), alone(table, known or facts()))
+
+
 def found(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["factor"], row["level"]): row for row in effects(table, facts()).frame.to_dict("records")}  # type: ignore[misc]
 
@@ -64,14 +68,35 @@ def test_the_choices_that_decide_are_said_strongest_first() -> None:
     def time(memory: str, weighting: str, seed: int) -> float:
         return 1000.0 * (1 if weighting == "one-hot" else 4) * (2 if memory == "random" else 1)
 
-    said = deciding(effects(outcomes(time), facts()))
-    assert said.endswith(
-        "on copy first weighting (one-hot against learned: +0 [+0, +0] points solved, "
-        "4.00\N{MULTIPLICATION SIGN} [4.00, 4.00] as fast) and memory (random against constant: +0 [+0, +0] points "
-        "solved, 0.50\N{MULTIPLICATION SIGN} [0.50, 0.50] as fast)."
+    assert said_of(outcomes(time)).endswith(
+        "on copy first weighting (one-hot against learned: +0 points solved, 4.00\N{MULTIPLICATION SIGN} as fast, "
+        "corrected p <0.001) and memory (random against constant: +0 points solved, 0.50\N{MULTIPLICATION SIGN} as "
+        "fast, corrected p <0.001)."
     )
-    assert "on copy none" in deciding(effects(outcomes(lambda *_: 1000.0), facts()))
-    assert deciding(effects(outcomes(time, complete=False), facts())) == ""
+    assert "on copy no choice" in said_of(outcomes(lambda *_: 1000.0))
+    assert said_of(outcomes(time, complete=False)) == ""
+
+
+def test_of_the_papers_own_arm_it_is_said_what_each_choice_does_there() -> None:
+    """First weighting decides over the grid, but not where the memory is constant; random memory does."""
+
+    def time(memory: str, weighting: str, seed: int) -> float:
+        slow = {"constant": 1, "learned": 4, "random": 8}[memory] if weighting == "learned" else 1
+        return 600.0 * slow + 40 * seed
+
+    own = facts(own="ntm-constant-learned")
+    table = alone(outcomes(time), own).frame.set_index(["factor", "level"])
+    assert list(table.index) == [("memory", "learned"), ("memory", "random"), ("first weighting", "one-hot")]
+    assert table["ratio"]["memory", "random"] < 0.2 and table["ratio"]["first weighting", "one-hot"] == pytest.approx(1)
+    assert table["corrected"].to_list() == pytest.approx(statistics.benjamini_hochberg(table["p"].to_list()))
+    said = said_of(outcomes(time), own)
+    assert "what decides is on copy memory" in said or "first weighting (one-hot" in said
+    assert said.endswith(
+        "In the paper's own arm, one choice changed alone, on copy memory (learned) and memory (random) are shown to "
+        "matter, and first weighting not."
+    )
+    assert said_of(outcomes(lambda *_: 1000.0), own).endswith("on copy none is shown to matter.")
+    assert alone(outcomes(time), facts()).frame.empty, "no arm is said to be the paper's"
 
 
 def test_two_factors_that_need_each_other() -> None:
@@ -126,12 +151,13 @@ def test_a_choice_is_said_to_decide_if_that_stands_up_to_how_many_were_asked() -
     """Of one seed of six, times differ by chance alone: 5 % of what is asked would be below 5 %."""
     noise = np.random.default_rng(0)
     table = effects(outcomes(lambda m, w, seed: float(noise.integers(5, 45) * 200)), facts())
+    own = alone(outcomes(lambda *_: 1.0), facts())
     p, corrected = table.frame["ratio_p"].dropna(), table.frame["ratio_corrected"].dropna()
-    assert len(p) == 3 and (corrected >= p).all() and "on copy none" in deciding(table)
+    assert len(p) == 3 and (corrected >= p).all() and "on copy no choice" in deciding(table, own)
     strong = effects(outcomes(lambda m, w, seed: (1000.0 if w == "one-hot" else 3000.0) + 200 * seed), facts())
-    assert "one-hot against learned" in deciding(strong) and "constant" not in deciding(strong)
+    assert "one-hot against learned" in deciding(strong, own) and "constant" not in deciding(strong, own)
     weak = dataclasses.replace(table, frame=table.frame.assign(ratio_low=1.1, ratio_p=0.04, ratio_corrected=0.06))
-    assert "on copy none" in deciding(weak), "what is said rests on the corrected p"
+    assert "on copy no choice" in deciding(weak, own), "what is said rests on the corrected p"
 
 
 def test_of_four_seeds_there_is_no_interval() -> None:

@@ -26,6 +26,7 @@ from membench.report.frames import Frames, frames
 from membench.report.pages import render
 from membench.report.pages.compare import compare_models, compare_results
 from membench.report.statistics.solving import Interval
+from membench.report.table import as_p
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
@@ -190,12 +191,36 @@ def test_odd_records_give_a_right_page(odd: str, expected: list[str], tmp_path: 
         assert "Partial" not in words
 
 
-def test_a_suite_without_claims_or_readings_has_a_page(tmp_path: Path) -> None:
+def test_a_suite_without_claims_or_readings_has_a_page_and_no_empty_section(tmp_path: Path) -> None:
     page = render.report(simulate(1, models=("lstm",)), facts(1, models=("lstm",), claims=()), tmp_path).read_text()
-    assert (
-        "The suite states no claims." in page
-        and "reading" not in page.split("How to read this")[1].split("</nav>")[1].split('id="method"')[0]
-    )
+    assert 'id="claims"' not in page and "#claims" not in page
+    assert "reading" not in page.split("How to read this")[1].split("</nav>")[1].split('id="method"')[0]
+    text = (tmp_path / "report.md").read_text()
+    assert "## Claims" not in text and "Found: solved are copy in 1 of 1 run." in text.splitlines()[2]
+
+
+def test_the_first_line_is_what_was_found_and_not_the_claim_alone(tmp_path: Path) -> None:
+    render.report(simulate(6), facts(6), tmp_path / "some")
+    document = json.loads((tmp_path / "some" / "claims.json").read_text())
+    first = (tmp_path / "some" / "report.md").read_text().splitlines()[2]
+    assert first == document["finding"] and re.match(r"Claim: .+\. Found: .+\.$", first)
+    assert first in " ".join(parsed((tmp_path / "some" / "report.html").read_text()).itertext())
+    assert "Nothing is found yet." in render.report(frames(), facts(6), tmp_path / "none").read_text()
+    none = json.loads((tmp_path / "none" / "claims.json").read_text())
+    assert none["finding"] == "Nothing is found yet." and none["summary"] == ""
+
+
+def test_a_page_prints_both_p_values_and_primary_claims_judged_otherwise(tmp_path: Path) -> None:
+    models = ("ntm-constant-cosine", "ntm-learned-cosine")
+    claim = Faster("suite-C2", "It is faster.", "[o]", "copy", "ntm-constant", "ntm-learned", 2.0, primary=True)
+    page = render.report(simulate(6, models=models), facts(6, models=models, claims=(claim,)), tmp_path).read_text()
+    (verdict,) = json.loads((tmp_path / "claims.json").read_text())["verdicts"]
+    assert verdict["p"] is not None and verdict["corrected"] == verdict["p"]
+    both = f"p {as_p(verdict['p'])}, corrected {as_p(verdict['corrected'])}"
+    for text in (page, (tmp_path / "report.md").read_text()):
+        assert both in text and "Primary claims, judged otherwise" in text and verdict["median_curves"] in text
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "tables" / "otherwise.csv").read_text())))
+    assert len(rows) == 1 and {"bar 0.01", "held for 9", "in seconds", "median_curves"} <= rows[0].keys()
 
 
 def test_the_front_page_lists_every_suite(hostile: Path) -> None:
@@ -291,7 +316,8 @@ def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:
 @pytest.mark.parametrize("paper", [3.5, (0.01, 0.02)])
 def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
     said = Faster("suite-C2", "Something is said.", "somewhere [p]", "copy", "ntm-constant", "ntm-learned", paper)
-    verdict = Verdict(said, "cosine", "undecided", "", "", 5, 10, estimate=0.45, interval=Interval(0.09, 1.55))
+    undecided = ("undecided", "")
+    verdict = Verdict(said, "cosine", lambda p: undecided, "", 5, 10, estimate=0.45, interval=Interval(0.09, 1.55))
     with style.drawing():
         figure = forest([verdict])
     assert figure is not None
@@ -304,8 +330,8 @@ def test_the_papers_number_lies_inside_its_figure(paper: Any) -> None:
 
 def test_a_claim_about_times_says_what_it_compares() -> None:
     several = Order("C9", "", "", "copy", first=("ntm", "dnc"), last="lstm")
-    mean = MeanFaster("C1", "", "", ("copy", "recall"), base="a", rivals=("b", "b"))
-    assert (several.sides, mean.sides) == ("copy: ntm, dnc / lstm", "mean of copy, recall: a / b")
+    mean = MeanFaster("C1", "", "", ("copy", "recall"), base="a", rivals=("b", "c"))
+    assert (several.sides, mean.sides) == ("copy: ntm, dnc / lstm", "copy, recall: a / the harder of b, c")
 
 
 def test_a_png_of_few_colours_looks_like_the_one_of_all() -> None:
@@ -365,7 +391,11 @@ def test_comparing_models_and_folders() -> None:
     assert compare_results(tables, simulate(1), facts(6)).frame["logrank"].isna().all()
     same = compare_results(tables, simulate(3), facts(6)).frame
     assert set(same["seeds"]) == {3} and set(same["decided"]) == {"undecided: fewer than 5 seeds"}
-    assert "A is faster" in table.plain().splitlines()[1]
+    assert "A is faster" in table.plain(200).splitlines()[1]
+    lines = table.plain().splitlines()
+    assert max(map(len, lines)) <= 80 and "A is faster" in table.plain()
+    assert [line.split()[0] for line in lines if line] == ["Task", "copy"] * table.plain().count("Task")
+    assert max(map(len, table.legend().splitlines())) <= 80 and "B over A: ratio of times, above 1" in table.legend()
     with pytest.raises(ValueError, match="no model 'gru' in simulated; there are ntm-constant-cosine"):
         compare_models(tables, facts(6), "gru", "lstm")
     assert compare_results(frames(), frames(), facts(6)).frame.empty

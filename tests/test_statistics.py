@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from membench.report import statistics
@@ -190,56 +188,6 @@ def test_clopper_pearson() -> None:
 )
 def test_a_censored_median_is_two_ends(times: Any, ends: tuple[float, float]) -> None:
     assert tuple(map(float, statistics.medians(times, 10.0))) == ends
-
-
-def ratio(base: Any, rival: Any, budget: float = 100.0, **others: Any) -> statistics.Estimate:
-    return statistics.speed_ratio(base[None, None], rival[None, None], array(budget), seed=1, **others)
-
-
-def test_ratio_of_medians() -> None:
-    base = array(10, 11, 12, 13, 14)
-    estimate = ratio(base, 2 * base)
-    assert (estimate.low, estimate.high) == (2, 2)
-    # Every seed takes exactly twice as long; pairing the seeds leaves no doubt about the ratio at all.
-    assert estimate.interval == (2, 2)
-
-
-def test_an_unsolved_rival_gives_a_lower_bound_and_an_unsolved_base_an_upper() -> None:
-    base = array(10, 11, 12, 13, 14)
-    never = np.full(5, INF)
-    bound = ratio(base, never)
-    assert (bound.low, bound.high) == (100 / 12, INF)
-    assert bound.interval is not None and 100 / 14 <= bound.interval.low <= 100 / 12 and bound.interval.high == INF
-    assert ratio(never, base)[:2] == (0, 0.12)
-    assert ratio(never, never)[:2] == (0, INF)
-
-
-def test_the_interval_is_seeded_and_needs_five_seeds() -> None:
-    generator = np.random.default_rng(0)
-    base, rival = generator.uniform(10, 50, 10), generator.uniform(10, 50, 10)
-    assert ratio(base, rival) == ratio(base, rival)
-    other = statistics.speed_ratio(base[None, None], rival[None, None], array(100), seed=2)
-    assert other.interval != ratio(base, rival).interval
-    assert ratio(base[:4], rival[:4]).interval is None and ratio(base[:5], rival[:5]).interval is not None
-
-
-def test_mean_of_ratios_takes_the_fastest_rival_of_each_task() -> None:
-    bases = np.full((3, 1, 5), 10.0)
-    rivals = np.array([[35.0, INF], [14.3, 13.5], [11.5, 53.0]])[:, :, None].repeat(5, axis=2)
-    budgets = np.full(3, 100.0)
-    estimate = statistics.speed_ratio(bases, rivals, budgets, seed=1)
-    assert estimate.low == pytest.approx(2.0) and estimate.high == pytest.approx(2.0)  # (3.5 + 1.35 + 1.15) / 3
-    geometric = statistics.speed_ratio(bases, rivals, budgets, seed=1, geometric=True)
-    assert geometric.low == pytest.approx(1.758, abs=1e-3)
-
-
-@given(st.lists(st.floats(1, 99) | st.just(INF), min_size=5, max_size=8), st.integers(0, 3))
-def test_ends_are_ordered_and_the_interval_holds_a_certain_estimate(times: list[float], seed: int) -> None:
-    base = array(*times)
-    rival = np.roll(base, 1)
-    estimate = statistics.speed_ratio(base[None, None], rival[None, None], array(100), seed, resamples=50)
-    assert estimate.low <= estimate.high
-    assert estimate.interval is not None and estimate.interval.low <= estimate.interval.high
 
 
 def test_relapses_are_compared_over_solved_runs() -> None:

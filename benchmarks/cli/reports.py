@@ -36,12 +36,18 @@ def sides(context: click.Context, parameter: click.Parameter, begun: str) -> lis
 @suite_option(several=True)
 @with_option
 @results_option
+@click.option(
+    "--findings",
+    type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
+    help="A Markdown file: draw no report, but its table of findings from the claims of those that are there.",
+)
 @tracking_options
 @json_option
 def report(
     names: tuple[str, ...],
     added: tuple[str, ...],
     results: Path,
+    findings: Path | None,
     tracking_uri: str | None,
     no_tracking: bool,
     as_json: bool,
@@ -57,8 +63,12 @@ def report(
       bench report
       bench report mini --with ./gru.py
       bench report mini --json
+      bench report --findings README.md
     """
+    if findings is not None:
+        return _redraw(findings, results)
     from ...report.pages import render
+    from ...report.pages.findings import spoken
     from ..inspecting import rerun, traces
     from ..records.frames import facts_of, frames_of
     from ..records.plan import left_out
@@ -93,6 +103,9 @@ def report(
         pages[suite.name] = str(render.report(frames, facts_of(suite), folder, *shown))
         if uri is not None and (tracking_uri or (results / "mlflow.db").exists()):
             _attach(uri, results, suite)
+    if pages and not as_json:
+        for name in pages:
+            click.echo(f"{spoken(results / name)}\n")
     if pages:
         pages["all"] = str(render.front(results))
         answer([{"suite": name, "page": page} for name, page in pages.items()], {"pages": pages}, as_json)
@@ -141,7 +154,19 @@ def compare(words: tuple[str, ...], suite: str | None, added: tuple[str, ...], r
         )
     if table.frame.empty:
         raise UsageError(f"{a} and {b}: no seed of {found.name} is finished on both sides")
-    click.echo(table.frame.to_json(orient="records", indent=2) if as_json else f"{table.title}\n{table.plain()}")
+    said = f"{table.title}\n\n{table.plain()}\n\n{table.legend()}"
+    click.echo(table.frame.to_json(orient="records", indent=2) if as_json else said)
+
+
+def _redraw(path: Path, results: Path) -> None:
+    """Draw the table of findings in a file anew."""
+    from ...report.files import write
+    from ...report.pages.findings import redrawn
+
+    try:
+        write(path, redrawn(path.read_text(), results).encode())
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _suite_of(a: str, b: str, results: Path) -> str:

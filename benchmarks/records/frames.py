@@ -84,6 +84,7 @@ def facts_of(suite: Suite) -> SuiteFacts:
         seeds=suite.seeds,
         trained=trained,
         factors=suite.factors,
+        own=suite.own,
         notes="\n".join(filter(None, (suite.notes, *_additions(suite)))),
         added=tuple(dict.fromkeys(e.model_name for e in suite.experiments if e.added)),
     )

@@ -216,6 +216,7 @@ suite = Suite(
     claims=claims(),
     sources={**collier2018.sources, "training.steps": "[c] thesis code: 15,625"},
     factors=_factors,
+    own="ntm-constant-cosine",
     notes="Two readings: cosine, heads compare their key with a row by cosine similarity; dot, by the inner product.\n"
     "First weighting, where a head looks before the first step: learned is the released code's softmax of a small "
     "trainable vector, close to uniform at first; one-hot is fixed on the first row.",

@@ -38,6 +38,9 @@ class Claim(ABC):
     unit: ClassVar[Unit]
     """What the number is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses."""
 
+    sums_up: ClassVar[bool] = False
+    """Whether it sums up other claims of its suite: corrected with them, it does not make them harder to decide."""
+
     id: str
     text: str
     source: str

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from .speed import Contest, Speed
+from .speed import Duel, Speed
 
 if TYPE_CHECKING:
-    from ..statistics.solving import Estimate
+    from ..statistics.ratio import Ratio
     from .verdict import Reasoned
 
 
@@ -26,10 +26,10 @@ class Differs(Speed):
     paired: bool = False
 
     @property
-    def contests(self) -> tuple[Contest, ...]:
-        return (Contest(self.task, (self.base,), (self.rival,)),)
+    def duels(self) -> tuple[Duel, ...]:
+        return (Duel((self.task,), self.base, self.rival),)
 
-    def decide(self, estimate: "Estimate", solved: bool) -> "Reasoned":
+    def decide(self, ratio: "Ratio", solved: bool, p: float) -> "Reasoned":
         from .verdict import decide_differs
 
-        return decide_differs(estimate)
+        return decide_differs(ratio, p)

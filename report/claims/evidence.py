@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..frames import SuiteFacts
+from ..statistics.solving import OUTCOME
 from .arms import meant
 from .claim import Claim
-from .verdict import NOT_RUN, Verdict
+from .verdict import NOT_RUN, Decide, Reasoned, Verdict
 
 Named = tuple[str, str]
 """A task and an arm, by the name that the claim calls it."""
@@ -19,23 +20,43 @@ Named = tuple[str, str]
 Counts = Mapping[Named, tuple[int, int]]
 """For each arm, runs solved and runs that count."""
 
+NOTHING = pd.DataFrame(columns=list(OUTCOME)).astype(OUTCOME).set_index("seed")
+
+
+def completed(outcomes: pd.DataFrame) -> dict[Named, pd.DataFrame]:
+    """Runs that had their full budget, by seed, of each task and model."""
+    parts = outcomes[outcomes["complete"]].groupby(["task", "model"])
+    return {(str(task), str(model)): part.set_index("seed").sort_index() for (task, model), part in parts}
+
 
 @dataclass(frozen=True)
 class Question:
-    """A claim under one reading, and the frames that answer it. Arms go by the names that the claim calls them."""
+    """A claim under one reading, and what answers it. Arms go by the names that the claim calls them.
+
+    Attributes:
+        claim: What is asked.
+        reading: Of the paper.
+        facts: What is known of the suite.
+        complete: As ``completed`` gives them.
+        generalisation: The frame of that name.
+    """
 
     claim: Claim
     reading: str
     facts: SuiteFacts
-    outcomes: pd.DataFrame
+    complete: Mapping[Named, pd.DataFrame]
     generalisation: pd.DataFrame
 
+    @property
+    def asked(self) -> bool:
+        """Whether the suite has every arm of the claim under this reading."""
+        return all(meant(self.facts.arms, *arm, self.reading) for arm in self.claim.arms)
+
     def answered(self) -> Verdict:
-        """The verdict."""
+        """The verdict, not corrected for other claims yet."""
         missing = [name for task, name in self.claim.arms if meant(self.facts.arms, task, name, self.reading) is None]
         if missing:
-            reason = f"The suite does not have {', '.join(dict.fromkeys(missing))}."
-            return self.answer(NOT_RUN, reason=reason, seeds=0)
+            return self.answer((NOT_RUN, f"The suite does not have {', '.join(dict.fromkeys(missing))}."), seeds=0)
         return self.claim.measure(self)
 
     def model(self, task: str, name: str) -> str:
@@ -46,9 +67,7 @@ class Question:
 
     def runs(self, task: str, name: str) -> pd.DataFrame:
         """Runs that had their full budget, by seed."""
-        table = self.outcomes
-        chosen = table["complete"] & (table["task"] == task) & (table["model"] == self.model(task, name))
-        return table[chosen].set_index("seed").sort_index()
+        return self.complete.get((task, self.model(task, name)), NOTHING)
 
     def tested(self, task: str, name: str, size: str) -> "pd.Series[float]":
         """Wrong bits a sequence of the best weights at a size, by seed."""
@@ -64,19 +83,15 @@ class Question:
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
         return table[chosen & (table["weights"] == "best")].set_index("seed")
 
-    def seeds(self, arms: Iterable[Named]) -> list[int]:
-        """Seeds that had their full budget in every arm, so that they are paired."""
-        shared = [set(self.runs(*arm).index) for arm in arms]
-        return sorted(set.intersection(*shared)) if shared else []
+    def seeds(self, arms: Iterable[Named]) -> int:
+        """Seeds that had their full budget, of the arm that has fewest."""
+        return min(len(self.runs(*arm)) for arm in arms)
 
-    def solved(self, arms: Iterable[Named], seeds: list[int] | None = None, by: int | None = None) -> Counts:
-        """For each arm, runs solved, by a step, and runs that count: of these seeds, or of all of full budget."""
-        counts = {}
-        for arm in arms:
-            runs = self.runs(*arm)
-            times = runs["time"] if seeds is None else runs["time"].loc[seeds]
-            counts[arm] = (int((times <= (np.finfo(float).max if by is None else by)).sum()), len(times))
-        return counts
+    def solved(self, arms: Iterable[Named], by: int | None = None) -> Counts:
+        """For each arm, runs solved, by a step where one is given, and runs that had their full budget."""
+        times = {arm: self.runs(*arm)["time"] for arm in arms}
+        latest = np.finfo(float).max if by is None else by
+        return {arm: (int((mine <= latest).sum()), len(mine)) for arm, mine in times.items()}
 
     @property
     def chance(self) -> int:
@@ -85,26 +100,36 @@ class Question:
 
     def answer(
         self,
-        verdict: str,
+        decide: Decide | Reasoned,
         found: str = "",
-        reason: str = "",
         *,
         seeds: int,
         solved: Counts | None = None,
+        p: float | None = None,
         **others: Any,
     ) -> Verdict:
-        """The verdict on this question."""
+        """What was measured, and the verdict on it: by a rule, or whatever the p-value is."""
         counts = {f"{task}/{self.model(task, name)}": count for (task, name), count in (solved or {}).items()}
         names = {f"{task}/{self.model(task, name)}": name for task, name in solved or {}}
         planned = len(self.facts.seeds)
+        rule = decide if callable(decide) else lambda _: decide
         return Verdict(
-            self.claim, self.reading, verdict, found, reason, seeds, planned, solved=counts, names=names, **others
+            self.claim,
+            self.reading,
+            rule,
+            found,
+            seeds,
+            planned,
+            p=p,
+            corrected=np.nan if p is None else p,
+            solved=counts,
+            names=names,
+            **others,
         )
 
     def not_run(self) -> Verdict:
-        """The verdict where no seed has had its full budget in every arm."""
+        """The verdict where an arm has no run that had its full budget."""
         counts = self.solved(self.claim.arms)
         planned = len(self.facts.seeds)
         had = (f"{task}/{self.model(task, name)} {runs} of {planned}" for (task, name), (_, runs) in counts.items())
-        reason = f"No seed has had its full budget in every arm ({', '.join(had)})."
-        return self.answer(NOT_RUN, reason=reason, seeds=0, solved=counts)
+        return self.answer((NOT_RUN, f"Runs with their full budget: {', '.join(had)}."), seeds=0, solved=counts)

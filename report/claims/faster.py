@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .claim import Paper
-from .speed import Contest, Speed
+from .speed import Duel, Speed
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class Faster(Speed):
     paired: bool = False
 
     @property
-    def contests(self) -> tuple[Contest, ...]:
-        return (Contest(self.task, (self.base,), (self.rival,)),)
+    def duels(self) -> tuple[Duel, ...]:
+        return (Duel((self.task,), self.base, self.rival),)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .claim import Paper
-from .speed import Contest, Speed
+from .speed import Duel, Speed
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,6 @@ class FasterOverTasks(Speed):
     """
 
     kind: ClassVar[str] = "speed-ratio-over-tasks"
-    pooled: ClassVar[bool] = True
 
     tasks: tuple[str, ...]
     base: str
@@ -25,5 +24,5 @@ class FasterOverTasks(Speed):
     paired: bool = False
 
     @property
-    def contests(self) -> tuple[Contest, ...]:
-        return tuple(Contest(task, (self.base,), (self.rival,)) for task in self.tasks)
+    def duels(self) -> tuple[Duel, ...]:
+        return (Duel(self.tasks, self.base, self.rival),)

@@ -1,7 +1,7 @@
 """Once a task is solved, an arm loses it again less often than others."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -9,7 +9,6 @@ import numpy as np
 from .claim import Claim, Unit
 
 if TYPE_CHECKING:
-    from ..statistics import Estimate
     from .evidence import Question
     from .verdict import Verdict
 
@@ -37,48 +36,38 @@ class FewerRelapses(Claim):
         seeds = question.seeds(self.arms)
         if not seeds:
             return question.not_run()
-        counts = question.solved(self.arms, seeds)
-        runs = {
-            m: question.runs(self.task, m).loc[seeds, ["relapses", "after"]].to_numpy(float).T for m in (base, *rivals)
-        }
+        counts = question.solved(self.arms)
+        runs = {m: question.runs(self.task, m)[["relapses", "after"]].to_numpy(float).T for m in (base, *rivals)}
         rates = {m: float(statistics.relapse_rate(*runs[m])) for m in runs}
         each = ", ".join(
-            f"{m} {f'{rate:.2f} ' if np.isfinite(rate) else ''}({counts[self.task, m][0]} of {len(seeds)} solved)"
+            f"{m} {f'{rate:.2f} ' if np.isfinite(rate) else ''}"
+            f"({counts[self.task, m][0]} of {counts[self.task, m][1]} solved)"
             for m, rate in rates.items()
         )
         found = f"Relapses per {statistics.PER:,} steps after solving: {each}."
         others = [m for m in rivals if np.isfinite(rates[m])]
         left_out = [m for m in rivals if m not in others]
         if np.isnan(rates[base]) or not others:
-            verdict = NOT_ESTIMABLE if len(seeds) >= statistics.ENOUGH else UNDECIDED
+            verdict = NOT_ESTIMABLE if seeds >= statistics.ENOUGH else UNDECIDED
             reason = "Without solved runs on both sides there are no relapses to compare."
-            return question.answer(verdict, found, reason, seeds=len(seeds), solved=counts)
-        solved = min(counts[self.task, m][0] for m in (base, *others))
-        estimates = {m: statistics.relapse_difference(runs[base], runs[m], question.chance) for m in others}
-        hardest = _hardest(estimates)
-        estimate = estimates[hardest]
-        verdict, reason = decide_relapses(estimate, solved)
+            return question.answer((verdict, reason), found, seeds=seeds, solved=counts)
+        alone = {m: statistics.relapse_p(runs[base], runs[m]) for m in others}
+        hardest = min(others, key=lambda m: _won(rates[m] - rates[base], alone[m]))
+        estimate = statistics.relapse_difference(runs[base], runs[hardest], question.chance)
+        p = alone[hardest] if estimate.low > 0 else min(1.0, alone[hardest] * len(others))  # looked for among all
         found += f" Compared with {hardest}, which speaks most against it." if len(others) > 1 else ""
-        reason += f" Not compared, since unsolved: {', '.join(left_out)}." if left_out else ""
+        found += f" Not compared, since unsolved: {', '.join(left_out)}." if left_out else ""
         return question.answer(
-            verdict,
+            partial(decide_relapses, estimate.low, alone=p),
             found,
-            reason,
-            seeds=len(seeds),
+            seeds=seeds,
             estimate=estimate.low,
             interval=estimate.interval,
+            p=p,
             solved=counts,
         )
 
 
-def _hardest(estimates: "Mapping[str, Estimate]") -> str:
-    """Of several differences that are all said to be above zero, the one that most speaks against it.
-
-    Each has an interval of its own; the smallest of them, resampled, would be biased downwards.
-    """
-
-    def lowest(model: str) -> tuple[bool, float, float]:
-        value, _, interval = estimates[model]
-        return (not interval or interval.high >= 0, interval.low if interval else value, value)
-
-    return min(estimates, key=lowest)
+def _won(difference: float, p: float) -> tuple[float, float]:
+    """How much speaks for a difference above zero: from -1, surely below, to 1, surely above."""
+    return float(np.sign(difference) * (1 - p)) if np.isfinite(p) else 0.0, difference

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -69,7 +70,7 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
     A solved run that was not tested, since it diverged later, counts as an exception.
     """
     from ..statistics import ENOUGH
-    from .verdict import NOT_ESTIMABLE, UNDECIDED, decide_fraction, share
+    from .verdict import NOT_ESTIMABLE, UNDECIDED, decide_fraction, half_p, share
 
     runs = question.runs(claim.task, claim.model)
     if runs.empty:
@@ -82,11 +83,11 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
     if errors.empty:
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
         found = f"Of {len(runs)} runs none was solved and tested at size {size}."
-        return question.answer(verdict, found, seeds=0, solved=counts)
+        return question.answer((verdict, found), seeds=len(runs), solved=counts)
     bar, counted = question.facts.bar(claim.task), question.facts.answer(claim.task).counted
     good = int((errors < bar).sum())
     count = good if below else len(errors) - good
-    verdict, reason = decide_fraction(count, len(solved), always=True)
+    p = half_p(count, len(solved), always=True)
     did = f"stay below {bar:g} {counted} a sequence" if below else f"make {bar:g} {counted} a sequence or more"
     untested = len(solved) - len(errors)
     found = (
@@ -95,7 +96,8 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
     found += f"; the median is {errors.median():.2f}."
     beside = {f"median {counted}": float(errors.median())}
     numbers = share(count, len(solved))
-    return question.answer(verdict, found, reason, seeds=len(runs), solved=counts, beside=beside, **numbers)
+    rule = partial(decide_fraction, count, len(solved), True)
+    return question.answer(rule, found, seeds=len(runs), p=p, solved=counts, beside=beside, **numbers)
 
 
 def _said(sizes: Sequence[tuple[int, ...]]) -> str:

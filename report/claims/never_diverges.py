@@ -1,6 +1,7 @@
 """Training stays finite."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,12 +27,15 @@ class NeverDiverges(Claim):
         return tuple(product(self.tasks, self.models))
 
     def measure(self, question: "Question") -> "Verdict":
-        from .verdict import CONTRADICTS, decide_fraction, share
+        from .verdict import CONTRADICTS, decide_fraction, half_p, share
 
         statuses = [status for arm in self.arms for status in question.runs(*arm)["status"]]
-        count, seeds = statuses.count("diverged"), len(question.seeds(self.arms))
+        count, seeds = statuses.count("diverged"), question.seeds(self.arms)
         if not count and not seeds:
             return question.not_run()
         found = f"{count} of {len(statuses)} runs diverged."
-        verdict, reason = (CONTRADICTS, "The paper says none.") if count else decide_fraction(0, seeds, always=False)
-        return question.answer(verdict, found, reason, seeds=seeds, **share(count, len(statuses)))
+        numbers = share(count, len(statuses))
+        if count:
+            return question.answer((CONTRADICTS, "The paper says none."), found, seeds=seeds, **numbers)
+        p = half_p(0, seeds, always=False)
+        return question.answer(partial(decide_fraction, 0, seeds, False), found, seeds=seeds, p=p, **numbers)

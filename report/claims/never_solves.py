@@ -1,6 +1,7 @@
 """An arm does not solve a task in the time given."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,16 +28,17 @@ class NeverSolves(Claim):
         return ((self.task, self.model),)
 
     def measure(self, question: "Question") -> "Verdict":
-        from .verdict import decide_fraction, share
+        from .verdict import decide_fraction, half_p, share
 
         table = question.runs(self.task, self.model)
         if table.empty:
             return question.not_run()
         counts = question.solved(self.arms)
         count, runs = counts[self.task, self.model]
-        verdict, reason = decide_fraction(count, runs, always=False)
+        p = half_p(count, runs, always=False)
         budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
         found = f"{count} of {runs} runs solve it within {budget:,} steps, {half} within half of them."
         if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.bar(self.task))).sum()):
             found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
-        return question.answer(verdict, found, reason, seeds=runs, solved=counts, **share(count, runs))
+        rule = partial(decide_fraction, count, runs, False)
+        return question.answer(rule, found, seeds=runs, p=p, solved=counts, **share(count, runs))

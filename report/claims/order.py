@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .speed import Contest, Speed
+from .speed import Duel, Speed
 
 
 @dataclass(frozen=True)
 class Order(Speed):
-    """The slowest of the first arms solves the task before the last one does."""
+    """Each of the first arms solves the task before the last one does."""
 
     kind: ClassVar[str] = "order"
 
@@ -17,5 +17,5 @@ class Order(Speed):
     last: str
 
     @property
-    def contests(self) -> tuple[Contest, ...]:
-        return (Contest(self.task, self.first, (self.last,)),)
+    def duels(self) -> tuple[Duel, ...]:
+        return tuple(Duel((self.task,), base, self.last) for base in self.first)

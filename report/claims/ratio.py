@@ -1,119 +1,132 @@
 """How many times faster: the measurement behind every claim about how fast tasks are solved."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from .. import statistics
-from ..statistics import survival
-from ..statistics.solving import ENOUGH, Array, Estimate
+from ..statistics import Ratio, Stratum
+from ..table import as_p
+from ..words import listed
 from .evidence import Question
-from .verdict import AGREES, SAME, UNDECIDED, Verdict, short
+from .verdict import Verdict, short
 
 if TYPE_CHECKING:
-    from .speed import Speed
+    from .speed import Duel, Speed
 
 
 class Measured(NamedTuple):
-    """A ratio of times."""
+    """A duel and its ratio of times."""
 
-    estimate: Estimate
-    p: float | None  # of no difference
+    duel: "Duel"
+    strata: Sequence[Stratum]
+    ratio: Ratio
 
 
-def measured(claim: "Speed", bases: Array, rivals: Array, budgets: Array, seed: int) -> Measured:
-    """The statistic: the one place where times become a ratio.
+def measured(claim: "Speed", question: Question, duel: "Duel") -> Measured:
+    """The statistic, in the one place where times become a ratio: the log-rank test, inverted; tasks are its strata."""
+    strata = []
+    for task in duel.tasks:
+        base, rival = question.runs(task, duel.base), question.runs(task, duel.rival)
+        if claim.paired:
+            shared = base.index.intersection(rival.index)
+            base, rival = base.loc[shared], rival.loc[shared]
+        strata.append(statistics.stratum(base, rival))
+    return Measured(duel, strata, statistics.time_ratio(strata, claim.paired))
 
-    Today it is the bootstrap of medians, which resamples seeds jointly whether the claim is ``paired`` or not, averages
-    the ratios of several tasks (geometrically where they are ``pooled``), and gives no p-value.
 
-    Args:
-        claim: Says whether seeds are ``paired`` and tasks ``pooled``.
-        bases: (tasks, arms, seeds), times to solve, inf where unsolved.
-        rivals: (tasks, arms, seeds).
-        budgets: (tasks,), the steps after which a run is censored.
-        seed: Of what is drawn at random.
+def hardest(found: Sequence[Measured]) -> tuple[Measured, float]:
+    """Of several duels that are all said to be won, the one that speaks most against it, and its p-value.
+
+    Where all are won that is the largest p-value, which needs no correction. A duel that is lost was looked for among
+    all of them: its p-value is multiplied by their number.
     """
-    return Measured(statistics.speed_ratio(bases, rivals, budgets, seed, geometric=claim.pooled), None)
+
+    def won(one: Measured) -> tuple[float, float]:
+        estimate, p = np.nan_to_num([one.ratio.estimate, one.ratio.p], nan=1.0, posinf=np.inf)
+        return float(np.sign(estimate - 1) * (1 - p)), float(estimate)
+
+    least = min(found, key=won)
+    lost = least.ratio.estimate < 1
+    return least, min(1.0, least.ratio.p * len(found)) if lost else least.ratio.p
 
 
 def answer(claim: "Speed", question: Question) -> Verdict:
-    """Median times, task by task: the slowest of each contest's bases against the fastest of its rivals."""
-    contests = claim.contests
-    tasks = [contest.task for contest in contests]
+    """Every duel of a claim, judged by the one that speaks most against it."""
     seeds = question.seeds(claim.arms)
     if not seeds:
         return question.not_run()
-    runs = {arm: question.runs(*arm).loc[seeds] for arm in claim.arms}
-    budgets = np.asarray([min(runs[arm]["budget"].max() for arm in runs if arm[0] == task) for task in tasks], float)
-
-    def times_of(sides: list[tuple[str, ...]]) -> Array:
-        rows = [[runs[task, name]["time"] for name in each] for task, each in zip(tasks, sides, strict=True)]
-        times = np.asarray(rows, dtype=float)
-        return np.where(times <= budgets[:, None, None], times, np.inf)  # to the smallest of the arms' budgets
-
-    base, rival = times_of([contest.bases for contest in contests]), times_of([contest.rivals for contest in contests])
-    estimate, p = measured(claim, base, rival, budgets, question.chance)
-    slow = [end.max(axis=1) for end in statistics.medians(base, budgets[:, None])]
-    fast = [end.min(axis=1) for end in statistics.medians(rival, budgets[:, None])]
-    solved = bool(np.isfinite(slow[1]).all())
-    verdict, reason = claim.decide(estimate, solved)
-    beside = {}
-    if len(tasks) == 1:
-        sides = [*zip(contests[0].bases, base[0], strict=True), *zip(contests[0].rivals, rival[0], strict=True)]
-        each = (f"{name} {_median(times, budgets[0])}" for name, times in sides)
-        found = f"Median steps to solve: {', '.join(each)}."
-        if len(sides) == 2:
-            alike = _logrank(base[0, 0], rival[0, 0], budgets[0])
-            beside = {"log-rank p": alike}
-            found += f" Log-rank p {alike:.2g}." if len(seeds) >= ENOUGH and np.isfinite(alike) else ""
-    else:
-        each = (f"{task} {_times(*ends)}" for task, *ends in zip(tasks, *slow, *fast, strict=True))
-        found = f"Task by task: {', '.join(each)} ({_seeds(len(seeds))})."
-        if not claim.pooled:
-            geometric = statistics.speed_ratio(base, rival, budgets, question.chance, geometric=True)
-            more = " or more" if geometric.high > geometric.low else ""
-            beside = {"geometric mean": geometric.low} if solved else {}
-            found += f" Geometric mean {short(geometric.low)}{more}." if solved else ""
-            # The arithmetic mean is never below the geometric one, so only a verdict for the base can hang on one task.
-            if verdict in (AGREES, SAME) and _side(geometric) != _side(estimate):
-                verdict, reason = UNDECIDED, "The mean excludes 1, but not the geometric mean: one task decides it."
-    known = estimate.low if solved else estimate.high if np.isfinite(estimate.high) else None
+    found = [measured(claim, question, duel) for duel in claim.duels]
+    one, p = hardest(found)
+    solved = all(np.isfinite(statistics.medians(each.base, each.budget)[1]) for each in one.strata)
     return question.answer(
-        verdict,
-        found,
-        reason,
-        seeds=len(seeds),
-        estimate=known,
-        interval=estimate.interval if known is not None else None,
-        bound="" if known is None or estimate.low == estimate.high else "at least" if solved else "at most",
+        partial(claim.decide, one.ratio, solved),
+        claim.told(question, found, one),
+        seeds=seeds if not claim.paired else min(len(each.base) for each in one.strata),
+        estimate=None if np.isnan(one.ratio.estimate) else one.ratio.estimate,
+        interval=None if np.isnan(one.ratio.estimate) else one.ratio.interval,
         p=p,
-        solved=question.solved(claim.arms, seeds),
-        beside=beside,
+        solved=question.solved(claim.arms),
+        against=f"{one.duel.base} / {one.duel.rival} on {listed(one.duel.tasks)}",
+        beside=beside(one.strata),
     )
 
 
-def _side(ratio: Estimate) -> int:
-    """On which side of 1 the interval lies; 0 where it includes it."""
-    return 0 if ratio.interval is None else (ratio.interval.low > 1) - (ratio.interval.high < 1)
+def beside(strata: Sequence[Stratum]) -> dict[str, float]:
+    """Of one task the ratio of medians, where neither is censored, and of restricted means."""
+    if len(strata) > 1:
+        return {}
+    (low, high), means = of_medians(*strata), statistics.restricted_ratio(*strata[0])
+    return {"ratio of medians": low if low == high else np.nan, "ratio of restricted means": means}
 
 
-def _logrank(base: Array, rival: Array, budget: float) -> float:
-    return survival.logrank(base, np.minimum(base, budget), rival, np.minimum(rival, budget))
+def of_medians(stratum: Stratum) -> tuple[float, float]:
+    """The ratio of medians, as the two ends that it lies between where one is censored."""
+    base, rival = (statistics.medians(times, stratum.budget) for times in stratum[:2])
+    return float(rival[0] / base[1]), float(rival[1] / base[0])
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' if count != 1 else ''}"
+def medians_told(stratum: Stratum) -> str:
+    """``2.00``, ``at least 4.60``, ``at most 0.11`` or ``unknown``."""
+    low, high = of_medians(stratum)
+    if low == high:
+        return short(low)
+    if low > 0:
+        return f"at least {short(low)}"
+    return f"at most {short(high)}" if np.isfinite(high) else "unknown"
 
 
-def _median(times: Array, budget: float) -> str:
+def ratio_told(ratio: Ratio) -> str:
+    """``1.21 (0.90 to 1.88), p 0.20``."""
+    low, high = ratio.interval or (np.nan, np.nan)
+    end = f"from {short(low)}" if np.isinf(high) else f"{short(low)} to {short(high)}"
+    known = f" ({end}), p {as_p(ratio.p)}" if ratio.interval else ""
+    return f"{short(ratio.estimate) if 0 < ratio.estimate < np.inf else 'unknown'}{known}"
+
+
+def steps_told(question: Question, task: str, names: Sequence[str]) -> str:
+    """The median steps of some arms on a task, to the smallest of their budgets."""
+    runs = {name: question.runs(task, name) for name in dict.fromkeys(names)}
+    budget = float(min(mine["budget"].min() for mine in runs.values()))
+    each = (f"{name} {_median(mine, budget)}" for name, mine in runs.items())
+    return f"Median steps to solve: {', '.join(each)}."
+
+
+def _median(runs: pd.DataFrame, budget: float) -> str:
+    times = runs["time"].to_numpy(float)
+    times = np.where(times <= budget, times, np.inf)
     (low, high), solved = map(float, statistics.medians(times, budget)), np.isfinite(times).sum()
     said = f"{high:,.0f}" if np.isfinite(high) else f"beyond {low:,.0f}"
     return f"{said} ({solved} of {len(times)} solved)"
 
 
-def _times(base_low: float, base_high: float, rival_low: float, rival_high: float) -> str:
-    """The ratio of medians that lie between these ends."""
-    if np.isinf(base_high):
-        return f"at most {short(rival_high / base_low)}" if np.isfinite(rival_high) else "not estimable"
-    return f"{'' if np.isfinite(rival_high) else 'at least '}{short(rival_low / base_high)}"
+def tasks_told(found: Measured) -> str:
+    """The ratio of each task alone, and of one test of all."""
+    each = (
+        f"{task} {ratio_told(statistics.time_ratio([one]))}"
+        for task, one in zip(found.duel.tasks, found.strata, strict=True)
+    )
+    return listed(list(each))

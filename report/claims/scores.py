@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .arms import Arm
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .evidence import Named, Question
-    from .verdict import Verdict
+    from .verdict import Decide, Reasoned, Verdict
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Scores(Claim):
         mean: pd.Series[float] = sum(parts[1:], parts[0]) / len(parts)
         return mean.reindex(question.runs(*arm).index).fillna(0.0)
 
-    def decided(self, count: int, runs: int, seeds: int) -> tuple[str, str]:
-        """The verdict and its reason, when so many of the runs reach the share."""
-        from .verdict import decide_fraction
+    def decided(self, count: int, runs: int, seeds: int) -> "tuple[Decide | Reasoned, float | None]":
+        """The rule of the verdict and its p-value, when so many of the runs reach the share."""
+        from .verdict import decide_fraction, half_p
 
-        return decide_fraction(count, runs, always=True)
+        return partial(decide_fraction, count, runs, True), half_p(count, runs, always=True)
 
     def answered(
         self, question: "Question", scores: "dict[Named, pd.Series[float]]", asked: "Sequence[Named]"
@@ -76,8 +77,8 @@ class Scores(Claim):
 
         every = [score for arm in asked for score in scores[arm]]
         count, runs = sum(score >= self.least for score in every), len(every)
-        seeds = len(question.seeds(self.arms))
-        verdict, reason = self.decided(count, runs, seeds)
+        seeds = question.seeds(self.arms)
+        rule, p = self.decided(count, runs, seeds)
         over = ", ".join("x".join(map(str, size)) for size in self.sizes)
         who = asked[0][1] if len(asked) == 1 else f"{len(asked)} arms"
         found = f"Over sizes {over}, {count} of {runs} runs of {who} get {100 * self.least:g} % right ("
@@ -88,9 +89,7 @@ class Scores(Claim):
         beside = {"median": max(one.median() for one in scores.values())}
         beside["maximum"] = max(one.max() for one in scores.values())
         solved = question.solved(self.arms)
-        return question.answer(
-            verdict, f"{found}).", reason, seeds=seeds, solved=solved, beside=beside, **share(count, runs)
-        )
+        return question.answer(rule, f"{found}).", seeds=seeds, p=p, solved=solved, beside=beside, **share(count, runs))
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,10 @@ class FallsShort(Scores):
             return question.not_run()
         return self.answered(question, {arm: self.scores(question, arm) for arm in self.arms}, self.arms)
 
-    def decided(self, count: int, runs: int, seeds: int) -> tuple[str, str]:
+    def decided(self, count: int, runs: int, seeds: int) -> "tuple[Decide | Reasoned, float | None]":
         """See ``Scores``."""
-        from .verdict import CONTRADICTS, decide_fraction
+        from .verdict import CONTRADICTS, decide_fraction, half_p
 
         if count:
-            return CONTRADICTS, "One run that gets so far is enough against a claim that none can."
-        return decide_fraction(0, seeds, always=False)
+            return (CONTRADICTS, "One run that gets so far is enough against a claim that none can."), None
+        return partial(decide_fraction, 0, seeds, False), half_p(0, seeds, always=False)

@@ -1,6 +1,7 @@
 """A memory can solve a task, or cannot: asked of its best arm, since one learning rate or one seed proves nothing."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .claim import Claim, Unit
@@ -36,18 +37,18 @@ class Solves(Claim):
         return tuple((self.task, model) for model in self.models)
 
     def measure(self, question: "Question") -> "Verdict":
-        from .verdict import decide_fraction, share
+        from .verdict import decide_fraction, half_p, share
 
-        if not (seeds := len(question.seeds(self.arms))):
+        if not (seeds := question.seeds(self.arms)):
             return question.not_run()
         counts = question.solved(self.arms, by=self.by)
         best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
-        verdict, reason = decide_fraction(*counts[best], always=True)
         found = (
             f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)} steps"
         )
         found += f", the most of {len(counts)} arms." if counts.keys() - {best} else "."
-        return question.answer(verdict, found, reason, seeds=seeds, solved=counts, **share(*counts[best]))
+        rule, p = partial(decide_fraction, *counts[best], True), half_p(*counts[best], always=True)
+        return question.answer(rule, found, seeds=seeds, p=p, solved=counts, **share(*counts[best]))
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,19 @@ class CannotSolve(Solves):
     kind: ClassVar[str] = "cannot-solve"
 
     def measure(self, question: "Question") -> "Verdict":
-        from .verdict import CONTRADICTS, decide_fraction, share
+        from .verdict import CONTRADICTS, decide_fraction, half_p, share
 
-        counts, seeds = question.solved(self.arms, by=self.by), len(question.seeds(self.arms))
+        counts, seeds = question.solved(self.arms, by=self.by), question.seeds(self.arms)
         solved, runs = (sum(each) for each in zip(*counts.values(), strict=True))
         if not solved and not seeds:
             return question.not_run()
         found = f"{solved} of {runs} runs of {len(counts)} arms solve it within {_budget(self, question)} steps."
-        reason = "One run that solves it is enough against a claim that none can."
-        verdict, reason = (CONTRADICTS, reason) if solved else decide_fraction(0, seeds, always=False)
-        return question.answer(verdict, found, reason, seeds=seeds, solved=counts, **share(solved, runs))
+        numbers = {"seeds": seeds, "solved": counts, **share(solved, runs)}
+        if solved:
+            enough = "One run that solves it is enough against a claim that none can."
+            return question.answer((CONTRADICTS, enough), found, **numbers)
+        p = half_p(0, seeds, always=False)
+        return question.answer(partial(decide_fraction, 0, seeds, False), found, p=p, **numbers)
 
 
 def _budget(claim: Solves, question: "Question") -> str:

@@ -1,8 +1,11 @@
-"""The report in a paragraph: how much of the suite has run, and what the verdicts add up to."""
+"""The report in a sentence and a paragraph: what was found, how much has run, what the verdicts add up to."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import numpy as np
+
+from .. import statistics
 from ..frames import COMPLETE, Frames, SuiteFacts
 from ..table import as_duration
 from ..words import listed
@@ -41,36 +44,81 @@ def tally(verdicts: Sequence[Verdict]) -> str:
     return listed([f"{every}{counts[kind]} {SAID[kind][counts[kind] > 1]}" for kind in VERDICTS if counts[kind]])
 
 
-def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
-    """One paragraph: the first claim under each reading, the verdicts counted, and the runs behind them.
+def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choices: str = "") -> str:
+    """What was asked and what was found, in a sentence: the first line of a page.
 
-    As long as no run had its full budget it says so, and no claim: a claim alone reads as if it had been found.
+    Of a grid it is what its choices do; else the primary claim that speaks of most tasks, with how sure it is; else how
+    many claims are decided, or without any how many runs are solved. As long as no run had its full budget it claims
+    nothing.
+
+    Args:
+        frames: The records.
+        facts: What is known of the suite.
+        verdicts: On its claims.
+        choices: What the choices of a grid do, in a sentence; empty where there is none.
     """
+    finished = frames.runs[frames.runs["status"].isin(COMPLETE)]
+    if finished.empty:
+        return "Nothing is found yet."
+    asked = f"Asked: {facts.title}{'' if facts.title.endswith('?') else '.'}"
+    if choices:
+        return f"{asked} Found: {choices}"
+    primary = [v.claim for v in verdicts if v.claim.primary]
+    if primary:
+        widest = max(primary, key=lambda claim: len({task for task, _ in claim.arms}))
+        found = (found_said(v) for v in verdicts if v.claim.id == widest.id)
+        return f"Claim: {widest.text} Found: {'; '.join(found)}."
+    if verdicts:
+        decided = [v for v in verdicts if v.verdict in (AGREES, SAME, CONTRADICTS)]
+        few = f"{len(decided) or 'none'} of {_some(len(verdicts), 'verdict')} {'are' if len(decided) > 1 else 'is'}"
+        some = "".join(f"; {v.claim.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
+        left = [v for v in verdicts if v not in decided]
+        rest = f"; {tally(left)}" if len({v.verdict for v in left}) > 1 or (decided and left) else ""
+        return f"{asked} Found: {few} decided{some}{rest}."
+    outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
+    complete = outcomes[outcomes["complete"]]
+    each = (
+        f"{task} in {int(np.isfinite(mine['time']).sum())} of {_some(len(mine), 'run')}"
+        for task in facts.tasks
+        if len(mine := complete[complete["task"] == task])
+    )
+    return f"{asked} Found: solved are {listed(list(each))}."
+
+
+def found_said(v: Verdict) -> str:
+    """A verdict with its number and how sure it is."""
+    under = f"under the {v.reading} reading " if v.reading else ""
+    seeds = "" if v.verdict == NOT_RUN else v.so_far or f"all {_some(v.planned, 'seed')}"
+    sure = "; ".join(part for part in (v.chance, seeds) if part)
+    number, _, interval = v.ours.removesuffix(")").partition(" (")
+    within = "; ".join(part for part in (interval, sure) if part)
+    said = " ".join(part for part in (v.against if number else "", number) if part)
+    return f"{under}{v.verdict}{f', {said}' if said else ''}{f' ({within})' if within else ''}"
+
+
+def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:
+    """One paragraph: the verdicts counted, and the runs behind them; empty as long as no run had its full budget."""
     counts = Counter(frames.runs["status"])
     finished = frames.runs[frames.runs["status"].isin(COMPLETE)]
     complete = len(finished)
     if not complete:
-        return "Nothing is found yet."
+        return ""
     readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading)) or [""]
 
-    def under(asked: Sequence[Verdict], say: Callable[[Sequence[Verdict]], str]) -> str:
+    def under(asked: Sequence[Verdict]) -> str:
         parts = [
-            f"{f'under the {reading} reading ' if reading else ''}{say(mine)}"
+            f"{f'under the {reading} reading ' if reading else ''}{tally(mine)}"
             for reading in readings
             if (mine := [v for v in asked if v.reading in (reading, "")])
         ]
         return "; ".join(parts)
 
     sentences = []
-    if verdicts:
-        first = [v for v in verdicts if v.claim.id == verdicts[0].claim.id]
-        found = under(first, lambda mine: mine[0].verdict + (f" {mine[0].ours}" if mine[0].ours else ""))
-        sentences.append(f"{first[0].claim.text} Measured: {found}.")
     primary = [v for v in verdicts if v.claim.primary]
     others = [v for v in verdicts if not v.claim.primary]
     for asked, kind in ((primary, "Claims named in advance as decisive"), (others, "Other claims")):
         if asked:
-            sentences.append(f"{kind if primary else 'All claims'}: {under(asked, tally)}.")
+            sentences.append(f"{kind if primary else 'All claims'}: {under(asked)}.")
     if interim := sum(v.interim for v in verdicts):
         sentences.append(f"Interim, since not all planned seeds are there yet: {_some(interim, 'verdict')}.")
     sentences.append(

@@ -1,13 +1,16 @@
-"""From an estimate to a verdict: the rules.
+"""From a measurement to a verdict: the rules.
 
-1. **not run**: no seed has its full budget in every arm.
-2. **undecided**: fewer than five such seeds, or an interval that spans no effect.
-3. **not estimable**: the interval spans no effect because the base itself is mostly unsolved.
-4. **contradicts**: the interval excludes no effect on the side that is not the paper's.
-5. **agrees**: it excludes no effect on the paper's side and holds the paper's number, if there is one, within an
-   interval that is no wider than fourfold; for "about equal" it lies inside 0.8 to 1.25; for "never" and "always" no
-   run is an exception, and one half is excluded with 95 % confidence.
-6. **same direction**: it excludes no effect on the paper's side, but not so much can be said of the size.
+Whether there is an effect is decided by the p-value, corrected for the number of claims that are asked together (see
+``judge``); how large it is by the estimate and its 95 % interval, which is not corrected.
+
+1. **not run**: an arm has no run that had its full budget.
+2. **undecided**: fewer than five seeds, or a corrected p of 5 % or more.
+3. **not estimable**: likewise undecided, and the base itself is mostly unsolved.
+4. **contradicts**: there is an effect, and not on the paper's side.
+5. **agrees**: there is one on the paper's side, and the paper's number, if there is one, lies in an interval that is no
+   wider than fourfold; for "about equal" the interval lies inside 0.8 to 1.25; for "never" and "always" no run is an
+   exception.
+6. **same direction**: there is one on the paper's side, but not so much can be said of the size.
 
 A side is decided alike whichever side it is, and whether an interval is wide or open: only an agreement on the size
 needs a narrow one.
@@ -15,10 +18,13 @@ needs a narrow one.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite, isnan
-from typing import Any, Literal
+from math import isfinite, isnan, nan
+from typing import Any
 
-from ..statistics.solving import ENOUGH, Estimate, Interval, clopper_pearson
+from ..statistics.multiplicity import ALPHA
+from ..statistics.ratio import Ratio
+from ..statistics.solving import ENOUGH, Interval, against_half, clopper_pearson
+from ..table import as_p
 from .claim import Claim, Paper, Unit
 
 AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
@@ -31,6 +37,10 @@ EQUAL = Interval(0.8, 1.25)
 """What counts as about equal."""
 
 Reasoned = tuple[str, str]
+"""A verdict, and why it follows."""
+
+Decide = Callable[[float], Reasoned]
+"""The verdict that follows from a corrected p-value; from NaN where there is none."""
 
 MEANS = {
     "ratio": "Times as fast (95 % interval)",
@@ -46,35 +56,48 @@ class Verdict:
     Attributes:
         claim: What is said.
         reading: Under which reading it was measured; empty where the arms have none.
-        verdict: One of ``VERDICTS``.
+        decide: The rule by which the corrected p-value decides.
         found: What was measured, in plain words.
-        reason: Why the verdict follows.
-        seeds: Paired seeds with their full budget, which decide.
+        seeds: With their full budget, of the arm that has fewest.
         planned: Seeds planned.
-        estimate: The number; None where there is none.
-        bound: Of which side the estimate is only a bound, because medians lie beyond the budget: ``at least`` where the
-            rival's does, ``at most`` where the base's does; else empty.
-        interval: 95 %; None where there is none.
-        p: The p-value of no effect, not corrected; None where there is none. It is not shown yet.
+        estimate: The number; None where there is none. A ratio may be inf, where the rival is never solved, or 0.
+        interval: 95 %, not corrected; None where there is none.
+        p: Of no effect, alone; None where there is none.
+        corrected: The same, corrected for the number of claims; NaN where there is none.
         solved: For each arm (``copy/ntm-constant-dot``), runs solved and runs that count.
         names: What the claim calls each of them: ``ntm-constant``.
-        beside: Further numbers: geometric mean, log-rank p-value, median of the errors.
+        against: Of a ratio, the two arms that decide: ``ntm-constant / ntm-learned on copy``.
+        beside: Further numbers: ratio of medians, of restricted means, median of the errors.
+        judged_otherwise: What it would be by another bar, another hold, another clock; of primary claims.
+        median_curves: What it would be as the paper's figures are read, in words; of primary claims.
     """
 
     claim: Claim
     reading: str
-    verdict: str
+    decide: Decide = field(compare=False, repr=False)
     found: str
-    reason: str
     seeds: int
     planned: int
     estimate: float | None = None
     interval: Interval | None = None
-    bound: Literal["", "at least", "at most"] = ""
     p: float | None = None
+    corrected: float = nan
     solved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    against: str = ""
     beside: Mapping[str, float] = field(default_factory=dict)
+    judged_otherwise: Mapping[str, "Verdict"] = field(default_factory=dict)
+    median_curves: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """One of ``VERDICTS``."""
+        return self.decide(self.corrected)[0]
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict follows."""
+        return self.decide(self.corrected)[1]
 
     @property
     def unit(self) -> Unit:
@@ -86,30 +109,43 @@ class Verdict:
         """The number as text, ``1.76× (1.28 to 2.00)``; empty where there is none."""
         if self.estimate is None or isnan(self.estimate):
             return ""
-        say = SAY[self.unit]
-        number = (
-            BOUNDS[self.bound]
-            + say(self.estimate)
-            + {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
-        )
+        say, sign = SAY[self.unit], {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
+        low, high = self.interval or (0.0, float("inf"))
+        if self.unit == "ratio" and self.estimate in (0, float("inf")):  # one arm is never solved: only an end is known
+            if self.estimate and low > 0:
+                return f"\N{GREATER-THAN OR EQUAL TO}{say(low)}{sign}"
+            return f"\N{LESS-THAN OR EQUAL TO}{say(high)}{sign}" if not self.estimate and isfinite(high) else ""
+        number = say(self.estimate) + sign
         if self.interval is None:
             return number
-        low, high = self.interval
         if isfinite(high):
             return f"{number} ({say(low)} to {say(high)})"
         return f"{number} (from {say(low)})" if low > 0 else f"{number} (unbounded)"
 
     @property
+    def chance(self) -> str:
+        """The p-values as text, ``p 0.048, corrected 0.19``; empty where there is none."""
+        if self.p is None or isnan(self.p):
+            return ""
+        return f"p {as_p(self.p)}" + ("" if isnan(self.corrected) else f", corrected {as_p(self.corrected)}")
+
+    @property
     def interim(self) -> bool:
         """Whether it was reached before all planned seeds were there, which may move it."""
-        return self.verdict in (AGREES, SAME, CONTRADICTS) and self.seeds < self.planned
+        return self.verdict != NOT_RUN and self.seeds < self.planned
+
+    @property
+    def so_far(self) -> str:
+        """``interim, 12 of 50 seeds``; empty where it is final."""
+        return f"interim, {self.seeds} of {self.planned} seeds" if self.interim else ""
 
     @property
     def sentence(self) -> str:
         """All of it in plain words."""
         number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
-        so_far = f"Interim: {self.seeds} of {self.planned} planned seeds." if self.interim else ""
-        return " ".join(part for part in (self.found, number, self.reason, so_far) if part)
+        chance = f"No effect: {self.chance}." if self.chance else ""
+        so_far = f"{self.so_far.capitalize()}." if self.interim else ""
+        return " ".join(part for part in (self.found, number, chance, self.reason, so_far) if part)
 
     @property
     def counts(self) -> str:
@@ -139,18 +175,34 @@ class Verdict:
             "sentence": self.sentence,
             "unit": self.unit,
             "estimate": number(self.estimate),
-            "bound": self.bound or None,
             "interval": [number(end) for end in self.interval] if self.interval else None,
+            "ours": self.ours,
+            "against": self.against,
+            "p": number(self.p),
+            "corrected": number(self.corrected),
             "seeds": self.seeds,
             "planned": self.planned,
             "interim": self.interim,
             "solved": {arm: list(counts) for arm, counts in self.solved.items()},
             "beside": {name: number(value) for name, value in self.beside.items()},
+            "judged_otherwise": {
+                name: {
+                    "verdict": other.verdict,
+                    "estimate": number(other.estimate),
+                    "interval": [number(end) for end in other.interval] if other.interval else None,
+                    "p": number(other.p),
+                    "corrected": number(other.corrected),
+                }
+                for name, other in self.judged_otherwise.items()
+            },
+            "median_curves": self.median_curves,
         }
 
 
 def short(value: float) -> str:
-    """A ratio for people: 0.83, 3.50, 12.0, 140."""
+    """A ratio for people: 0.83, 3.50, 12.0, 140; 1.005 where 1.00 would be read as no difference."""
+    if value != 1 and f"{value:.2f}" == "1.00":
+        return f"{value:.3f}"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
@@ -166,78 +218,104 @@ def said(paper: Paper) -> str:
     return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
 
 
-BOUNDS = {"": "", "at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
+def decided(p: float) -> bool:
+    """Whether a corrected p-value decides."""
+    return p < ALPHA
 
 
-def decide_ratio(estimate: Estimate, paper: Paper, base_solved: bool) -> Reasoned:
+FEW = f"Fewer than {ENOUGH} seeds have their full budget in every arm."
+"""Said where nothing can be decided yet."""
+
+
+def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Reasoned:
     """The verdict on a ratio of times, above 1 where the base is faster.
 
     Args:
-        estimate: Of the ratio; its ends differ where a median lies beyond the budget.
+        ratio: As measured.
         paper: The paper's ratio; 1 for "about equal"; None where it only says that the base is faster.
         base_solved: Whether the base's median run is solved.
+        p: That there is no difference, corrected.
     """
-    if estimate.interval is None:
-        return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
-    low, high = estimate.interval
+    if ratio.interval is None:
+        return UNDECIDED, FEW
+    low, high = ratio.interval
     lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
     equal = lowest == highest == 1
-    nothing = EQUAL if equal else Interval(1, 1)
-    unknown = "The arm said to be faster is itself mostly unsolved: its median time is unknown."
-    if equal and EQUAL.low <= low and high <= EQUAL.high:
+    if equal and _alike(ratio.interval):
         return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
-    if low <= nothing.high and nothing.low <= high:
+    if not decided(p) or (equal and low <= EQUAL.high and EQUAL.low <= high):
         if not base_solved:
-            return NOT_ESTIMABLE, unknown
-        spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1 (no difference)"
+            return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
         without = lowest is not None and highest is not None and not equal and (high < lowest or highest < low)
-        size = f", but not the paper's {said(paper)}" if without else ""
-        return UNDECIDED, f"The interval {spans}{size}."
+        size = f", but excludes the paper's {said(paper)}" if without else ""
+        spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else f"includes 1{size}"
+        alone = not equal and not low <= 1 <= high
+        return UNDECIDED, _weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:
         return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):
-        return CONTRADICTS, "The order is the reverse of the paper's." + ("" if base_solved else f" {unknown}")
+        return CONTRADICTS, "The order is the reverse of the paper's."
     if lowest is None or highest is None:
-        return AGREES, "The interval excludes 1 (no difference)."
-    if estimate.low < estimate.high:
-        return SAME, f"The paper says {said(paper)}; ours is a bound, since one arm is mostly unsolved."
+        return AGREES, "The order is the paper's."
     if low <= highest and lowest <= high:
         if high > WIDEST * low:
-            return SAME, f"The interval excludes 1, but is too wide to tell whether it is the paper's {said(paper)}."
-        return AGREES, f"The interval excludes 1 and holds the paper's {said(paper)}."
-    return SAME, f"The direction is the paper's, the size is not: it says {said(paper)}."
+            return SAME, f"The order is the paper's; the interval is too wide to tell whether it is {said(paper)}."
+        return AGREES, f"The order is the paper's, and the interval holds its {said(paper)}."
+    return SAME, f"The order is the paper's, the size is not: it says {said(paper)}."
 
 
-def decide_differs(estimate: Estimate) -> Reasoned:
+def decide_differs(ratio: Ratio, p: float) -> Reasoned:
     """The verdict on "it matters": a ratio of times that is not 1, whichever arm is faster."""
-    if estimate.interval is None:
-        return UNDECIDED, f"Fewer than {ENOUGH} seeds have their full budget in every arm."
-    low, high = estimate.interval
-    if low > 1 or high < 1:
+    if ratio.interval is None:
+        return UNDECIDED, FEW
+    if decided(p):
         return AGREES, "The interval excludes 1 (no difference)."
-    if EQUAL.low <= low and high <= EQUAL.high:
+    if _alike(ratio.interval):
         return CONTRADICTS, "The interval lies inside 0.8 to 1.25: about equal."
-    return UNDECIDED, "The interval includes 1 (no difference) and reaches beyond 0.8 to 1.25."
+    low, high = ratio.interval
+    if low > 1 or high < 1:
+        return UNDECIDED, _weak(ratio.p, p)
+    return UNDECIDED, "The interval includes 1 and reaches beyond 0.8 to 1.25."
 
 
-def decide_fraction(count: int, runs: int, always: bool) -> Reasoned:
+def _alike(interval: Interval) -> bool:
+    return EQUAL.low <= interval.low and interval.high <= EQUAL.high
+
+
+def _weak(p: float, corrected: float) -> str:
+    """Why what excludes no effect alone decides nothing."""
+    return (
+        f"Alone it would decide (p {as_p(p)}); corrected for the claims asked with it, it does not ({as_p(corrected)})."
+    )
+
+
+def half_p(count: int, runs: int, always: bool) -> float:
+    """The p-value of "never" (or "always"): that half of all seeds do it, on the side where the count lies.
+
+    The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do. Each side is
+    tested alone, exactly. NaN with fewer than ``ENOUGH`` runs.
+    """
+    if runs < ENOUGH:
+        return nan
+    return min(against_half(count, runs, side) for side in (always, not always))
+
+
+def decide_fraction(count: int, runs: int, always: bool, p: float) -> Reasoned:
     """The verdict on "never" (or "always"): whether fewer (more) than half of all seeds would do it.
-
-    The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do. Each side
-    is tested alone, with an exact bound at 95 %.
 
     Args:
         count: Runs of which it is true.
         runs: Runs that count.
         always: The claim is that it is true of all, not of none.
+        p: As ``half_p`` gives it, corrected.
     """
     if runs < ENOUGH:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
-    low, high = clopper_pearson(count, runs, level=0.9)  # 5 % beyond either end
-    if low <= 0.5 <= high:
-        return UNDECIDED, "One half is not excluded with 95 % confidence (one-sided)."
-    side = f"With 95 % confidence (one-sided) {'more' if low > 0.5 else 'fewer'} than half of all seeds do"
-    if (low > 0.5) != always:
+    if not decided(p):
+        alone = half_p(count, runs, always)
+        return UNDECIDED, _weak(alone, p) if decided(alone) else "That half of all seeds do is not excluded."
+    side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
+    if (2 * count > runs) != always:
         return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
     if count == (runs if always else 0):
         return AGREES, f"{side}, and no run is an exception."
@@ -249,13 +327,10 @@ def share(count: int, runs: int) -> dict[str, Any]:
     return {"estimate": count / runs, "interval": clopper_pearson(count, runs)}
 
 
-def decide_relapses(estimate: Estimate, seeds: int) -> Reasoned:
-    """The verdict on a difference that the paper says is above zero."""
-    if seeds < ENOUGH or estimate.interval is None:
+def decide_relapses(difference: float, p: float, alone: float) -> Reasoned:
+    """The verdict on a difference that the paper says is above zero, by its p-value, corrected and alone."""
+    if isnan(alone):
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
-    low, high = estimate.interval
-    if low <= 0 <= high:
-        return UNDECIDED, "The interval includes 0 (no difference)."
-    if low > 0:
-        return AGREES, "The interval excludes 0 (no difference)."
-    return CONTRADICTS, "The order is the reverse of the paper's."
+    if not decided(p):
+        return UNDECIDED, _weak(alone, p) if decided(alone) else "Dealt to the arms by chance, runs differ as much."
+    return (AGREES, "The order is the paper's.") if difference > 0 else (CONTRADICTS, "The order is the reverse.")

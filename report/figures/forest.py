@@ -16,9 +16,15 @@ def papers(verdict: Verdict) -> tuple[float, ...]:
     return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
 
+def _end(verdict: Verdict) -> float:
+    """Where one arm is never solved: the end of the interval that is known."""
+    assert verdict.interval is not None  # else it has no number
+    return verdict.interval.low if verdict.estimate else verdict.interval.high
+
+
 def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow."""
-    drawn = [v for v in verdicts if v.unit == "ratio" and v.estimate is not None]
+    drawn = [v for v in verdicts if v.unit == "ratio" and v.ours]
     if not drawn:
         return None
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
@@ -26,7 +32,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     looks = pens([*readings])
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
-    ends += [v.estimate for v in drawn if v.estimate] + [1.0]
+    ends += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]
     ends += [number for v in drawn for number in papers(v)]
     left, right = min(ends) / 1.3, max(ends) * 1.5
     for v in drawn:
@@ -40,8 +46,9 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
                 ax.plot(high, y, marker=">", color=pen.colour, markersize=5, clip_on=False)
             if v.interval.low < left:
                 ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
-        face = "none" if v.bound else pen.colour
-        ax.plot(v.estimate, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
+        known = v.estimate is not None and 0 < v.estimate < np.inf
+        place, face = (v.estimate, pen.colour) if known else (_end(v), "none")
+        ax.plot(place, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
     for place, name in enumerate(ids):
         one = next(v for v in drawn if v.claim.id == name)
         above = (0.006, place - 0.38)

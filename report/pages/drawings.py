@@ -56,9 +56,10 @@ def draw(
             "claims",
             "Claims that are ratios of time",
             """How many times as fast the first named solves the task as the second. Ours with its 95 % interval, from
-            five seeds on, under each reading; hollow diamond, and at the right as a number, the paper's. A hollow mark
-            of ours is only a bound, and an arrow says that the interval goes on, because too many runs of one side were
-            not solved within their budget. Vertical line: no difference.""",
+            five seeds on, not corrected, under each reading; hollow diamond, and at the right as a number, the
+            paper's. A hollow mark of ours is only a bound, since one arm is never solved; an arrow says that the
+            interval goes on, because too many runs were not solved within their budget. Vertical line: no
+            difference.""",
             lambda: forest(verdicts),
         )
         for task in tasks:

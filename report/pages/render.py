@@ -12,12 +12,12 @@ from typing_extensions import TypedDict  # typing's own from Python 3.12 on, say
 from .. import statistics
 from ..answers import bar_said
 from ..claims.judge import judge
-from ..claims.summary import progress, summary
+from ..claims.summary import finding, progress, summary
 from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
 from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
-from ..statistics.effects import deciding, effects
+from ..statistics.effects import alone, deciding, effects
 from ..table import marked
 from ..trace import Trace
 from ..watched import Course
@@ -49,6 +49,7 @@ class Document(TypedDict):
     title: str
     paper: str
     progress: str
+    finding: str
     summary: str
     runs: Counted
     verdicts: list[Judged]
@@ -75,11 +76,13 @@ def report(
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     verdicts = judge(frames, facts)
     pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces, facts)]
-    choices = effects(outcomes, facts)
+    choices, own = effects(outcomes, facts), alone(outcomes, facts)
     shown = [
         tables.claims(verdicts),
+        tables.otherwise(verdicts),
         tables.solving(frames, facts, outcomes),
         choices,
+        own,
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces, facts),
@@ -87,7 +90,8 @@ def report(
         tables.cost(frames, facts),
         tables.runs(frames, facts, outcomes),
     ]
-    partial, paragraph = progress(frames), f"{deciding(choices)} {summary(frames, facts, verdicts)}".strip()
+    partial, paragraph = progress(frames), summary(frames, facts, verdicts)
+    found = finding(frames, facts, verdicts, deciding(choices, own))
     every = facts.every
     values = {
         "facts": facts,
@@ -95,6 +99,7 @@ def report(
         "relapse": bar_said(facts.relapse, every),
         "kinds": {word for answer in every.values() for word in answer.counted.split()},
         "partial": partial,
+        "finding": found,
         "summary": paragraph,
         "claims": grouped(verdicts),
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
@@ -120,6 +125,7 @@ def report(
         "solved": dict(facts.solved) if isinstance(facts.solved, Mapping) else facts.solved,
         "partial": bool(partial),
         "progress": partial,
+        "finding": found,
         "summary": paragraph,
         "runs": {"planned": len(frames.runs), "complete": int(frames.runs["status"].isin(COMPLETE).sum())}
         | {str(status): int(count) for status, count in sorted(counts.items())},

@@ -9,11 +9,11 @@ import pandas as pd
 
 from .. import statistics
 from ..answers import bar_said, counted_of, guessing, noun_of
-from ..claims.verdict import Verdict, said
+from ..claims.verdict import NOT_RUN, Verdict, said
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
 from ..statistics.solving import Estimate
-from ..table import Column, Table, as_bits, as_count, as_duration, as_percent, as_steps, interval_text
+from ..table import Column, Table, as_bits, as_count, as_duration, as_p, as_percent, as_steps, interval_text
 
 CUT = " Arms that another suite trains beyond this one's budget are left out: their weights come from later steps."
 
@@ -31,33 +31,71 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "primary": v.claim.primary,
                 "paper": said(v.claim.paper) if v.claim.paper is not None else "",
                 "reading": v.reading,
+                "against": v.against,
                 "estimate": v.estimate,
-                "bound": v.bound,
                 "low": low,
                 "high": high,
                 "ours": v.ours,
+                "p": v.p,
+                "corrected": v.corrected,
+                "ratio_of_medians": v.beside.get("ratio of medians"),
+                "ratio_of_restricted_means": v.beside.get("ratio of restricted means"),
                 "seeds": v.seeds,
                 "planned": v.planned,
                 "solved": v.counts,
                 "verdict": v.verdict,
                 "interim": v.interim,
-                "verdict_text": f"{v.verdict}, interim" if v.interim else v.verdict,
+                "verdict_text": f"{v.verdict}, {v.so_far}" if v.interim else v.verdict,
             }
         )
-    names = """id claim source primary paper reading estimate bound low high ours seeds planned solved verdict interim
-    verdict_text"""
+    names = """id claim source primary paper reading against estimate low high ours p corrected ratio_of_medians
+    ratio_of_restricted_means seeds planned solved verdict interim verdict_text"""
     columns = {
         "id": Column("Claim"),
         "claim": Column("What is said"),
         "paper": Column("Paper"),
         "reading": Column("Reading"),
         "ours": Column("Ours (95 % interval)"),
+        "p": Column("p", "that there is no effect", as_p),
+        "corrected": Column("corrected", "the same, corrected for the number of claims; it decides", as_p),
         "seeds": Column("Seeds", says=as_count),
         "solved": Column("Runs solved"),
         "verdict_text": Column("Verdict", "interim: not all planned seeds are there yet"),
     }
-    frame = pd.DataFrame(rows, columns=names.split()).astype({"estimate": float})
+    numbers = ["estimate", "p", "corrected", "ratio_of_medians", "ratio_of_restricted_means"]
+    frame = pd.DataFrame(rows, columns=names.split()).astype(dict.fromkeys(numbers, float))
     return Table("claims", "Claims", "", frame, columns)
+
+
+def otherwise(verdicts: Sequence[Verdict]) -> Table:
+    """Primary claims judged otherwise: what hangs on the bar, on how long it is held, and on the clock."""
+    ways = list(dict.fromkeys(way for v in verdicts for way in v.judged_otherwise))
+    rows: list[dict[str, Any]] = []
+    for v in verdicts:
+        if not v.judged_otherwise or v.verdict == NOT_RUN:
+            continue
+        row: dict[str, Any] = {"id": v.claim.label, "reading": v.reading, "as_is": _judged(v)}
+        for way, other in v.judged_otherwise.items():
+            row |= {way: _judged(other), f"{way}: estimate": other.estimate, f"{way}: corrected": other.corrected}
+        rows.append(row | {"median_curves": v.median_curves or None})
+    columns = {
+        "id": Column("Claim"),
+        "reading": Column("Reading"),
+        "as_is": Column("As judged"),
+        **{way: Column(way[0].upper() + way[1:]) for way in ways},
+        "median_curves": Column("Median curves", "ratio of the steps at which the medians of all curves cross the bar"),
+    }
+    note = """The primary claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds of
+    the machines they were trained on instead of steps; each with the p-value that all of them, judged so, are corrected
+    to. Median curves: as the paper's figures are read, without an interval."""
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
+    return Table("otherwise", "Primary claims, judged otherwise", " ".join(note.split()), frame, columns)
+
+
+def _judged(v: Verdict) -> str:
+    """The number, the corrected p-value and the verdict."""
+    p = "" if np.isnan(v.corrected) else f"p {as_p(v.corrected)}"
+    return ", ".join(part for part in (v.ours, p, v.verdict) if part)
 
 
 def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:

@@ -40,7 +40,6 @@ from .solving import (
     outcomes,
     percentiles,
     solved_at,
-    speed_ratio,
 )
 from .survival import (
     SolvedBy,
@@ -93,7 +92,6 @@ __all__ = [
     "scores",
     "solved_at",
     "solved_by",
-    "speed_ratio",
     "stratum",
     "time_ratio",
 ]

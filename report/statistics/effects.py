@@ -16,10 +16,11 @@ import pandas as pd
 from scipy import stats
 
 from ..frames import SuiteFacts
-from ..table import Column, Table, as_count, as_percent
+from ..table import Column, Table, as_count, as_p, as_percent, interval_text
 from ..words import listed
-from .multiplicity import benjamini_hochberg
+from .multiplicity import ALPHA, benjamini_hochberg
 from .permutation import EQUAL
+from .ratio import stratum, time_ratio
 from .solving import ENOUGH, LEVEL, Array
 
 Cell = tuple[str, ...]
@@ -106,27 +107,99 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
     return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
 
 
-def deciding(choices: Table) -> str:
+def alone(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
+    """What each choice does to the paper's own arm, all others being as they are there: no average over a grid."""
+    rows: list[dict[str, Any]] = []
+    own = dict(facts.factors.get(facts.own, {}))
+    models = {tuple(levels.items()): model for model, levels in facts.factors.items()}
+    runs = {key: part for key, part in outcomes[outcomes["complete"]].groupby(["task", "model"])}
+    for task, (factor, level) in product(facts.tasks, own.items()):
+        for other in dict.fromkeys(levels[factor] for levels in facts.factors.values()):
+            model = models.get(tuple((own | {factor: other}).items()))
+            if other == level or model is None or not {(task, model), (task, facts.own)} <= runs.keys():
+                continue
+            sides = stratum(runs[task, model], runs[task, facts.own])
+            ratio = time_ratio([sides])
+            low, high = ratio.interval or (np.nan, np.nan)
+            solved, solved_own = (int(np.isfinite(times).sum()) for times in sides[:2])
+            rows.append(
+                {
+                    "task": task,
+                    "factor": factor,
+                    "level": other,
+                    "own": level,
+                    "solved": f"{solved} of {len(sides.base)}",
+                    "solved_own": f"{solved_own} of {len(sides.rival)}",
+                    "ratio": ratio.estimate,
+                    "low": low,
+                    "high": high,
+                    "interval_text": interval_text(low, high, "{:.2f}".format) if ratio.interval else None,
+                    "p": ratio.p,
+                }
+            )
+    for row, p in zip(rows, benjamini_hochberg([row["p"] for row in rows]), strict=True):
+        row["corrected"] = p
+    columns = {
+        "task": Column("Task"),
+        "factor": Column("Factor"),
+        "level": Column("Level"),
+        "own": Column("Instead of"),
+        "ratio": Column(
+            "Times as fast", "above 1 where this level is faster; 0 or inf where one is never solved", _ratio
+        ),
+        "interval_text": Column("95 % interval", "every ratio that the log-rank permutation test does not reject"),
+        "p": Column("p", "that both are equally fast", as_p),
+        "corrected": Column("corrected", "for all in this table", as_p),
+        "solved": Column("Solved"),
+        "solved_own": Column("Own solved"),
+    }
+    note = f"""{facts.own} with one choice changed, against itself: no average over others. p-values are corrected by
+    Benjamini and Hochberg's rule."""
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
+    return Table("alone", "What each choice does to the paper's own arm", " ".join(note.split()), frame, columns)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if 0 < value < np.inf else "at an end"
+
+
+def deciding(choices: Table, own: Table) -> str:
     """A sentence: which choices change how soon each task is solved (corrected p below 5 %), the strongest first.
 
-    Empty where no interval is known.
+    First over the grid, then of the paper's own arm; empty where no interval is known.
+
+    Args:
+        choices: As ``effects`` gives it.
+        own: As ``alone`` gives it.
     """
+    parts, there = [], {}
     single = choices.frame[choices.frame["ratio_low"].notna()] if len(choices.frame) else choices.frame
-    parts = []
     for task, mine in single.groupby("task", sort=False):
-        changes = mine[mine["ratio_corrected"] < 1 - LEVEL]
-        strongest = changes.sort_values("ratio", key=lambda ratio: -np.abs(np.log(ratio)))
+        changes = mine[mine["ratio_corrected"] < ALPHA]
+        strongest = changes.sort_values("ratio", key=lambda ratio: -np.abs(np.log(ratio))).to_dict("records")
+        there[task] = list(dict.fromkeys(row["factor"] for row in strongest))
         said = [
-            f"{row['factor']} ({row['level']} against {row['base']}: {row['difference_text']} points solved, "
-            f"{row['ratio_text']} as fast)"
-            for row in strongest.to_dict("records")
+            f"{row['factor']} ({row['level']} against {row['base']}: {100 * row['difference']:+.0f} points solved, "
+            f"{row['ratio']:.2f}\N{MULTIPLICATION SIGN} as fast, corrected p {as_p(row['ratio_corrected'])})"
+            for row in strongest
         ]
-        parts.append(f"on {task} {listed(said) or 'none'}")
+        parts.append(f"on {task} {listed(said) or 'no choice'}")
     if not parts:
         return ""
-    return (
-        "Choices that change how soon a task is solved, over all combinations of the others and in capped mean steps, "
-        f"the strongest first: {'; '.join(parts)}."
+    averaged = f"averaged over all combinations of the other choices, what decides is {', and '.join(parts)}."
+    each = [_alone(str(task), mine, there.get(task, [])) for task, mine in own.frame.groupby("task", sort=False)]
+    return f"{averaged} In the paper's own arm, one choice changed alone, {'; '.join(each)}." if each else averaged
+
+
+def _alone(task: str, rows: pd.DataFrame, deciding: list[str]) -> str:
+    """Which choices matter in the paper's own arm, and which of those that decide over the grid do not."""
+    shown = [f"{row['factor']} ({row['level']})" for row in rows[rows["corrected"] < ALPHA].to_dict("records")]
+    matter = set(rows.loc[rows["corrected"] < ALPHA, "factor"])
+    open_ = listed([factor for factor in deciding if factor not in matter])
+    if not shown:
+        return f"on {task} none is shown to matter"
+    return f"on {task} {listed(shown)} {'is' if len(shown) == 1 else 'are'} shown to matter" + (
+        f", and {open_} not" if open_ else ""
     )
 
 
@@ -246,7 +319,3 @@ def student(value: float, parts: Array, seeds: int) -> Effect:
 def bracket(low: float, high: float, says: str) -> str:
     """An interval behind a number, if there is one."""
     return "" if np.isnan(low) else f" [{says.format(low)}, {says.format(high)}]"
-
-
-def as_p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.2g}"

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from .solving import Array
+from .solving import LEVEL, Array
+
+ALPHA = 1 - LEVEL
+"""Corrected p-values below this decide."""
 
 
 def holm(p: Sequence[float] | Array) -> Array:

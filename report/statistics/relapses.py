@@ -22,20 +22,20 @@ def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RE
     """The rival's rate of relapses less the base's.
 
     Args:
-        base: (2, seeds), relapses and steps after solving, NaN where unsolved.
-        rival: (2, seeds).
-        seed: Of the bootstrap over paired seeds; a resample in which an arm has no solved run is left out.
+        base: (2, runs), relapses and steps after solving, NaN where unsolved.
+        rival: (2, runs).
+        seed: Of the bootstrap over each arm's runs; a resample in which an arm has no solved run is left out.
     """
 
     def difference(base: Array, rival: Array) -> Array:
         return relapse_rate(*rival) - relapse_rate(*base)
 
     value = float(difference(base, rival))
-    count = base.shape[-1]
-    if count < ENOUGH or np.isnan(value):
+    if min(base.shape[-1], rival.shape[-1]) < ENOUGH or np.isnan(value):
         return Estimate(value, value, None)
-    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
-    values = difference(base[:, drawn], rival[:, drawn])
+    generator = np.random.default_rng(seed)
+    ours, others = (arm[:, generator.integers(arm.shape[-1], size=(resamples, arm.shape[-1]))] for arm in (base, rival))
+    values = difference(ours, others)
     values = values[np.isfinite(values)]
     return Estimate(value, value, percentiles(values, values) if len(values) else None)
 

@@ -210,41 +210,6 @@ def medians(times: Array, budget: Array | float) -> tuple[Array, Array]:
     return np.minimum(middle, np.asarray(budget)[..., None]).mean(axis=-1), middle.mean(axis=-1)
 
 
-def speed_ratio(
-    bases: Array, rivals: Array, budgets: Array, seed: int, geometric: bool = False, resamples: int = RESAMPLES
-) -> Estimate:
-    """How many times faster the bases solve than the rivals: a ratio of median times, averaged over tasks.
-
-    Of several bases the slowest counts, of several rivals the fastest. Seeds are paired across arms and tasks, and the
-    bootstrap resamples them jointly. A censored median is known to lie beyond the budget, and the ratio is carried as
-    two ends accordingly: rival unsolved, a lower bound; base unsolved, an upper bound.
-
-    Args:
-        bases: (tasks, arms, seeds), times to solve, inf where unsolved.
-        rivals: (tasks, arms, seeds).
-        budgets: (tasks,), the steps after which a run is censored.
-        seed: Of the bootstrap.
-        geometric: Average over tasks by the geometric instead of the arithmetic mean.
-    """
-
-    def ratio(base: Array, rival: Array) -> tuple[Array, Array]:
-        limit = budgets.reshape(-1, 1, *(1 for _ in base.shape[2:-1]))
-        base_low, base_high = (end.max(axis=1) for end in medians(base, limit))
-        rival_low, rival_high = (end.min(axis=1) for end in medians(rival, limit))
-        ends = rival_low / base_high, rival_high / base_low
-        if geometric:
-            return tuple(np.prod(end ** (1 / len(budgets)), axis=0) for end in ends)
-        return ends[0].mean(axis=0), ends[1].mean(axis=0)
-
-    low, high = ratio(bases, rivals)
-    count = bases.shape[-1]
-    if count < ENOUGH:
-        return Estimate(float(low), float(high), None)
-    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
-    lows, highs = ratio(bases[..., drawn], rivals[..., drawn])
-    return Estimate(float(low), float(high), percentiles(lows, highs))
-
-
 def percentiles(lows: Array, highs: Array, level: float = LEVEL) -> Interval:
     """The percentile interval of bootstrapped ends; without interpolation, since some may be infinite."""
     tail = (1 - level) / 2

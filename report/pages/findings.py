@@ -1,0 +1,93 @@
+"""What was found, from the suites' ``claims.json``: in a terminal, and as a table inside a Markdown file.
+
+The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim; a suite without
+any has one row, what its page says first.
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..claims.verdict import NOT_RUN, said
+from ..table import NONE, WIDTH, Column, Table, as_p, marked
+from .render import MARKS
+
+START, END = "<!-- findings -->", "<!-- /findings -->"
+
+
+def redrawn(text: str, results: Path) -> str:
+    """The text with its table of findings as the suites' claims say it.
+
+    Raises:
+        ValueError: It has no place for one, or more than one.
+    """
+    parts = re.split(f"({START}|{END})", text)
+    if parts[1::2] != [START, END]:
+        raise ValueError(f"no place for findings: accepted is a text with one {START} and one {END} behind it")
+    return "".join([parts[0], START, "\n\n", findings(results), "\n\n", END, parts[4]])
+
+
+def findings(results: Path) -> str:
+    """The table over all suites whose claims lie under ``results``, and what its signs mean."""
+    rows = [row for path in sorted(results.glob("*/claims.json")) for row in _rows(json.loads(path.read_bytes()))]
+    lines = ["| suite | claim | paper | found |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    signs = ", ".join(f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict != NOT_RUN)
+    how = (
+        "\N{MULTIPLICATION SIGN}: how many times as fast, with its 95 % interval; "
+        "p is corrected for the number of claims, and decides."
+    )
+    return "\n".join([*lines, "", f"{signs}. {how}"])
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    suite = document["suite"]
+    name = f"[{suite}](results/{suite}/report.md)"
+    primary: dict[str, list[dict[str, Any]]] = {}
+    for verdict in document["verdicts"]:
+        if verdict["primary"]:
+            primary.setdefault(verdict["id"], []).append(verdict)
+    for verdicts in primary.values():
+        first, paper = verdicts[0], verdicts[0]["paper"]
+        number = NONE if paper is None else said(tuple(paper) if isinstance(paper, list) else paper)
+        text = f"{first['id'].partition('-')[2]}: {first['text']}"
+        yield name, marked(text), number, marked("; ".join(map(_found, verdicts)))
+    if not primary:
+        asked, _, found = document["finding"].partition(" Found: ")
+        yield name, marked(asked.removeprefix("Asked: ")), NONE, marked(found)
+
+
+def _found(verdict: dict[str, Any]) -> str:
+    under = f"{verdict['reading']}: " if verdict["reading"] else ""
+    p = verdict["corrected"]
+    so_far = f"interim, {verdict['seeds']} of {verdict['planned']} seeds" if verdict["interim"] else ""
+    parts = (verdict["verdict"], verdict["ours"], "" if p is None else f"p {as_p(p)}", so_far)
+    return f"{under}{MARKS[verdict['verdict']]} {', '.join(part for part in parts if part)}"
+
+
+def spoken(folder: Path) -> str:
+    """The first line of a suite's page, and a line a verdict, for a terminal."""
+    document = json.loads((folder / "claims.json").read_bytes())
+    first = textwrap.fill(f"{document['suite']}: {document['finding']}", WIDTH)
+    columns = {
+        "claim": Column("Claim"),
+        "verdict": Column("Verdict"),
+        "ours": Column("Ours (95 %)"),
+        "p": Column("p", says=as_p),
+        "corrected": Column("corrected", says=as_p),
+        "seeds": Column("Seeds"),
+    }
+    rows = [
+        {name: verdict.get(name) for name in columns}
+        | {"claim": f"{verdict['id'].partition('-')[2] or verdict['id']} {verdict['reading']}".rstrip()}
+        | {"ours": verdict["ours"] or None, "seeds": f"{verdict['seeds']}/{verdict['planned']}"}
+        for verdict in document["verdicts"]
+    ]
+    if not rows:
+        return first
+    frame = pd.DataFrame(rows, columns=list(columns)).astype({"p": float, "corrected": float})
+    return f"{first}\n\n{Table('verdicts', '', '', frame, columns).plain()}"
