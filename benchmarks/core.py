@@ -322,6 +322,7 @@ class Suite:
         factors: Where the arms form a grid: a model's level of each factor.
         own: Where they do: the model that is the paper's own.
         notes: Said in the report under its summary, one paragraph a line.
+        remarks: Likewise, of what its records show and no verdict says; not before there are runs.
         found: What a command found it by: ``mini --with ./mine.py``; for hints.
     """
 
@@ -338,6 +339,7 @@ class Suite:
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own: str = ""
     notes: str = ""
+    remarks: str = ""
     found: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

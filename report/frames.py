@@ -104,6 +104,7 @@ class SuiteFacts:
             ``{"ntm-a": {"memory": "constant", "first weighting": "one-hot"}}``.
         own: Where the arms form a grid: the model that is the paper's own.
         notes: Printed under the summary, plain text, one paragraph a line.
+        remarks: Likewise, once a run has had its full budget.
         relapse: More errors than this, and a solved run has relapsed; likewise.
         answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
         added: Models that are not the suite's own but were added to it.
@@ -120,6 +121,7 @@ class SuiteFacts:
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own: str = ""
     notes: str = ""
+    remarks: str = ""
     relapse: Bar = 1.0
     answers: Mapping[str, Answer] = field(default_factory=dict)
     added: tuple[str, ...] = ()

@@ -151,11 +151,6 @@ def test_a_ratio_says_its_number_interval_and_solved_fractions() -> None:
     )
 
 
-def test_an_interval_that_leaves_the_order_open_may_exclude_the_size() -> None:
-    assert "excludes the paper's 3.5" in speed(FAST, FAST, 3.5).sentence
-    assert "excludes the paper's" not in speed(FAST, WILD, 3.5).sentence + speed(FAST, FAST, None).sentence
-
-
 def test_a_bound_is_said_as_a_bound() -> None:
     found, back = speed(FAST, UNSOLVED, 3.5), speed(UNSOLVED, FAST, 3.5)
     assert found.interval is not None and back.interval is not None
@@ -284,7 +279,7 @@ def test_a_mean_of_ratios_is_told_as_its_parts_and_decided_against_each_rival() 
     times |= {("recall", "a"): FAST, ("recall", "b"): four, ("recall", "c"): three}
     asked = MeanFaster(*SAID, tasks=("copy", "recall"), base="a", rivals=("b", "c"), paper=2.5)
     found = ask(records(times), asked)
-    assert found.verdict == "same direction" and found.against == "a / b on copy and recall"
+    assert found.verdict == "same direction" and found.against == "a against b on copy and recall"
     strata = [statistics.Stratum(*(np.array(times[task, arm], float) for arm in "ab"), BUDGET) for task in asked.tasks]
     assert (found.estimate, found.interval, found.p) == statistics.time_ratio(strata)
     assert "copy 2.00 (1.74 to 2.29), p 0.0022 against b; recall 3.00" in found.sentence
@@ -347,9 +342,9 @@ def test_order_is_decided_by_its_weakest_pair() -> None:
     slow = [3 * time for time in FAST]
     tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): slow})
     won = ask(tables, Order(*SAID, task="copy", first=("a", "b"), last="c"))
-    assert won.verdict == "agrees" and won.estimate == pytest.approx(1.5) and won.against == "b / c on copy"
+    assert won.verdict == "agrees" and won.estimate == pytest.approx(1.5) and won.against == "b against c on copy"
     lost = ask(tables, Order(*SAID, task="copy", first=("a", "c"), last="b"))
-    assert lost.verdict == "contradicts" and lost.against == "c / b on copy"
+    assert lost.verdict == "contradicts" and lost.against == "c against b on copy"
     assert lost.p == pytest.approx(2 * won.p), "of two pairs it was the one that was looked for"  # type: ignore[operator]
     wild = ask(records({("copy", "a"): FAST, ("copy", "b"): WILD, ("copy", "c"): slow}), won.claim)
     assert wild.verdict == "undecided" and wild.p is not None and wild.p > 0.05, "the largest of the pairs"
@@ -477,11 +472,12 @@ def test_a_claim_that_cannot_be_asked_counts_against_none() -> None:
 
 
 def test_primary_claims_are_judged_otherwise_too() -> None:
-    """A run that hovers at half the bar; one that relapses soon; steps that take longer on one side."""
+    """Runs that stay at half the bar; others that do not hold it for long; steps that take longer on one side."""
     tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE})
     mine = tables.evaluations["model"] == "a"
     steps = tables.evaluations["step"]
     low = tables.evaluations["errors"].where(~mine | (tables.evaluations["errors"] > 0), 0.05)
+    low = low.where(mine | (steps != 3400), 9.0)
     seconds = steps * np.where(mine, 4.0, 1.0)
     tables = tables._replace(evaluations=tables.evaluations.assign(errors=low, seconds=seconds))
     (found,) = judge(tables, facts(tables, Faster(*SAID, "copy", "a", "b", primary=True)))
@@ -490,6 +486,7 @@ def test_primary_claims_are_judged_otherwise_too() -> None:
     assert {way: v.verdict for way, v in other.items()} == {
         "bar 0.01": "contradicts", "held for 9": "agrees", "in seconds": "contradicts"
     }  # fmt: skip
+    assert found.estimate == pytest.approx(2) and (other["held for 9"].estimate or 0) > 2.5
     assert other["in seconds"].estimate == pytest.approx(0.5)
     assert found.to_json()["judged_otherwise"]["in seconds"]["corrected"] == pytest.approx(other["in seconds"].p, 1e-4)
 
@@ -603,7 +600,7 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     assert tally(verdicts) == "1 is contradicted and 1 is undecided"
     text, first = summary(tables, known, verdicts), finding(tables, known, verdicts)
     assert "Claims named in advance as decisive: 1 is undecided." in text
-    found = "undecided, a / b on copy 2.00\N{MULTIPLICATION SIGN} (interim, 4 of 6 seeds)"
+    found = "undecided, a against b on copy 2.00\N{MULTIPLICATION SIGN} as fast (interim, 4 of 6 seeds)"
     assert first == f"Claim: Something is said. Found: {found}."
     said = progress(tables)
     assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said

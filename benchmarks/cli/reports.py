@@ -164,7 +164,7 @@ def _redraw(path: Path, results: Path) -> None:
     from ...report.pages.findings import redrawn
 
     try:
-        write(path, redrawn(path.read_text(), results).encode())
+        write(path, redrawn(path.read_text(), results, path.parent).encode())
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
 

@@ -70,7 +70,7 @@ def answer(claim: "Speed", question: Question) -> Verdict:
         interval=None if np.isnan(one.ratio.estimate) else one.ratio.interval,
         p=p,
         solved=question.solved(claim.arms),
-        against=f"{one.duel.base} / {one.duel.rival} on {listed(one.duel.tasks)}",
+        against=f"{one.duel.base} against {one.duel.rival} on {listed(one.duel.tasks)}",
         beside=beside(one.strata),
     )
 

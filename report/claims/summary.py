@@ -9,7 +9,7 @@ from .. import statistics
 from ..frames import COMPLETE, Frames, SuiteFacts
 from ..table import as_duration
 from ..words import listed
-from .verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict
+from .verdict import AGREES, CONTRADICTS, DECIDED, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict
 
 SAID = {
     AGREES: ("agrees", "agree"),
@@ -69,7 +69,7 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         found = (found_said(v) for v in verdicts if v.claim.id == widest.id)
         return f"Claim: {widest.text} Found: {'; '.join(found)}."
     if verdicts:
-        decided = [v for v in verdicts if v.verdict in (AGREES, SAME, CONTRADICTS)]
+        decided = [v for v in verdicts if v.verdict in DECIDED]
         few = f"{len(decided) or 'none'} of {_some(len(verdicts), 'verdict')} {'are' if len(decided) > 1 else 'is'}"
         some = "".join(f"; {v.claim.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
         left = [v for v in verdicts if v not in decided]
@@ -92,7 +92,7 @@ def found_said(v: Verdict) -> str:
     sure = "; ".join(part for part in (v.chance, seeds) if part)
     number, _, interval = v.ours.removesuffix(")").partition(" (")
     within = "; ".join(part for part in (interval, sure) if part)
-    said = " ".join(part for part in (v.against if number else "", number) if part)
+    said = f"{v.against} {number} as fast" if number and v.against else number
     return f"{under}{v.verdict}{f', {said}' if said else ''}{f' ({within})' if within else ''}"
 
 

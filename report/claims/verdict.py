@@ -29,7 +29,8 @@ from .claim import Claim, Paper, Unit
 
 AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
 UNDECIDED, NOT_ESTIMABLE, NOT_RUN = "undecided", "not estimable", "not run"
-VERDICTS = (AGREES, SAME, CONTRADICTS, UNDECIDED, NOT_ESTIMABLE, NOT_RUN)
+DECIDED = (AGREES, SAME, CONTRADICTS)
+VERDICTS = (*DECIDED, UNDECIDED, NOT_ESTIMABLE, NOT_RUN)
 
 WIDEST = 4.0
 """Ratio of an interval's ends above which it says too little of the size."""
@@ -66,7 +67,7 @@ class Verdict:
         corrected: The same, corrected for the number of claims; NaN where there is none.
         solved: For each arm (``copy/ntm-constant-dot``), runs solved and runs that count.
         names: What the claim calls each of them: ``ntm-constant``.
-        against: Of a ratio, the two arms that decide: ``ntm-constant / ntm-learned on copy``.
+        against: Of a ratio, the two arms that decide: ``ntm-constant against ntm-learned on copy``.
         beside: Further numbers: ratio of medians, of restricted means, median of the errors.
         judged_otherwise: What it would be by another bar, another hold, another clock; of primary claims.
         median_curves: What it would be as the paper's figures are read, in words; of primary claims.
@@ -246,9 +247,7 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
     if not decided(p) or (equal and low <= EQUAL.high and EQUAL.low <= high):
         if not base_solved:
             return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
-        without = lowest is not None and highest is not None and not equal and (high < lowest or highest < low)
-        size = f", but excludes the paper's {said(paper)}" if without else ""
-        spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else f"includes 1{size}"
+        spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1"
         alone = not equal and not low <= 1 <= high
         return UNDECIDED, _weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:

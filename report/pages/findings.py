@@ -5,6 +5,7 @@ any has one row, what its page says first.
 """
 
 import json
+import os
 import re
 import textwrap
 from collections.abc import Iterator
@@ -13,40 +14,50 @@ from typing import Any
 
 import pandas as pd
 
-from ..claims.verdict import NOT_RUN, said
+from ..claims.verdict import said
 from ..table import NONE, WIDTH, Column, Table, as_p, marked
 from .render import MARKS
 
 START, END = "<!-- findings -->", "<!-- /findings -->"
 
 
-def redrawn(text: str, results: Path) -> str:
+def redrawn(text: str, results: Path, folder: Path) -> str:
     """The text with its table of findings as the suites' claims say it.
 
+    Args:
+        text: Of the file.
+        results: Where the suites' folders are.
+        folder: Of the file, from which links lead to pages.
+
     Raises:
-        ValueError: It has no place for one, or more than one.
+        ValueError: It has no place for one, or more than one; or claims are damaged.
     """
     parts = re.split(f"({START}|{END})", text)
     if parts[1::2] != [START, END]:
         raise ValueError(f"no place for findings: accepted is a text with one {START} and one {END} behind it")
-    return "".join([parts[0], START, "\n\n", findings(results), "\n\n", END, parts[4]])
+    return "".join([parts[0], START, "\n", findings(results, folder), "\n", END, parts[4]])
 
 
-def findings(results: Path) -> str:
-    """The table over all suites whose claims lie under ``results``, and what its signs mean."""
-    rows = [row for path in sorted(results.glob("*/claims.json")) for row in _rows(json.loads(path.read_bytes()))]
+def findings(results: Path, folder: Path) -> str:
+    """The table over all suites whose claims lie under ``results``."""
+    rows: list[tuple[str, ...]] = []
+    for path in sorted(results.glob("*/claims.json")):
+        link = f"[{path.parent.name}]({_link(path.with_name('report.md'), folder)})"
+        try:
+            rows += [(link, *row) for row in _rows(json.loads(path.read_bytes()))]
+        except (KeyError, TypeError, json.JSONDecodeError):
+            again = f"bench report --suite {path.parent.name}"
+            raise ValueError(f"{path} is damaged, or of another version; drawn again by: {again}") from None
     lines = ["| suite | claim | paper | found |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
-    signs = ", ".join(f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict != NOT_RUN)
-    how = (
-        "\N{MULTIPLICATION SIGN}: how many times as fast, with its 95 % interval; "
-        "p is corrected for the number of claims, and decides."
-    )
-    return "\n".join([*lines, "", f"{signs}. {how}"])
+    return "\n".join(lines)
+
+
+def _link(page: Path, folder: Path) -> str:
+    return Path(os.path.relpath(page, folder)).as_posix()
 
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    suite = document["suite"]
-    name = f"[{suite}](results/{suite}/report.md)"
+    """Claim, the paper's number and what was found."""
     primary: dict[str, list[dict[str, Any]]] = {}
     for verdict in document["verdicts"]:
         if verdict["primary"]:
@@ -55,10 +66,10 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         first, paper = verdicts[0], verdicts[0]["paper"]
         number = NONE if paper is None else said(tuple(paper) if isinstance(paper, list) else paper)
         text = f"{first['id'].partition('-')[2]}: {first['text']}"
-        yield name, marked(text), number, marked("; ".join(map(_found, verdicts)))
+        yield marked(text), number, marked("; ".join(map(_found, verdicts)))
     if not primary:
         asked, _, found = document["finding"].partition(" Found: ")
-        yield name, marked(asked.removeprefix("Asked: ")), NONE, marked(found)
+        yield marked(asked.removeprefix("Asked: ")), NONE, marked(found)
 
 
 def _found(verdict: dict[str, Any]) -> str:

@@ -101,6 +101,9 @@ def report(
         "partial": partial,
         "finding": found,
         "summary": paragraph,
+        "notes": [
+            line for line in [*facts.notes.splitlines(), *(facts.remarks.splitlines() if paragraph else [])] if line
+        ],
         "claims": grouped(verdicts),
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
         "pictures": pictures,

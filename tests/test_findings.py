@@ -1,0 +1,44 @@
+"""The table of findings in README is what the suites' claims say, and a command redraws it."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from membench.benchmarks.cli import main
+from membench.report.pages.findings import redrawn
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_table_in_readme_is_what_the_claims_say() -> None:
+    """``bench report --findings README.md`` redraws it."""
+    text = (ROOT / "README.md").read_text()
+    assert redrawn(text, ROOT / "results", ROOT) == text
+
+
+def test_a_table_of_findings_is_redrawn_where_it_stands(tmp_path: Path) -> None:
+    claim = {"id": "a-C1", "text": "It is faster.", "paper": [4, 5], "primary": True, "reading": "dot", "ours": "2.00"}
+    claim |= {"verdict": "agrees", "corrected": 0.0321, "interim": True, "seeds": 5, "planned": 10}
+    other = {**claim, "id": "a-C2", "primary": False}
+    for name, verdicts in (("a", [claim, other]), ("b", [])):
+        document = {"suite": name, "finding": "Asked: Why? Found: nothing.", "verdicts": verdicts}
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "claims.json").write_text(json.dumps(document))
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- findings -->\nold\n<!-- /findings -->\nafter\n")
+    asked = ["report", "--findings", str(page), "--results", str(tmp_path / "results")]
+    assert CliRunner().invoke(main, asked, catch_exceptions=False).exit_code == 0
+    lines = page.read_text().splitlines()
+    link = "[a](../results/a/report.md)"
+    assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
+    assert f"| {link} | C1: It is faster. | 4 to 5 | dot: ✓ agrees, 2.00, p 0.032, interim, 5 of 10 seeds |" in lines
+    assert "C2" not in page.read_text()
+    assert "| [b](../results/b/report.md) | Why? | \N{EN DASH} | nothing. |" in lines
+    (tmp_path / "results" / "b" / "claims.json").write_text("{}")
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 2 and "drawn again by: bench report --suite b" in result.output
+    page.write_text("no place")
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 2 and "accepted is a text with one <!-- findings -->" in result.output
