@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from membench.benchmarks.cli import main
@@ -11,10 +12,11 @@ from membench.report.pages.findings import redrawn
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_table_in_readme_is_what_the_claims_say() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])
+def test_the_table_of_a_page_is_what_the_claims_say(page: str) -> None:
     """``bench report --findings README.md`` redraws it."""
-    text = (ROOT / "README.md").read_text()
-    assert redrawn(text, ROOT / "results", ROOT) == text
+    text = (ROOT / page).read_text()
+    assert redrawn(text, ROOT / "results", (ROOT / page).parent) == text
 
 
 def test_a_table_of_findings_is_redrawn_where_it_stands(tmp_path: Path) -> None:
