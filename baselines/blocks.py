@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 
 TAPS = 4
 """Steps that a short convolution sees: the present one and three before (Mamba, DeltaNet and others)."""

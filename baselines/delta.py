@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, silu, softplus
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, counts, network, norm
 from .matrices import joined, pieces, replaced, split
 
@@ -67,7 +67,7 @@ class DeltaMixer(nn.Module):
         super().__init__()
         self.spec, values = spec, spec.channels[-1]
         self.sizes = [sum(spec.channels), spec.heads, spec.heads * spec.gated, values * spec.gated]
-        self.inlet = linear(spec.width, sum(self.sizes), seed, f"{name}.inlet", bias=False)
+        self.inlet = linear(spec.width, sum(self.sizes), seed, f"{name}.inlet", biased=False)
         self.convolution = (
             ShortConvolution(sum(spec.channels), seed, f"{name}.convolution") if spec.convolution else None
         )
@@ -76,7 +76,7 @@ class DeltaMixer(nn.Module):
             self.rate = nn.Parameter((16 * rates[0].clamp_min(1e-3)).log())  # A to 16
             self.bias = nn.Parameter((0.001 * 100 ** rates[1]).expm1().log())  # softplus of it from 0.001 to 0.1
         self.norm = norm(spec.values)
-        self.outlet = linear(values, spec.width, seed, f"{name}.outlet", bias=False)
+        self.outlet = linear(values, spec.width, seed, f"{name}.outlet", biased=False)
 
     def begin(self, batch: int) -> tuple[Any, Tensor]:
         """Before the first step."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, silu, softplus
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, choices, counts, network, norm
 from .matrices import added, joined, pieces, split
 from .positions import rotated
@@ -97,7 +97,7 @@ class LinearAttentionMixer(nn.Module):
         self.spec = spec
         values = spec.channels[-1]
         self.sizes = [sum(spec.channels), values * spec.gate, spec.heads * (spec.decay == "input")]
-        self.inlet = linear(spec.width, sum(self.sizes), seed, f"{name}.inlet", bias=False)
+        self.inlet = linear(spec.width, sum(self.sizes), seed, f"{name}.inlet", biased=False)
         self.convolution = (
             ShortConvolution(sum(spec.channels), seed, f"{name}.convolution") if spec.convolution else None
         )
@@ -108,7 +108,7 @@ class LinearAttentionMixer(nn.Module):
             self.skip = nn.Parameter(torch.ones(spec.heads, **FIRST))
         if not spec.normaliser:
             self.norm = norm(values if spec.decay == "input" else spec.values)
-        self.outlet = linear(values, spec.width, seed, f"{name}.outlet", bias=False)
+        self.outlet = linear(values, spec.width, seed, f"{name}.outlet", biased=False)
 
     def begin(self, batch: int) -> tuple[Any, ...]:
         """Before the first step."""

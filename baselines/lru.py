@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 from .blocks import Network, counts, network
 from .scan import scan
 

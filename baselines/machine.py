@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear as linear_map
 
-from ..ntm.controller import linear
+from ..ntm.weights import linear
 
 Activation = Literal["relu", "tanh", "sigmoid"]
 
@@ -44,7 +44,7 @@ class Machine(nn.Module):
         super().__init__()
         self.inputs, self.activation = inputs, ACTIVATIONS[activation]
         self.inlet = linear(inputs + read, units, seed, "inlet")
-        self.inner = linear(units, units, seed, "inner", bias=False) if recurrent else None
+        self.inner = linear(units, units, seed, "inner", biased=False) if recurrent else None
         self.readout = linear(units, outputs, seed, "readout")
 
     def units(self, batch: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..ntm.controller import linear
+from ..ntm.weights import linear
 from .blocks import Network, counts, network
 from .scan import scan
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, silu
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, counts, network
 from .matrices import Left, causal, joined, pieces, read, split
 
@@ -66,7 +66,7 @@ class MLSTMMixer(nn.Module):
     def __init__(self, spec: MLSTM, seed: int, name: str) -> None:
         super().__init__()
         self.spec, inner, heads = spec, spec.inner, spec.heads
-        self.inlet = linear(spec.width, 2 * inner, seed, f"{name}.inlet", bias=False)
+        self.inlet = linear(spec.width, 2 * inner, seed, f"{name}.inlet", biased=False)
         self.convolution = ShortConvolution(inner, seed, f"{name}.convolution") if spec.convolution else None
         made = torch.randn(
             3, inner // spec.block, spec.block, spec.block, **FIRST, generator=stream(seed, "weights", name)
@@ -80,7 +80,7 @@ class MLSTMMixer(nn.Module):
             self.gates.bias[heads:] = torch.linspace(3, 6, heads)
         self.norm = nn.LayerNorm(inner // heads, bias=False, **FIRST)
         self.skip = nn.Parameter(torch.ones(inner, **FIRST))
-        self.outlet = linear(inner, spec.width, seed, f"{name}.outlet", bias=False)
+        self.outlet = linear(inner, spec.width, seed, f"{name}.outlet", biased=False)
 
     def begin(self, batch: int) -> tuple[Any, Tensor, Tensor]:
         """Before the first step."""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, logsigmoid
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST
+from ..ntm.weights import linear
 from .blocks import Block, Network, ShortConvolution, counts, drawn
 
 Cell = tuple[Tensor, Tensor, Tensor, Tensor]

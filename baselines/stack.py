@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ntm.controller import linear
+from ..ntm.weights import linear
 from .blocks import counts
 from .machine import Activation, Machine, known
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..ntm.controller import linear
+from ..ntm.weights import linear
 from .blocks import counts
 from .machine import Activation, Machine, known
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-from ..ntm.controller import linear
 from ..ntm.streams import FIRST, stream
+from ..ntm.weights import linear
 from .blocks import TAPS, Block, Network, ShortConvolution, choices, counts
 from .positions import BUCKETS, buckets, distances, rotated, slopes
 
@@ -76,11 +76,11 @@ class Attention(nn.Module):
     def __init__(self, spec: Transformer, seed: int, name: str) -> None:
         super().__init__()
         self.spec, width = spec, spec.width
-        self.inlet = linear(width, 3 * width, seed, f"{name}.inlet", bias=False)
+        self.inlet = linear(width, 3 * width, seed, f"{name}.inlet", biased=False)
         self.convolution = ShortConvolution(3 * width, seed, f"{name}.convolution") if spec.convolution else None
         if spec.positions == "t5":
             self.bias = nn.Parameter(torch.zeros(spec.heads, BUCKETS, **FIRST))
-        self.outlet = linear(width, width, seed, f"{name}.outlet", bias=False)
+        self.outlet = linear(width, width, seed, f"{name}.outlet", biased=False)
 
     def begin(self, batch: int) -> tuple[Any, Tensor, Tensor]:
         """Before the first step."""

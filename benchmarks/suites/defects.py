@@ -157,7 +157,7 @@ def claims() -> tuple[Claim, ...]:
     for task in ON:
         for arm, (what, where, sound) in found.items():
             asked.append(
-                Solves(f"defects-{arm}-{task}", f"Where {what}, {task} is learned all the same.", where, task, arm)
+                Solves(f"defects-{arm}-{task}", f"Where {what}, {task} is learned all the same.", where, task, (arm,))
             )
             asked.append(
                 Differs(
@@ -175,7 +175,7 @@ def claims() -> tuple[Claim, ...]:
             "Where every column is sorted on its own, the task is learned all the same.",
             "vlgiitr/ntm-pytorch, 9bea8b1 [c]",
             "sort-apart",
-            "sound",
+            ("sound",),
         )
     )
     return tuple(asked)
