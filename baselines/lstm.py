@@ -1,4 +1,4 @@
-"""The LSTM that Collier & Beel 2018 compare with: no memory but its own state, and twenty times the parameters."""
+"""The LSTMs that NTMs are compared with: no memory but their own state, and twenty times the parameters."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
@@ -20,8 +20,12 @@ from ..ntm.weights import Weights, linear
 class LSTM:
     """Layers of LSTM units, each fed by the one below; the last one is read by a linear layer.
 
-    The defaults are those of the thesis code behind the paper: one matrix over [input; hidden] and one bias vector a
-    layer, as TensorFlow's BasicLSTMCell; hidden and cell state begin at learned values. Nothing is clipped.
+    The defaults are Collier & Beel 2018's, of the thesis code behind the paper: one matrix over [input; hidden] and one
+    bias vector a layer, as TensorFlow's BasicLSTMCell; hidden and cell state begin at learned values. Nothing is
+    clipped.
+
+    With ``skips`` it is the LSTM of Graves et al. 2014. The paper does not print that wiring; it is the one that gives
+    the numbers of parameters in its table 3.
 
     Attributes:
         units: Units of every layer.
@@ -29,6 +33,7 @@ class LSTM:
         forget_bias: Where the forget gate's bias starts.
         state: How hidden and cell state begin, each layer's drawn on its own.
         output_weights: How the linear layer begins.
+        skips: Every layer sees the input besides the layer below, and all layers are read.
 
     Raises:
         ValueError: No units or no layers.
@@ -39,6 +44,7 @@ class LSTM:
     forget_bias: float = 1.0
     state: Contents = field(default_factory=Learned)
     output_weights: Weights = field(default=Weights(), metadata={"since": 2})
+    skips: bool = field(default=False, metadata={"since": 2})
 
     def __post_init__(self) -> None:
         for name in ("units", "layers"):
@@ -68,6 +74,25 @@ class State(NamedTuple):
         return detached
 
 
+class SkipLSTMStack(LSTMStack):
+    """LSTM layers with skips: each sees the input and the layer below, and all of them are seen."""
+
+    def __init__(self, inputs: int, spec: LSTMController, seed: int) -> None:
+        super().__init__(inputs, spec, seed)
+        self.outlet = spec.layers * spec.units
+
+    def below(self, inputs: int) -> list[int]:
+        return [inputs] + [inputs + self.spec.units] * (self.spec.layers - 1)
+
+    def forward(self, x: Tensor, state: ControllerState) -> tuple[Tensor, ControllerState]:
+        """(batch, inputs) and a pair a layer to (batch, layers * units) and the next pairs."""
+        seen, after = x, []
+        for layer, before in zip(self.layers, state, strict=True):
+            after.append(layer(seen, before))
+            seen = torch.cat([x, after[-1][0]], dim=-1)
+        return torch.cat([hidden for hidden, _ in after], dim=-1), tuple(after)
+
+
 class LSTMModule(Layer):
     """An LSTM over whole sequences; gives logits.
 
@@ -76,14 +101,14 @@ class LSTMModule(Layer):
     the output layer, which torch would leave to MKL on a CPU, are compiled here.
     """
 
-    made_of = frozenset({LSTMStack, LSTMLayer, nn.Linear, nn.ModuleList, Start})
+    made_of = frozenset({LSTMStack, SkipLSTMStack, LSTMLayer, nn.Linear, nn.ModuleList, Start})
     twin = "torch"
 
     def __init__(self, spec: LSTM, inputs: int, outputs: int, seed: int, batch_first: bool = False) -> None:
         super().__init__(spec, seed, batch_first)
         layers = LSTMController(spec.units, spec.layers, spec.forget_bias, spec.state)
-        self.stack = LSTMStack(inputs, layers, seed)
-        self.output = linear(spec.units, outputs, seed, "output", weights=spec.output_weights)
+        self.stack = (SkipLSTMStack if spec.skips else LSTMStack)(inputs, layers, seed)
+        self.output = linear(self.stack.outlet, outputs, seed, "output", weights=spec.output_weights)
 
     @property
     def cell(self) -> LSTMStack:
@@ -119,7 +144,8 @@ def fused(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None
         state: The first one, if there is none.
 
     Returns:
-        (time, batch, units) of the last layer, and the state after the last step.
+        (time, batch, units) of the last layer, or of all layers where there are skips; and the state after the last
+        step.
 
     Raises:
         ValueError: The inputs are not of that shape, or what the stack holds is not as it was built; or they are not of
@@ -132,17 +158,29 @@ def fused(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None
 
 def checked(stack: LSTMStack, inputs: Tensor, state: ControllerState | None = None) -> tuple[Tensor, ControllerState]:
     """``fused``, of what has been checked."""
+    layers = cast(list[LSTMLayer], list(stack.layers))
     first = begin(stack, inputs) if state is None else state
+    if not isinstance(stack, SkipLSTMStack):
+        return kernel(layers, inputs, first)
+    seen, hidden, after = inputs, [], []
+    for layer, before in zip(layers, first, strict=True):  # no layer waits for one above: each runs over all steps
+        own, (last,) = kernel([layer], seen, (before,))
+        hidden.append(own)
+        after.append(last)
+        seen = torch.cat([inputs, own], dim=-1)
+    return torch.cat(hidden, dim=-1), tuple(after)
+
+
+def kernel(layers: list[LSTMLayer], inputs: Tensor, first: ControllerState) -> tuple[Tensor, ControllerState]:
+    """Some layers, each fed by the one below: (time, batch, units) of the last, and the state after the last step."""
     hidden, cell = map(torch.stack, zip(*first, strict=True))
     weights: list[Tensor] = []
-    for layer in cast(list[LSTMLayer], list(stack.layers)):
+    for layer in layers:
         below = layer.weight.shape[1] - hidden.shape[-1]
         # The kernel adds two bias vectors, of which only their sum matters: the second is zero.
         weights += [layer.weight[:, :below], layer.weight[:, below:], layer.bias, torch.zeros_like(layer.bias)]
     training = torch.is_grad_enabled()  # only then does the kernel keep what its backward pass needs
-    outputs, hidden, cell = torch.lstm(
-        inputs, (hidden, cell), weights, True, len(stack.layers), 0.0, training, False, False
-    )
+    outputs, hidden, cell = torch.lstm(inputs, (hidden, cell), weights, True, len(layers), 0.0, training, False, False)
     return outputs, tuple(zip(hidden, cell, strict=True))
 
 

@@ -73,7 +73,7 @@ class LSTMStack(Controller):
         super().__init__()
         self.spec, self.inputs, self.outlet = spec, inputs, spec.units
         self.inlet = linear(inputs, spec.inlet, seed, "controller.inlet") if spec.inlet else None
-        below = [spec.inlet or inputs] + [spec.units] * (spec.layers - 1)
+        below = self.below(spec.inlet or inputs)
         self.layers = nn.ModuleList(
             LSTMLayer(size, spec.units, spec.forget_bias, seed, f"controller.{n}", spec.weights, spec.second_bias)
             for n, size in enumerate(below)
@@ -84,6 +84,10 @@ class LSTMStack(Controller):
             for part in ("hidden", "cell")
         )
         self.built = built(self)
+
+    def below(self, inputs: int) -> list[int]:
+        """How much each layer is given, itself a step ago apart."""
+        return [inputs] + [self.spec.units] * (self.spec.layers - 1)
 
     def begin(self, batch: int) -> ControllerState:
         values = [first().expand(batch, -1) for first in self.starts]

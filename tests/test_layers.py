@@ -25,6 +25,7 @@ SPECS: dict[str, Any] = {
     "DNC": DNC(rows=5, width=4, units=5, reads=2),
     "DNC, tanh, no links": DNC.deepmind(rows=5, width=4, units=5, recurrent=False, links=False),
     "LSTM": LSTM(units=5, layers=2),
+    "LSTM, skips": LSTM(units=5, layers=3, skips=True),
 }
 every = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 CLOSE = {"atol": 2e-6, "rtol": 2e-5}

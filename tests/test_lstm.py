@@ -1,6 +1,7 @@
 """The LSTM baseline against a loop over single numbers, and its first values."""
 
 from copy import deepcopy
+from typing import Literal
 
 import pytest
 import torch
@@ -23,13 +24,17 @@ def moved(module: LSTMModule) -> LSTMModule:
 
 
 def by_hand(module: LSTMModule, x: Tensor, units: int) -> Tensor:
-    """One number at a time, from the equations (Gers et al. 1999) and the layout: [input; hidden], gates i f g o."""
+    """One number at a time, from the equations (Gers et al. 1999) and the layout: [input; hidden], gates i f g o.
+
+    With skips every layer above the first is given [x; hidden below], and the output layer the hidden of all.
+    """
+    skips = module.spec.skips
     starts = [torch.tanh(start.raw) for start in module.stack.starts]
     logits = []
     for sequence in x.unbind(1):
         states = [[list(start) for start in pair] for pair in zip(starts[::2], starts[1::2], strict=True)]
         for value in sequence:
-            below = list(value)
+            below, outlets = list(value), []
             for layer, (hidden, cell) in zip(module.stack.layers, states, strict=True):
                 seen = below + hidden
                 gates = [
@@ -40,7 +45,10 @@ def by_hand(module: LSTMModule, x: Tensor, units: int) -> Tensor:
                 for n in range(units):
                     cell[n] = torch.sigmoid(f[n]) * cell[n] + torch.sigmoid(i[n]) * torch.tanh(g[n])
                     hidden[n] = torch.sigmoid(o[n]) * torch.tanh(cell[n])
-                below = list(hidden)
+                outlets.append(list(hidden))
+                below = (list(value) if skips else []) + outlets[-1]
+            if skips:
+                below = [number for outlet in outlets for number in outlet]
             answer = [
                 sum((w * v for w, v in zip(row, below, strict=True)), bias)
                 for row, bias in zip(module.output.weight, module.output.bias, strict=True)
@@ -55,10 +63,15 @@ def gradients(module: LSTMModule, logits: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad((logits * weights).sum(), list(module.parameters())))
 
 
+@pytest.mark.parametrize("implementation", ["fused", "reference"])
+@pytest.mark.parametrize("spec", [LSTM(units=3, layers=2), LSTM(units=3, layers=3, skips=True)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)])
-def test_values_and_gradients_equal_a_loop_over_numbers(dtype: torch.dtype, tolerance: float) -> None:
+def test_values_and_gradients_equal_a_loop_over_numbers(
+    dtype: torch.dtype, tolerance: float, spec: LSTM, implementation: Literal["fused", "reference"]
+) -> None:
     units, x = 3, inputs(5, 2, 4)
-    module = moved(LSTM(units=units, layers=2).build(4, 2, seed=1)).to(dtype)
+    module = moved(spec.build(4, 2, seed=1)).to(dtype)
+    module.implementation = implementation
     logits = module(x.to(dtype))
     slow = deepcopy(module).double()
     expected = by_hand(slow, x.double(), units)
@@ -106,6 +119,23 @@ def test_members_of_a_cohort_are_mapped_over() -> None:
 def test_collier_s_parameter_counts(channels: int, outputs: int, count: int) -> None:
     assert sum(p.numel() for p in LSTM().build(channels, outputs).parameters()) == count
     assert LSTM().state_size(41) == 2 * 3 * 256
+
+
+@pytest.mark.parametrize(
+    ("units", "channels", "outputs", "count"),
+    [
+        (256, 10, 9, 1_352_969),  # copy: 8 bits, start, stop; 8 bits, end
+        (512, 8, 7, 5_312_007),  # repeat copy: 6 bits, marker, count; 6 bits, end
+        (256, 8, 6, 1_344_518),  # recall: 6 bits, two markers
+        (128, 1, 1, 331_905),  # n-grams
+        (128, 10, 8, 348_424),  # sort: 8 bits, priority, marker; printed as 384,424, two digits swapped
+    ],
+)
+def test_skips_give_the_parameter_counts_of_graves_2014_table_3(
+    units: int, channels: int, outputs: int, count: int
+) -> None:
+    module = LSTM(units=units, skips=True).build(channels, outputs)
+    assert sum(p.numel() for p in module.parameters()) == count
 
 
 def test_first_values() -> None:

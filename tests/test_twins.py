@@ -33,6 +33,7 @@ SPECS: dict[str, Any] = {
     "NTM, feedforward": NTM(rows=6, width=4, reads=2, memory=Random(), controller=FeedforwardController(units=5)),
     "DNC": DNC(rows=5, width=4, units=5),
     "LSTM": LSTM(units=5, layers=2),
+    "LSTM, skips": LSTM(units=5, layers=3, skips=True),
 }
 every = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 CLOSE = {"atol": 2e-6, "rtol": 2e-5}
