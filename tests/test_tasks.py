@@ -42,6 +42,20 @@ DRAWINGS: list[tuple[Task, Size, str]] = [
         """,
     ),
     (
+        Copy(bits=2, encoding="flags"),
+        (3,),
+        """
+        inputs   . a c e . . . . .
+        inputs   . b d f . . . . .
+        inputs   1 . . . . . . . .
+        inputs   . . . . 1 . . . .
+        targets  . . . . . a c e .
+        targets  . . . . . b d f .
+        targets  . . . . . . . . 1
+        scored   . . . . . 1 1 1 1
+        """,
+    ),
+    (
         Reverse(bits=2),
         (3,),
         """
@@ -146,7 +160,7 @@ DRAWINGS: list[tuple[Task, Size, str]] = [
 ]
 
 TASKS: list[Task] = [
-    *(Copy(encoding=encoding) for encoding in ("collier", "graves")),
+    *(Copy(encoding=encoding) for encoding in ("collier", "graves", "flags")),
     *(RepeatCopy(encoding=encoding) for encoding in ("collier", "graves", "deepmind", "zana")),
     *(Recall(encoding=encoding) for encoding in ("collier", "graves")),
     Reverse(),
@@ -219,6 +233,8 @@ def test_channels() -> None:
     assert [(task.inputs, task.outputs) for task in collier] == [(9, 8), (10, 8), (7, 6)]
     graves = (Copy(encoding="graves"), RepeatCopy(encoding="graves"), Recall(encoding="graves"))
     assert [(task.inputs, task.outputs) for task in graves] == [(9, 8), (10, 9), (8, 6)]
+    counted = (Copy(encoding="flags"), RepeatCopy(bits=6, encoding="graves"), Recall(encoding="graves"), Sort())
+    assert [(task.inputs, task.outputs) for task in counted] == [(10, 9), (8, 7), (8, 6), (10, 8)]  # by the counts
     deepmind = RepeatCopy(bits=4, encoding="deepmind")
     assert (deepmind.inputs, deepmind.outputs) == (6, 5)
 
@@ -348,7 +364,7 @@ def test_a_size_the_task_does_not_have_is_refused(task: Task, size: Size, accept
 def test_a_task_that_could_not_be_sampled_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Copy\(bits=0\): at least 1"):
         Copy(bits=0)
-    with pytest.raises(ValueError, match=r"Copy\(encoding='zana'\): one of 'collier', 'graves'"):
+    with pytest.raises(ValueError, match=r"Copy\(encoding='zana'\): one of 'collier', 'graves', 'flags'"):
         Copy(encoding="zana")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a range without a size"):
         Copy(train=(range(5, 5),))

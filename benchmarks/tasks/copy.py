@@ -10,7 +10,7 @@ from ..core import Batch, Size
 from .sizes import accepted, check, coins
 
 LEAST = {"length": 1}
-ENCODINGS = ("collier", "graves")
+ENCODINGS = ("collier", "graves", "flags")
 
 
 @dataclass(frozen=True)
@@ -28,37 +28,54 @@ class Copy:
         scored    . . .    .    1 1 1
 
     That is ``collier`` (the thesis code behind the paper, 27 March 2018): the end step is all ones. In ``graves``
-    it is marked on the marker's channel alone.
+    it is marked on the marker's channel alone. In ``flags`` vectors stand between a start and a stop, each on a channel
+    of its own, and the answer ends with a scored step that is 1 on one more output. The paper's numbers of parameters
+    ask for these two channels more and this output more; that they are two flags and an end is how others read it:
+
+                  start  vectors  stop  answer  end
+        inputs    .      1 0 1    .     . . .   .    bit 0
+                  .      0 0 1    .     . . .   .    bit 1
+                  1      . . .    .     . . .   .    start
+                  .      . . .    1     . . .   .    stop
+        targets   .      . . .    .     1 0 1   .    bit 0
+                  .      . . .    .     0 0 1   .    bit 1
+                  .      . . .    .     . . .   1    end
+        scored    .      . . .    .     1 1 1   1
 
     Attributes:
         bits: Of a vector.
         train: Lengths trained on.
         test: Lengths tested on. The authors': 40 to 120.
-        encoding: How the end of the vectors is marked.
+        encoding: How the vectors are bounded, and whether the end is to be said.
     """
 
     bits: int = 8
     train: tuple[range] = (range(1, 21),)
     test: tuple[Size, ...] = ((40,), (60,), (80,), (100,), (120,))
-    encoding: Literal["collier", "graves"] = "collier"
+    encoding: Literal["collier", "graves", "flags"] = "collier"
 
     def __post_init__(self) -> None:
         check(self, ENCODINGS)
 
     @property
     def inputs(self) -> int:
-        """The bits and the marker."""
-        return self.bits + 1
+        """The bits and the markers."""
+        return self.bits + 1 + self.flags
 
     @property
     def outputs(self) -> int:
-        """The bits."""
-        return self.bits
+        """The bits, and where it is scored the end."""
+        return self.bits + self.flags
+
+    @property
+    def flags(self) -> bool:
+        """Whether there is a start, and an end to be said."""
+        return self.encoding == "flags"
 
     def steps(self, size: Size) -> int:
-        """2 length + 1."""
+        """2 length + 1, and two for start and end."""
         (length,) = accepted(self, size, LEAST)
-        return 2 * length + 1
+        return 2 * length + 1 + 2 * self.flags
 
     def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
         """Draw sequences of this length."""
@@ -68,8 +85,12 @@ class Copy:
         inputs = torch.zeros(steps, batch, self.inputs)
         targets = torch.zeros(steps, batch, self.outputs)
         scored = torch.zeros(steps, batch)
-        inputs[:length, :, : self.bits] = vectors
-        inputs[length, :, 0 if self.encoding == "collier" else self.bits :] = 1
-        targets[length + 1 :] = vectors
-        scored[length + 1 :] = 1
+        begin = int(self.flags)
+        stop = begin + length
+        inputs[:begin, :, self.bits] = 1
+        inputs[begin:stop, :, : self.bits] = vectors
+        inputs[stop, :, 0 if self.encoding == "collier" else self.bits + self.flags :] = 1
+        targets[stop + 1 : stop + 1 + length, :, : self.bits] = vectors
+        targets[stop + 1 + length :, :, self.bits :] = 1
+        scored[stop + 1 :] = 1
         return Batch(inputs, targets, scored)
