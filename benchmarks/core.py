@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from ..report.answers import Answer, Bar, bar_of
+from ..report.answers import CLOCKS, Answer, Bar, Clock, bar_of
 from ..report.claims import Arm, Claim
 from .curriculum import Stages
 from .errors import reason
@@ -316,6 +316,8 @@ class Suite:
             floor where a task has one.
         relapse: More than this, and a solved run has relapsed; likewise.
         budget: Steps that count, where arms shared with another suite train longer; None for all.
+        clock: What a report counts times and budgets in: ``steps``, or where arms differ in their batch ``sequences``
+            trained on.
         claims: What the paper says.
         sources: Where the values come from: for ``bench show``, dotted names of parameters
             (``training.batch``) to tagged sources.
@@ -333,6 +335,7 @@ class Suite:
     solved: Bar
     relapse: Bar = 1.0
     budget: int | None = None
+    clock: Clock = "steps"
     paper: str = ""
     claims: tuple[Claim, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -350,6 +353,8 @@ class Suite:
             object.__setattr__(self, name, unboxed(getattr(self, name)))
         if self.budget is not None and not _counts(self.budget):
             raise ValueError(f"Suite({self.name!r}): budget={self.budget!r}: accepted is a number of steps, or None")
+        if self.clock not in CLOCKS:
+            raise ValueError(f"Suite({self.name!r}): clock={self.clock!r}: accepted are {', '.join(CLOCKS)}")
         keys = [experiment.key for experiment in self.experiments]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"Suite({self.name!r}): named twice: {', '.join(twice)}")
@@ -379,6 +384,10 @@ class Suite:
             Arm(e.task_name, e.model_name, e.arm or e.model_name, e.reading, tuple(map(tuple, e.task.test)))
             for e in self.experiments
         )
+
+    def pace(self, experiment: Experiment) -> int:
+        """How much the clock goes on in a step."""
+        return experiment.training.batch if self.clock == "sequences" else 1
 
     def _check_arms(self) -> None:
         """A model is one arm on all its tasks, and of two models on a task each is an arm of its own."""

@@ -1,7 +1,7 @@
 """What the answers of a task are, by which bars its runs are judged, and how a page says so."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Bar = float | Mapping[str, float]
 """A bar of every task, or one of each by name."""
@@ -10,6 +10,12 @@ Bar = float | Mapping[str, float]
 def bar_of(bar: Bar, task: str) -> float:
     """The bar of one task."""
     return bar[task] if isinstance(bar, Mapping) else bar
+
+
+Clock = Literal["steps", "sequences"]
+"""What times and budgets are counted in: steps of training, or sequences trained on."""
+
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 
 class Answer(NamedTuple):

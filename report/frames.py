@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from .answers import Answer, Bar, bar_of
+from .answers import Answer, Bar, Clock, bar_of
 
 if TYPE_CHECKING:
     from .claims import Arm, Claim
@@ -29,7 +29,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "reading": "str",  # of the paper: "cosine", "dot", or "" for an arm that has none
         "seed": "int64",
         "status": "str",  # one of COMPLETE, failed, interrupted, running, new, stale
-        "step": "int64",  # last reached
+        "step": "int64",  # last reached, by the suite's clock, as all steps of training below
         "steps": "int64",  # the budget
         "seconds": "float64",  # NaN where unknown
         "parameters": "float64",  # trainable floats; NaN where unknown
@@ -108,6 +108,8 @@ class SuiteFacts:
         relapse: More errors than this, and a solved run has relapsed; likewise.
         answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
         added: Models that are not the suite's own but were added to it.
+        clock: What steps of training are counted in.
+        parameters: Trainable numbers of a task's model, where a claim speaks of them.
     """
 
     name: str
@@ -125,6 +127,8 @@ class SuiteFacts:
     relapse: Bar = 1.0
     answers: Mapping[str, Answer] = field(default_factory=dict)
     added: tuple[str, ...] = ()
+    clock: Clock = "steps"
+    parameters: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def bar(self, task: str) -> float:
         """Of a task."""

@@ -243,13 +243,13 @@ def test_never_solves(times: list[int], verdict: str) -> None:
     ],
 )
 def test_solves_by_a_step(times: list[int], by: int | None, verdict: str) -> None:
-    found = ask(records({("copy", "a"): times}), Solves(*SAID, task="copy", models=("a",), by=by))
+    found = ask(records({("copy", "a"): times}), Solves(*SAID, task="copy", models=("a",), within=by))
     assert found.verdict == verdict, found.sentence
     assert f"within {by or BUDGET:,} steps" in found.found
 
 
 def test_a_step_to_solve_by_is_one() -> None:
-    with pytest.raises(ValueError, match="by=0: a step from 1 on is needed, or None"):
+    with pytest.raises(ValueError, match="within=0: at least 1 is needed, or None"):
         Solves(*SAID, "copy", ("a",), 0)
 
 

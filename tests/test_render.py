@@ -223,6 +223,16 @@ def test_a_page_prints_both_p_values_and_primary_claims_judged_otherwise(tmp_pat
     assert len(rows) == 1 and {"bar 0.01", "held for 9", "in seconds", "median_curves"} <= rows[0].keys()
 
 
+def test_a_suite_that_counts_in_sequences_says_so_and_shows_bits(tmp_path: Path) -> None:
+    claim = Faster("suite-C1", "It is faster.", "somewhere [p]", "copy", "ntm-constant", "lstm")
+    render.report(simulate(), facts(clock="sequences", claims=(claim,)), tmp_path / "counted")
+    page = (tmp_path / "counted" / "report.md").read_text()
+    assert "figures/bits-copy.png" in page and "Median sequences to solve" in page and "mean sequences" in page
+    assert not re.search(r"(?i)(median|mean|10,000) steps", page)
+    drawn = (tmp_path / "counted" / "figures" / "bits-copy.svg").read_text()
+    assert "training sequences (thousands)" in drawn and "bits a sequence" in drawn
+
+
 def test_the_front_page_lists_every_suite(hostile: Path) -> None:
     page = render.front(hostile.parent).read_text()
     root = parsed(page)

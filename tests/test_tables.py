@@ -59,6 +59,19 @@ def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suit
     assert found.evaluations["step"].max() == 30 and found.generalisation.empty
 
 
+def test_a_suite_that_counts_in_sequences_has_them_for_steps(suite: Suite, tmp_path: Path) -> None:
+    """Of a run at batch 4: where it is, its budget, its curve and what it was tested from."""
+    trained(suite, tmp_path, HERE)
+    counted = replace(suite, clock="sequences", budget=30)
+    row = frames_of(tmp_path, counted).runs.iloc[0]
+    assert (row["step"], row["steps"], facts_of(counted).clock) == (120, 120, "sequences")
+    found = frames_of(tmp_path, replace(counted, budget=None))
+    assert found.evaluations["step"].tolist() == [0, 40, 80, 120, 160, 180]
+    assert found.generalisation["step"].tolist() == [80, 80]
+    with pytest.raises(ValueError, match=r"Suite\('tiny'\): clock='hours': accepted are steps, sequences"):
+        replace(suite, clock="hours")  # type: ignore[arg-type]
+
+
 def test_a_run_that_was_trained_to_its_end_and_not_tested_is_not_done(suite: Suite, tmp_path: Path) -> None:
     run = next(iter(suite.runs()))
     with Recorder(path_of(tmp_path, suite.name, run), run.key) as recorder:

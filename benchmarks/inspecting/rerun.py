@@ -263,7 +263,8 @@ def kept(suite: Suite, results: Path, run: Run) -> Course | None:
 
 
 def shown(suite: Suite, results: Path) -> Iterator[Course]:
-    """The courses that a report shows: of the records that are there, up to the suite's budget, in its order.
+    """The courses that a report shows: of the records that are there, up to the suite's budget, in its order;
+    their steps by its clock.
 
     Raises:
         UsageError: A course or a record is damaged.
@@ -271,7 +272,8 @@ def shown(suite: Suite, results: Path) -> Iterator[Course]:
     for run in suite.runs():
         one, budget = kept(suite, results, run), suite.budget or run.experiment.training.steps
         if one is not None and one.looks[0].step <= budget:
-            yield replace(one, looks=tuple(look for look in one.looks if look.step <= budget))
+            pace, looks = suite.pace(run.experiment), (look for look in one.looks if look.step <= budget)
+            yield replace(one, looks=tuple(replace(look, step=look.step * pace) for look in looks))
 
 
 def summary(spreads: Sequence[Spread]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ...report.claims import Parameters
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
 from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, said, smallest, stages
 from .events import Generalised, Resumed, Started, judged
@@ -21,9 +22,10 @@ def frames_of(results: Path, suite: Suite) -> Frames:
     generalisation: list[dict[str, Any]] = []
     for run, record in of_suite(results, suite):
         stale = record is not None and record.started is not None and record.started.digest != run.digest
+        pace = suite.pace(run.experiment)
         budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
         cut = budget < run.experiment.training.steps
-        runs.append(_run(run, None if stale else record, stale, budget, cut))
+        runs.append(_run(run, None if stale else record, stale, budget, cut, pace))
         if record is None or stale:
             continue
         arm = _arm(run)
@@ -33,7 +35,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
             evaluations.append(
                 {
                     **arm,
-                    "step": evaluated.step,
+                    "step": evaluated.step * pace,
                     "sequences": evaluated.sequences,
                     "loss": evaluated.loss,
                     "errors": judged(evaluated),
@@ -51,7 +53,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                 {
                     **arm,
                     "weights": point.weights,
-                    "step": point.step,
+                    "step": point.step * pace,
                     "size": said(size),
                     "steps": run.experiment.task.steps(size),
                     "trained": trained_on(run.experiment, size),
@@ -88,7 +90,20 @@ def facts_of(suite: Suite) -> SuiteFacts:
         remarks=suite.remarks,
         notes="\n".join(filter(None, (suite.notes, *_additions(suite)))),
         added=tuple(dict.fromkeys(e.model_name for e in suite.experiments if e.added)),
+        clock=suite.clock,
+        parameters=_parameters(suite),
     )
+
+
+def _parameters(suite: Suite) -> dict[tuple[str, str], int]:
+    """Trainable numbers of the arms whose number is claimed: they are built, and not trained."""
+    asked = {arm for claim in suite.claims if isinstance(claim, Parameters) for arm in claim.arms}
+    found = {}
+    for e in suite.experiments:
+        if {(e.task_name, e.model_name), (e.task_name, e.arm)} & asked:
+            module = e.model.build(e.task.inputs, e.task.outputs, 1)
+            found[e.task_name, e.model_name] = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return found
 
 
 def _additions(suite: Suite) -> Iterator[str]:
@@ -124,7 +139,7 @@ def _arm(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -> dict[str, Any]:
+def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool, pace: int) -> dict[str, Any]:
     started = record.started if record is not None else None
     ended = record.ended if record is not None else None
     sessions = [event.provenance for event in record.events if isinstance(event, Started | Resumed)] if record else []
@@ -134,8 +149,8 @@ def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool) -
         "key": run.key,
         **_arm(run),
         "status": _status(record, stale, budget if cut else None),
-        "step": min(record.step, budget) if record is not None else 0,
-        "steps": budget,
+        "step": min(record.step, budget) * pace if record is not None else 0,
+        "steps": budget * pace,
         "seconds": ended.seconds if ended is not None and whole else within[0].seconds if within else None,
         "parameters": started.parameters if started is not None else None,
         "state_size": started.state_size if started is not None else None,

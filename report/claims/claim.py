@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Paper = float | tuple[float, float] | None
 """A paper's number, the two ends of what it gives ("4 to 5 times"), or None if it gives none."""
 
-Unit = Literal["ratio", "fraction", "difference"]
+Unit = Literal["ratio", "fraction", "difference", "bits", "errors", "count"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Claim(ABC):
     kind: ClassVar[str]
     """What is measured, in a word, as ``claims.json`` says it."""
     unit: ClassVar[Unit]
-    """What the number is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses."""
+    """What the number is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses, ``bits`` or
+    ``errors`` a sequence, a ``count`` of trainable numbers."""
 
     sums_up: ClassVar[bool] = False
     """Whether it sums up other claims of its suite: corrected with them, it does not make them harder to decide."""

@@ -46,6 +46,7 @@ class Question:
     facts: SuiteFacts
     complete: Mapping[Named, pd.DataFrame]
     generalisation: pd.DataFrame
+    evaluations: pd.DataFrame
 
     @property
     def asked(self) -> bool:
@@ -82,6 +83,13 @@ class Question:
         table = self.generalisation
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
         return table[chosen & (table["weights"] == "best")].set_index("seed")
+
+    def costs(self, task: str, name: str, until: int) -> "pd.Series[float]":
+        """Bits a sequence at the last evaluation up to there, by seed, of runs that had their full budget."""
+        table = self.evaluations
+        chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["step"] <= until)
+        last: pd.Series[float] = table[chosen].sort_values("step").groupby("seed")["loss"].last() / np.log(2)
+        return last.loc[last.index.intersection(self.runs(task, name).index)]
 
     def seeds(self, arms: Iterable[Named]) -> int:
         """Seeds that had their full budget, of the arm that has fewest."""

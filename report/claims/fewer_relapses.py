@@ -44,7 +44,7 @@ class FewerRelapses(Claim):
             f"({counts[self.task, m][0]} of {counts[self.task, m][1]} solved)"
             for m, rate in rates.items()
         )
-        found = f"Relapses per {statistics.PER:,} steps after solving: {each}."
+        found = f"Relapses per {statistics.PER:,} {question.facts.clock} after solving: {each}."
         others = [m for m in rivals if np.isfinite(rates[m])]
         left_out = [m for m in rivals if m not in others]
         if np.isnan(rates[base]) or not others:

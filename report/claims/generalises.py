@@ -21,6 +21,7 @@ class Generalises(Claim):
 
     Attributes:
         size: In the task's own terms: ``(40,)``, ``(10, 20)``.
+        bar: Another bar than the suite's, as where a paper says "below one bit".
     """
 
     kind: ClassVar[str] = "generalises"
@@ -29,6 +30,7 @@ class Generalises(Claim):
     task: str
     model: str
     size: tuple[int, ...]
+    bar: float | None = None
 
     @property
     def arms(self) -> tuple[tuple[str, str], ...]:
@@ -84,7 +86,7 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
         found = f"Of {len(runs)} runs none was solved and tested at size {size}."
         return question.answer((verdict, found), seeds=len(runs), solved=counts)
-    bar, counted = question.facts.bar(claim.task), question.facts.answer(claim.task).counted
+    bar, counted = claim.bar or question.facts.bar(claim.task), question.facts.answer(claim.task).counted
     good = int((errors < bar).sum())
     count = good if below else len(errors) - good
     p = half_p(count, len(solved), always=True)

@@ -17,7 +17,7 @@ class Solves(Claim):
 
     Attributes:
         models: One memory at several learning rates, or in several sizes.
-        by: Within so many steps; None for the budget.
+        within: By when, in what the suite counts in; None: the budget.
     """
 
     kind: ClassVar[str] = "solves"
@@ -25,12 +25,12 @@ class Solves(Claim):
 
     task: str
     models: tuple[str, ...]
-    by: int | None = None
+    within: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.by is not None and self.by < 1:
-            raise self.wrong(f"by={self.by!r}: a step from 1 on is needed, or None")
+        if self.within is not None and self.within < 1:
+            raise self.wrong(f"within={self.within!r}: at least 1 is needed, or None")
 
     @property
     def arms(self) -> tuple[tuple[str, str], ...]:
@@ -41,11 +41,9 @@ class Solves(Claim):
 
         if not (seeds := question.seeds(self.arms)):
             return question.not_run()
-        counts = question.solved(self.arms, by=self.by)
+        counts = question.solved(self.arms, by=self.within)
         best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
-        found = (
-            f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)} steps"
-        )
+        found = f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)}"
         found += f", the most of {len(counts)} arms." if counts.keys() - {best} else "."
         rule, p = partial(decide_fraction, *counts[best], True), half_p(*counts[best], always=True)
         return question.answer(rule, found, seeds=seeds, p=p, solved=counts, **share(*counts[best]))
@@ -60,11 +58,11 @@ class CannotSolve(Solves):
     def measure(self, question: "Question") -> "Verdict":
         from .verdict import CONTRADICTS, decide_fraction, half_p, share
 
-        counts, seeds = question.solved(self.arms, by=self.by), question.seeds(self.arms)
+        counts, seeds = question.solved(self.arms, by=self.within), question.seeds(self.arms)
         solved, runs = (sum(each) for each in zip(*counts.values(), strict=True))
         if not solved and not seeds:
             return question.not_run()
-        found = f"{solved} of {runs} runs of {len(counts)} arms solve it within {_budget(self, question)} steps."
+        found = f"{solved} of {runs} runs of {len(counts)} arms solve it within {_budget(self, question)}."
         numbers = {"seeds": seeds, "solved": counts, **share(solved, runs)}
         if solved:
             enough = "One run that solves it is enough against a claim that none can."
@@ -74,6 +72,5 @@ class CannotSolve(Solves):
 
 
 def _budget(claim: Solves, question: "Question") -> str:
-    if claim.by is not None:
-        return f"{claim.by:,}"
-    return f"{max(question.runs(*arm)['budget'].max() for arm in claim.arms if len(question.runs(*arm))):,}"
+    budget = max(question.runs(*arm)["budget"].max() for arm in claim.arms if len(question.runs(*arm)))
+    return f"{budget if claim.within is None else min(claim.within, budget):,} {question.facts.clock}"

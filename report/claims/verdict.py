@@ -47,6 +47,9 @@ MEANS = {
     "ratio": "Times as fast (95 % interval)",
     "fraction": "Share of runs (95 % interval)",
     "difference": "Difference in relapses, per 10,000 steps after solving (95 % interval)",
+    "bits": "Bits a sequence (95 % interval)",
+    "errors": "Fewer errors a sequence (95 % interval)",
+    "count": "Trainable numbers",
 }
 
 
@@ -110,7 +113,10 @@ class Verdict:
         """The number as text, ``1.76× (1.28 to 2.00)``; empty where there is none."""
         if self.estimate is None or isnan(self.estimate):
             return ""
-        say, sign = SAY[self.unit], {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %"}.get(self.unit, "")
+        say, sign = (
+            SAY[self.unit],
+            {"ratio": "\N{MULTIPLICATION SIGN}", "fraction": " %", "bits": " bits"}.get(self.unit, ""),
+        )
         low, high = self.interval or (0.0, float("inf"))
         if self.unit == "ratio" and self.estimate in (0, float("inf")):  # one arm is never solved: only an end is known
             if self.estimate and low > 0:
@@ -211,6 +217,9 @@ SAY: Mapping[str, Callable[[float], str]] = {
     "ratio": short,
     "fraction": lambda value: f"{100 * value:.0f}",
     "difference": lambda value: f"{value:+.2f}".replace("-", "\N{MINUS SIGN}"),
+    "bits": lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}"),
+    "errors": lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}"),
+    "count": lambda value: f"{value:,.0f}",
 }
 
 
@@ -249,7 +258,7 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
             return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
         spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1"
         alone = not equal and not low <= 1 <= high
-        return UNDECIDED, _weak(ratio.p, p) if alone else f"The interval {spans}."
+        return UNDECIDED, weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:
         return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):
@@ -273,7 +282,7 @@ def decide_differs(ratio: Ratio, p: float) -> Reasoned:
         return CONTRADICTS, "The interval lies inside 0.8 to 1.25: about equal."
     low, high = ratio.interval
     if low > 1 or high < 1:
-        return UNDECIDED, _weak(ratio.p, p)
+        return UNDECIDED, weak(ratio.p, p)
     return UNDECIDED, "The interval includes 1 and reaches beyond 0.8 to 1.25."
 
 
@@ -281,7 +290,7 @@ def _alike(interval: Interval) -> bool:
     return EQUAL.low <= interval.low and interval.high <= EQUAL.high
 
 
-def _weak(p: float, corrected: float) -> str:
+def weak(p: float, corrected: float) -> str:
     """Why what excludes no effect alone decides nothing."""
     return (
         f"Alone it would decide (p {as_p(p)}); corrected for the claims asked with it, it does not ({as_p(corrected)})."
@@ -312,7 +321,7 @@ def decide_fraction(count: int, runs: int, always: bool, p: float) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
     if not decided(p):
         alone = half_p(count, runs, always)
-        return UNDECIDED, _weak(alone, p) if decided(alone) else "That half of all seeds do is not excluded."
+        return UNDECIDED, weak(alone, p) if decided(alone) else "That half of all seeds do is not excluded."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:
         return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
@@ -331,5 +340,5 @@ def decide_relapses(difference: float, p: float, alone: float) -> Reasoned:
     if isnan(alone):
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
     if not decided(p):
-        return UNDECIDED, _weak(alone, p) if decided(alone) else "Dealt to the arms by chance, runs differ as much."
+        return UNDECIDED, weak(alone, p) if decided(alone) else "Dealt to the arms by chance, runs differ as much."
     return (AGREES, "The order is the paper's.") if difference > 0 else (CONTRADICTS, "The order is the reverse.")

@@ -129,5 +129,5 @@ def picture(
     for side in SIDES:
         shown[0][1].plot([], [], color=MUTED, linestyle=DASHES[side], linewidth=0.9, label=f"{side} heads")
     legend(figure, axes)
-    outer(figure, axes, "entropy (bits)")
+    outer(figure, axes, "entropy (bits)", facts.clock)
     return figure

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from ..answers import Clock
 from ..claims.arms import readings_of
 from ..frames import Frames, SuiteFacts
 from .style import MUTED, Pen, canvas, pens
@@ -98,18 +99,18 @@ def ratios(ax: Axes) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def thousands(ax: Axes) -> None:
+def thousands(ax: Axes, clock: Clock) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
-    ax.set_xlabel("training steps (thousands)")
+    ax.set_xlabel(f"training {clock} (thousands)")
     ax.set_xlim(left=0)
 
 
-def outer(figure: Figure, axes: Any, height: str) -> None:
-    """Steps along the lowest panel of every column, heights beside the first column."""
+def outer(figure: Figure, axes: Any, height: str, clock: Clock) -> None:
+    """Steps, or what the clock counts, along the lowest panel of every column, heights beside the first column."""
     for place, column in enumerate(axes.T):
         shown = [ax for ax in column if ax in figure.axes]
         for ax in shown:
-            thousands(ax)
+            thousands(ax, clock)
             ax.tick_params(labelbottom=ax is shown[-1], labelleft=place == 0)
             ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
     figure.supylabel(height, fontsize=9)

@@ -63,7 +63,7 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         bar(ax, facts.bar(task))
     for _, ax in shown:  # once all are drawn, since they share their limits
         symlog(ax, facts.bar(task))
-    outer(figure, axes, f"{facts.answer(task).counted} a sequence")
+    outer(figure, axes, f"{facts.answer(task).counted} a sequence", facts.clock)
     return figure
 
 
@@ -100,7 +100,7 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
         ax.set_ylim(-0.02, 1.02)
         ax.set_xlim(0, budget)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        thousands(ax)
+        thousands(ax, facts.clock)
     axes[0, 0].set_ylabel("seeds solved")
     legend(figure, axes)
     return figure
@@ -250,7 +250,7 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
         ax.set_xlim(minutes.min() / 1.6, minutes.max() * 1.6)
         ax.set_ylim(0, 1.03 * complete["budget"].max())
         ratios(ax)
-    axes[0, 0].set_ylabel("mean steps to solve (thousands)")
+    axes[0, 0].set_ylabel(f"mean {facts.clock} to solve (thousands)")
     legend(figure, axes)
     return figure
 

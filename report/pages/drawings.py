@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
-from ..figures import attention, curves, heads, style
+from ..figures import attention, bits, curves, heads, style
 from ..figures.forest import forest
 from ..frames import Frames, SuiteFacts
 from ..trace import Trace
@@ -76,6 +76,14 @@ def draw(
                 corner: trained floats, and floats carried from step to step. {n}""",
                 lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
+            if facts.clock == "sequences":
+                add(
+                    f"bits-{task}",
+                    f"What a sequence of {task} costs",
+                    f"""Cross-entropy of a sequence's answers on the evaluation set, in bits, by the sequences trained
+                    on: median over the seeds that had their full budget, and their middle half. {n}""",
+                    lambda task=task: bits.costs(frames, facts, task),  # type: ignore[misc]
+                )
             add(
                 f"solved-{task}",
                 f"Seeds that have solved {task}",
@@ -110,7 +118,8 @@ def draw(
             add(
                 f"factorial-{task}",
                 f"All combinations: {task}",
-                "Seeds solved of those that had their full budget, and below it the median steps it took.",
+                f"""Seeds solved of those that had their full budget, and below it the median {facts.clock} it
+                took.""",
                 lambda task=task: curves.factorial(facts, task, outcomes),  # type: ignore[misc]
             )
         for task in tasks:
@@ -125,8 +134,8 @@ def draw(
         add(
             "cost",
             "Cost against speed of learning",
-            f"""The time a run takes (median) against the mean steps to solve the task, an unsolved run counting with
-            its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
+            f"""The time a run takes (median) against the mean {facts.clock} to solve the task, an unsolved run counting
+            with its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
             lambda: curves.cost(frames, facts, outcomes),
         )
     return pictures

@@ -137,12 +137,16 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "model": Column("Model", says=facts.label, words=True),
         "solved_text": Column("Solved", "runs solved, of those that had their full budget"),
         "fraction_text": Column("95 % interval", "exact (Clopper-Pearson) interval of the solved fraction"),
-        "median": Column("Median steps", "to solve; unsolved runs count as slower than all others", as_steps),
-        "early": Column("Quarter by", "steps by which a quarter of the seeds had solved it", as_steps),
-        "late": Column("Three quarters by", "steps by which three quarters of the seeds had solved it", as_steps),
+        "median": Column(f"Median {facts.clock}", "to solve; unsolved runs count as slower than all others", as_steps),
+        "early": Column("Quarter by", f"{facts.clock} by which a quarter of the seeds had solved it", as_steps),
+        "late": Column(
+            "Three quarters by", f"{facts.clock} by which three quarters of the seeds had solved it", as_steps
+        ),
         "first": Column("First below", "median of the first evaluation below the bar, held or not", as_steps),
         "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
-        "restricted_mean": Column("Mean steps", "to solve, an unsolved run counting with its whole budget", as_count),
+        "restricted_mean": Column(
+            f"Mean {facts.clock}", "to solve, an unsolved run counting with its whole budget", as_count
+        ),
         "area": Column(f"Mean {counted_of(every.values())}", "a sequence, averaged over training", as_bits),
         "relapses": Column(
             "Relapses", f"mean number of times a solved run rose above {relapse} again, or diverged", as_bits
@@ -278,7 +282,7 @@ def runs(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
         "key": Column("Run"),
         "status": Column("Status"),
         "step": Column("Step", "last reached", as_count),
-        "steps": Column("Budget", "steps", as_count),
+        "steps": Column("Budget", facts.clock, as_count),
         "time": Column("Solved at", "step", as_steps),
         "relapses": Column("Relapses", f"times it rose above {relapse} after it was solved, or diverged", as_count),
         "last": Column(counted_of(facts.every.values()).capitalize(), "a sequence, at the last evaluation", as_bits),
