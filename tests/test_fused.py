@@ -248,11 +248,27 @@ class TestFourAfterFour:
     def test_follows_values_that_change(self) -> None:
         module, inputs = modules(SMALL)[0], drawn(5, 3)
         step = module.gradients()
-        step(inputs, lambda y, samples: y)
+
+        def follows() -> bool:
+            fresh = module.gradients()(inputs, lambda y, samples: y)
+            return all(a.equal(b) for a, b in zip(step(inputs, lambda y, samples: y), fresh, strict=True))
+
+        assert follows()
         for parameter in module.parameters():
             parameter.data = parameter.data * 0.5
-        changed = step(inputs, lambda y, samples: y)
-        assert all(a.equal(b) for a, b in zip(changed, module.gradients()(inputs, lambda y, samples: y), strict=True))
+        assert follows()
+        module.cell.output.weight.data = module.cell.output.weight.data.t().contiguous().t()  # not in one piece
+        for _ in range(2):
+            assert follows()
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.mul_(1.5)  # in place
+
+    @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+    def test_a_sample_alone_is_what_it_is_beside_others(self, spec: NTM) -> None:
+        """To the last bit, though its products with weights are not done four at a time."""
+        module, inputs = modules(spec)[0], drawn(9, 4)
+        assert module(inputs[:, :1].contiguous()).equal(module(inputs)[:, :1])
 
     def test_grad_mode_does_not_matter(self) -> None:
         """The slope is asked without it, either way."""

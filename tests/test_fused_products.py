@@ -22,7 +22,7 @@ from membench.ntm.kernels.lanes import (
     store,
 )
 from membench.ntm.kernels.math import Floats, kernel
-from membench.ntm.kernels.products import NO_BIAS, PANEL, multiply_four, pack, pack_back, weight_gradient
+from membench.ntm.kernels.products import NO_BIAS, PANEL, multiply_few, multiply_four, pack, pack_back, weight_gradient
 
 SIZES = (1, LANES - 1, LANES, LANES + 1, 5 * LANES + 3)
 """Of a row: less than a vector, one, more, and not a whole number of them."""
@@ -119,6 +119,9 @@ class TestProducts:
         pack(panels, weights)
         multiply_four(out, a, panels, bias)
         np.testing.assert_allclose(out, a[:, :inlets] @ weights.T + bias, rtol=1e-4, atol=1e-5)
+        one = np.full((4, outlets), np.nan, np.float32)
+        multiply_few(one, a, panels, bias, 1)
+        assert np.array_equal(one[0], out[0]) and np.isnan(one[1:]).all()
 
     @pytest.mark.parametrize("first", [0, 3])
     def test_with_their_transpose(self, first: int) -> None:
@@ -128,15 +131,23 @@ class TestProducts:
         pack_back(panels, weights, first)
         multiply_four(out, a, panels, NO_BIAS)
         np.testing.assert_allclose(out, a @ weights[:, first:], rtol=1e-4, atol=1e-5)
+        one = np.full_like(out, np.nan)
+        multiply_few(one, a, panels, NO_BIAS, 1)
+        assert np.array_equal(one[0], out[0])
 
     @pytest.mark.parametrize(("units", "inputs"), [(1, 1), (6, 5), (8, PANEL), (9, PANEL + 1)])
     def test_summed_over_samples(self, units: int, inputs: int) -> None:
         deltas, given = drawn(12, units), drawn(12, PANEL * -(-inputs // PANEL))
         d_weights, d_bias = drawn(units, inputs), drawn(units)
         want, want_bias = d_weights + deltas.T @ given[:, :inputs], d_bias + deltas.sum(0)
-        weight_gradient(d_weights, d_bias, deltas, given)
+        weight_gradient(d_weights, d_bias, deltas, given, 1)
         np.testing.assert_allclose(d_weights, want, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(d_bias, want_bias, rtol=1e-4, atol=1e-5)
+        deltas[np.arange(12) % 4 > 0] = 0  # of blocks of one sample
+        one, one_bias, whole, whole_bias = d_weights.copy(), d_bias.copy(), d_weights.copy(), d_bias.copy()
+        weight_gradient(one, one_bias, deltas, given, 4)
+        weight_gradient(whole, whole_bias, deltas, given, 1)
+        assert np.array_equal(one, whole) and np.array_equal(one_bias, whole_bias)
 
 
 @pytest.mark.parametrize("limit", [20.0, np.inf])
@@ -167,7 +178,7 @@ def test_what_heads_are_asked_is_in_its_range_where_raw_numbers_are_extreme_too(
 
     @kernel
     def asked(asks: Floats, raws: Floats, numbers: Floats, limit: float) -> Any:
-        ask_heads(asks, raws, numbers, heads, writes, width, shifts, limit, TANH)
+        ask_heads(asks, raws, numbers, heads, writes, width, shifts, limit, TANH, 4)
 
     width, per = LANES + 3, LANES + 3 + shifts + 3
     size = heads * per + 2 * writes * width

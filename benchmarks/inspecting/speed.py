@@ -172,9 +172,10 @@ def measure(
 
 
 def growth(experiment: Experiment, implementation: str, rounds: int) -> dict[str, float]:
-    """How many times longer a step takes with a size, the rows or the batch four times as large."""
+    """How many times longer a step takes with a size, the rows or the batch four times as large, or a batch of one."""
     size = largest(experiment.task)
     cases = {"one": (experiment, size, None), "batch x 4": (experiment, size, 4 * experiment.training.batch)}
+    cases["batch 1"] = (experiment, size, 1)
     cases["length x 4"] = (experiment, (4 * size[0], *size[1:]), None)
     if (rows := getattr(experiment.model, "rows", None)) is not None:
         larger = replace(experiment.model, rows=4 * rows)  # type: ignore[type-var]

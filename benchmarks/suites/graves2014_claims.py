@@ -60,7 +60,7 @@ CLAIMS: tuple[Claim, ...] = (
         for id, text, arm in each("C4", "At 150 vectors, more than there are rows of memory, {} makes mistakes.")
     ),
     *(
-        Solves(id, text, PAPER.format("4.2"), "repeat-copy", arm)
+        Solves(id, text, PAPER.format("4.2"), "repeat-copy", (arm,))
         for id, text, arm in each("C5-solved", "Repeat copy is solved by {}.")
     ),
     Order(
@@ -80,7 +80,7 @@ CLAIMS: tuple[Claim, ...] = (
         for id, text, arm in each("C6-more", "For twice the trained number of repeats, {} makes mistakes.")
     ),
     *(
-        Solves(id, text, f"{PAPER.format('4.3, figure 10')}, about 30,000 episodes", "recall", arm, within=30_000)
+        Solves(id, text, f"{PAPER.format('4.3, figure 10')}, about 30,000 episodes", "recall", (arm,), within=30_000)
         for id, text, arm in each("C7", "On recall, {} is near zero by 30,000 sequences.")
     ),
     NeverSolves(
@@ -161,7 +161,7 @@ CLAIMS: tuple[Claim, ...] = (
         "With a feedforward controller copy is learned whatever the first weightings, near uniform too.",
         "ours [o], from pilot runs",
         "copy",
-        f"{FF}-flat",
+        (f"{FF}-flat",),
     ),
     NeverSolves(
         "graves2014-C18b",

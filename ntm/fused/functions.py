@@ -24,6 +24,8 @@ TOGETHER = 96
 def value(start: Start) -> Tensor:
     """What a state begins with, as ``start()`` gives it."""
     if type(start) is Start and start.squash == "tanh":
+        if not torch.is_grad_enabled():
+            return tanh(start.raw.detach())  # a node of autograd takes longer than the values of a small state
         result: Tensor = Tanh.apply(start.raw)  # type: ignore[no-untyped-call]
         return result
     found: Tensor = start()
@@ -56,13 +58,19 @@ def products(deltas: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
     return d_weight, d_bias
 
 
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent, without autograd."""
+    y = x.new_empty(x.shape)
+    tanh_all(y.view(-1).numpy(), array(x.flatten()))
+    return y
+
+
 class Tanh(torch.autograd.Function):
     """The hyperbolic tangent."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = x.new_empty(x.shape)
-        tanh_all(y.view(-1).numpy(), array(x.flatten()))
+        y = tanh(x)
         ctx.save_for_backward(y)
         return y
 
@@ -143,4 +151,4 @@ def add_products(d_weights: Floats, d_bias: Floats, deltas: Floats, given: Float
             copy(filled[s, :inputs], given[at + s])
         for s in range(count, whole):
             clear(some[s])
-        weight_gradient(d_weights, d_bias, some[:whole], filled[:whole])
+        weight_gradient(d_weights, d_bias, some[:whole], filled[:whole], 1)

@@ -30,6 +30,7 @@ from .autograd import (
     seconds,
     with_second,
 )
+from .unroll import Several
 from .workspace import Lent, places
 
 
@@ -59,6 +60,8 @@ class Gradients:
         self.d_biases = places(d[bias] for bias in self.parameters[count:])
         self.d_seconds = [(d[second], d[self.parameters[at]]) for at, second in self.seconds]
         self.d_starts = [d.get(start.raw) for start in self.starts]
+        self.lying: list[int] = []
+        self.arrays: tuple[Several, Several] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Gradients":
         return Gradients(deepcopy(self.cell, memo))
@@ -85,20 +88,20 @@ class Gradients:
             self.look = twins.Look(self.cell, self.cell)
         batch = inputs.shape[1]
         lent = Lent(self.layout, len(inputs), min(batch, 4))
-        on, (weights, biases) = lent.workspace, halves(with_second(self.parameters, self.seconds))
+        on, (weights, biases) = lent.workspace, self.values()
         first = begun(self.starts, batch)
         begin(on, first, weights)
-        memory = on.memory.copy()
+        memory = on.memory.copy() if batch > 4 else on.memory
         logits = torch.empty(*inputs.shape[:2], self.layout.units[-1], **SINGLE)
         x, y = numpy(inputs.contiguous()), numpy(logits)
         self.gradient.zero_()
         with flushed():
             for at in range(0, batch, 4):
                 samples = slice(at, min(at + 4, batch))
-                if first[0].dim() == 1:
-                    on.memory[...] = memory
-                else:
+                if first[0].dim() > 1:
                     fill(on, first[0], at)
+                elif at:
+                    on.memory[...] = memory
                 on.unroll(x, y, biases, at)
                 few = logits[:, samples]
                 d_few = slope(few, samples)
@@ -113,3 +116,13 @@ class Gradients:
             if d_was is not None and d_start is not None:
                 d_start += numpy(start.back(was, d_was))
         return logits, self.gradient
+
+    def values(self) -> tuple[Several, Several]:
+        """Weights and biases as arrays: those of the last call, where the parameters still lie there in one piece."""
+        lie = [parameter.data_ptr() for parameter in self.parameters]
+        if self.arrays is None or lie != self.lying:
+            found = halves(with_second(self.parameters, self.seconds))
+            if self.seconds or not all(parameter.is_contiguous() for parameter in self.parameters):
+                return found  # copies, which a later change of the parameters does not reach
+            self.lying, self.arrays = lie, found
+        return self.arrays

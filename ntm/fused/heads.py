@@ -22,9 +22,9 @@ TANH, LINEAR, RELU = range(3)
 @kernel
 def ask_heads(
     asks: Floats, raws: Floats, numbers: Floats,
-    heads: int, writes: int, width: int, shifts: int, limit: float, squash: int,
+    heads: int, writes: int, width: int, shifts: int, limit: float, squash: int, samples: int,
 ) -> Any:  # fmt: skip
-    """The ranges of four samples' head parameters: keys and additions, softplus strengths, and so on.
+    """The ranges of up to four samples' head parameters: keys and additions, softplus strengths, and so on.
 
     Args:
         asks: (4, head parameters).
@@ -33,7 +33,7 @@ def ask_heads(
         squash: Of keys and additions: ``TANH``, ``LINEAR`` or ``RELU``.
     """
     per = width + shifts + 3
-    for s in range(4):
+    for s in range(samples):
         ask, raw = asks[s], raws[s]
         for head in range(heads):
             at = head * per
@@ -47,7 +47,7 @@ def ask_heads(
     sigmoid_all(numbers[1])
     softmax_all(numbers[2 : 2 + shifts])
     softplus_all(numbers[2 + shifts])
-    for s in range(4):
+    for s in range(samples):
         for head in range(heads):
             for j in range(shifts + 3):
                 asks[s, head * per + width + j] = numbers[j, s * heads + head]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..kernels.arrays import add, clear, copy, copy_matrix
 from ..kernels.layers import LSTM, layer, layer_back
 from ..kernels.math import Floats, loop
-from ..kernels.products import NO_BIAS, multiply_four, pack, pack_back, weight_gradient
+from ..kernels.products import NO_BIAS, multiply_few, pack, pack_back, weight_gradient
 from .address import address, address_back, read
 from .heads import ask_heads, ask_heads_back, clip, clip_back
 from .memory import write, write_back, write_to
@@ -138,13 +138,13 @@ def unroll(
             for at in range(layers):
                 layer(
                     inputs[min(at + 1, top)][b, t], cells[at][b, t + 1], gates[at][b, t], cells[at][b, t],
-                    inputs[at][b, t], on.panels[at], biases[at], kinds[at],
+                    inputs[at][b, t], on.panels[at], biases[at], kinds[at], count,
                 )  # fmt: skip
                 if kinds[at] == LSTM:
                     outlet, first_own = cells[at].shape[3], below[at] + (size if at == 0 else 0)
-                    for s in range(4):
+                    for s in range(count):
                         copy(inputs[at][b, t + 1, s, first_own : first_own + outlet], inputs[at + 1][b, t, s, :outlet])
-            ask_heads(asks[b, t], gates[top][b, t], on.numbers, heads, writes, width, shifts, limit, squash)
+            ask_heads(asks[b, t], gates[top][b, t], on.numbers, heads, writes, width, shifts, limit, squash, count)
             for s in range(count):
                 M, ask, chosen = memory[b, s], asks[b, t, s], weightings[b, t + 1, s]
                 seen = inputs[top][b, t, s, units : units + reads * width]
@@ -166,7 +166,7 @@ def unroll(
                 copy(inputs[0][b, t + 1, s, size : size + below[0]], seen[: below[0]])
             layer(
                 inputs[top][b, t], cells[layers][b, t + 1], gates[layers][b, t], cells[layers][b, t],
-                inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers],
+                inputs[top][b, t], on.panels[layers], biases[layers], kinds[layers], count,
             )  # fmt: skip
             for s in range(count):
                 clip(logits[t, first_sample + s], gates[layers][b, t, s], bound)
@@ -217,7 +217,7 @@ def unroll_back(
                     clip_back(gates[layers][b, t, s], d_logits[t, 4 * b + s], bound)
                 else:
                     clear(gates[layers][b, t, s])
-            multiply_four(on.d_features, gates[layers][b, t], on.panels_back[layers], NO_BIAS)
+            multiply_few(on.d_features, gates[layers][b, t], on.panels_back[layers], NO_BIAS, count)
             for s in range(count):
                 ask, chosen, d_chosen = asks[b, t, s], weightings[b, t + 1, s], d_weightings[s]
                 d_read = on.d_features[s, units : units + reads * width]
@@ -240,7 +240,7 @@ def unroll_back(
             for above in range(layers):
                 at = top - above
                 d_out, d_x = on.d_outs[at], d_inputs[at]
-                for s in range(4):
+                for s in range(count):
                     if at < top:
                         copy(d_out[s], d_inputs[at + 1][s, : d_out.shape[1]])
                     if at == top - 1:
@@ -259,6 +259,7 @@ def unroll_back(
                     weight_gradient(
                         d_weights[at], d_biases[at],
                         deltas.reshape((samples, deltas.shape[2])), given.reshape((samples, given.shape[2])),
+                        4 if count == 1 else 1,
                     )  # fmt: skip
         for s in range(count):
             for at in range(layers + 1):

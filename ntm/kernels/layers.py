@@ -5,7 +5,7 @@ from typing import Any
 from .arrays import clear, copy
 from .lanes import LANES, choose, fma, load, store
 from .math import ONE, ZERO, Floats, kernel, sigmoid, tanh
-from .products import NO_BIAS, multiply_four
+from .products import NO_BIAS, multiply_few
 
 LINEAR, TANH, LSTM, BARE = 0, 1, 2, 3
 """Kinds of layers: the inlet; a feedforward layer; an LSTM layer, whose input is [from below; its last output]; one
@@ -14,14 +14,15 @@ that is linear and whose output nobody needs elsewhere."""
 
 @kernel
 def layer(
-    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, panels: Floats, bias: Floats, kind: int
-) -> Any:
+    out: Floats, cell: Floats, gates: Floats, before: Floats, x: Floats, panels: Floats, bias: Floats, kind: int,
+    samples: int,
+) -> Any:  # fmt: skip
     """One layer: out (4, units or more), cell (4, units), gates (4, units or 4 * units), x (4, inputs or more).
 
     Weights (inputs, units or 4 * units) are in panels. Cell and gates are kept for the way back.
     """
-    multiply_four(gates, x, panels, bias)
-    for s in range(4):
+    multiply_few(gates, x, panels, bias, samples)
+    for s in range(samples):
         if kind == LSTM:
             units, row = cell.shape[1], gates[s]
             lstm(
@@ -71,7 +72,8 @@ def layer_back(
 ) -> Any:  # fmt: skip
     """``gates`` turns into its own gradient; ``d_x`` becomes that of the input, ``d_cell`` that of the cell before.
 
-    Weights (units or 4 * units, inputs) are in panels. An LSTM's output begins at ``first`` in out.
+    Weights (units or 4 * units, inputs) are in panels. An LSTM's output begins at ``first`` in out. Of one sample alone
+    nothing is written to the others' ``d_x``.
     """
     for s in range(samples, 4):
         clear(gates[s])
@@ -87,7 +89,7 @@ def layer_back(
             feedforward_back(gates[s], d_out[s])
         elif kind == LINEAR:
             copy(gates[s], d_out[s])
-    multiply_four(d_x, gates, panels, NO_BIAS)
+    multiply_few(d_x, gates, panels, NO_BIAS, samples)
 
 
 @kernel

@@ -57,6 +57,44 @@ def multiply_four(out: Floats, a: Floats, panels: Floats, bias: Floats) -> Any:
 
 
 @kernel
+def multiply_few(out: Floats, a: Floats, panels: Floats, bias: Floats, samples: int) -> Any:
+    """``multiply_four`` for the first of them: a last block may hold one alone, whose sums are the same."""
+    if samples == 1:
+        multiply_one(out[0], a[0], panels, bias)
+    else:
+        multiply_four(out, a, panels, bias)
+
+
+@kernel
+def multiply_one(out: Floats, a: Floats, panels: Floats, bias: Floats) -> Any:
+    """``multiply_four`` for one sample: out (n,), a (k or more,). Two panels at a time, since sums wait for sums."""
+    count = panels.shape[0]
+    for p in range(0, count, 2):
+        at, after, q = p * PANEL, (p + 1) * PANEL, min(p + 1, count - 1)
+        panel, other = panels[p], panels[q]
+        if bias.shape[0] > 0:
+            x, y, z = load(bias, at), load(bias, at + LANES), load(bias, at + 2 * LANES)
+            u, v, w = load(bias, after), load(bias, after + LANES), load(bias, after + 2 * LANES)
+        else:
+            x, y, z = nothing(), nothing(), nothing()
+            u, v, w = nothing(), nothing(), nothing()
+        for k in range(panel.shape[0]):
+            one, two = panel[k], other[k]
+            x, y, z = (
+                x + a[k] * load_whole(one, 0),
+                y + a[k] * load_whole(one, LANES),
+                z + a[k] * load_whole(one, 2 * LANES),
+            )
+            u, v, w = (
+                u + a[k] * load_whole(two, 0),
+                v + a[k] * load_whole(two, LANES),
+                w + a[k] * load_whole(two, 2 * LANES),
+            )
+        put_three(out, at, x, y, z)
+        put_three(out, after, u, v, w)
+
+
+@kernel
 def multiply_panel(
     out0: Floats, out1: Floats, out2: Floats, out3: Floats, at: int, a0: Floats, a1: Floats, a2: Floats, a3: Floats,
     panel: Floats, x: Any, y: Any, z: Any,
@@ -220,25 +258,27 @@ def dot(a: Floats, b: Floats) -> Any:
 
 
 @kernel
-def weight_gradient(d_weights: Floats, d_bias: Floats, deltas: Floats, given: Floats) -> Any:
+def weight_gradient(d_weights: Floats, d_bias: Floats, deltas: Floats, given: Floats, every: int) -> Any:
     """Add ``deltas.T @ given`` to d_weights (units, inputs), and the sum of deltas to d_bias (units,).
 
     Deltas are (samples, units), given (samples, inputs and what fills panels); samples are a multiple of four, and so
-    few that both stay in the cache.
+    few that both stay in the cache. Only ``every`` one so far from the last has deltas that are not zero.
     """
     samples, (units, inputs) = deltas.shape[0], d_weights.shape
     for s in range(0, samples, 4):
         mix_four(d_bias, (ONE, ONE, ONE, ONE), deltas[s], deltas[s + 1], deltas[s + 2], deltas[s + 3])
     for at in range(0, inputs, PANEL):
         for r in range(0, units - 3, 4):
-            add_products(d_weights[r], d_weights[r + 1], d_weights[r + 2], d_weights[r + 3], at, deltas, r, given)
+            add_products(
+                d_weights[r], d_weights[r + 1], d_weights[r + 2], d_weights[r + 3], at, deltas, r, given, every
+            )
         for r in range(units - units % 4, units):
-            add_product_one(d_weights[r], at, deltas, r, given)
+            add_product_one(d_weights[r], at, deltas, r, given, every)
 
 
 @kernel
 def add_products(
-    out0: Floats, out1: Floats, out2: Floats, out3: Floats, at: int, deltas: Floats, r: int, given: Floats
+    out0: Floats, out1: Floats, out2: Floats, out3: Floats, at: int, deltas: Floats, r: int, given: Floats, every: int
 ) -> Any:
     """Four rows of ``weight_gradient``, a panel's width from a column on."""
     second, third = at + LANES, at + 2 * LANES
@@ -246,7 +286,7 @@ def add_products(
     x1, y1, z1 = load(out1, at), load(out1, second), load(out1, third)
     x2, y2, z2 = load(out2, at), load(out2, second), load(out2, third)
     x3, y3, z3 = load(out3, at), load(out3, second), load(out3, third)
-    for s in range(deltas.shape[0]):
+    for s in range(0, deltas.shape[0], every):
         row, d = given[s], deltas[s]
         u, v, w = load_whole(row, at), load_whole(row, second), load_whole(row, third)
         x0, y0, z0 = x0 + d[r] * u, y0 + d[r] * v, z0 + d[r] * w
@@ -260,10 +300,10 @@ def add_products(
 
 
 @kernel
-def add_product_one(out: Floats, at: int, deltas: Floats, r: int, given: Floats) -> Any:
+def add_product_one(out: Floats, at: int, deltas: Floats, r: int, given: Floats, every: int) -> Any:
     """One row of ``weight_gradient``, likewise."""
     x, y, z = load(out, at), load(out, at + LANES), load(out, at + 2 * LANES)
-    for s in range(deltas.shape[0]):
+    for s in range(0, deltas.shape[0], every):
         row, d = given[s], deltas[s, r]
         x, y, z = (
             x + d * load_whole(row, at),

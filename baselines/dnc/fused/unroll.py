@@ -97,6 +97,7 @@ def unroll(
                 layer(
                     out, layers.cells[n][t + 1, b : b + 4], layers.gates[n][t, b : b + 4],
                     layers.carried[n][t, b : b + 4], given[t, b : b + 4], layers.weights[n], layers.biases[n], kinds[n],
+                    4,
                 )  # fmt: skip
                 for s in range(count):
                     if kinds[n] == LSTM:
