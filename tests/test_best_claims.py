@@ -18,6 +18,7 @@ def ask(claim: Claim, runs: Mapping[str, Sequence[tuple[bool, float]]], missing:
     """The verdict, where every run of an arm is solved or not, and gets this share right at size 40, half of it at 80.
 
     Args:
+        runs: By arm; a run with a share below none was not tested.
         missing: ``arm/seed`` that had not its full budget.
     """
     rows: dict[str, list[Any]] = {"runs": [], "evaluations": [], "generalisation": []}
@@ -34,7 +35,7 @@ def ask(claim: Claim, runs: Mapping[str, Sequence[tuple[bool, float]]], missing:
             for step in range(0, 1001, 100):
                 errors = 0.0 if solved and step > 300 else 9.0
                 rows["evaluations"].append({**arm, "step": step, "sequences": 0, "errors": errors, **zeros})
-            for size, share in (("40", right), ("80", right / 2)):
+            for size, share in (("40", right), ("80", right / 2)) if right >= 0 else ():
                 point = {"weights": "best", "step": 1000, "size": size, "steps": 81, "trained": False}
                 rest = {"sequences": 192, "errors": 320 * (1 - share), "bits": 320, "perfect": 0.0}
                 rows["generalisation"].append({**arm, **point, **rest})
@@ -80,6 +81,11 @@ def test_the_sentence_names_budget_best_arm_median_and_maximum() -> None:
         "Over sizes 40, 80, 4 of 5 runs of b get 75 % right (a: median 30 %, best 75 %; b: median 75 %, best 75 %)."
     )
     assert found.beside == {"median": 0.75, "maximum": 0.75}
+
+
+def test_a_run_that_was_not_tested_got_nothing_right() -> None:
+    found = ask(Scores(*SAID, "copy", ("a",), ((40,),)), {"a": [GOOD] * 3 + [(True, -1.0)] * 4})
+    assert found.found == "Over sizes 40, 3 of 7 runs of a get 90 % right (a: median 0 %, best 100 %)."
 
 
 def test_arms_that_are_not_there_yet_decide_nothing_but_one_that_solves_it_refutes() -> None:
