@@ -74,14 +74,23 @@ def content_again(weighting: Floats, similarity: Floats, strength: float, larges
 def interpolate(ring: Floats, by_content: Floats, previous: Floats, gate: float, gated: bool, reach: int) -> Any:
     """w^g (eq. 7), in the middle of a ring: its ends repeat on the other side."""
     rows = by_content.shape[0]
-    blend(ring[reach : reach + rows], by_content, previous, gate if gated else ONE, ONE - gate)
+    if gated:
+        blend(ring[reach : reach + rows], by_content, previous, gate)
+    else:
+        blend_whole(ring[reach : reach + rows], by_content, previous, gate)
     close_ring(ring, rows, reach)
 
 
 @kernel
-def blend(out: Floats, by_content: Floats, previous: Floats, share: float, remainder: float) -> Any:
+def blend(out: Floats, by_content: Floats, previous: Floats, gate: float) -> Any:
     for n in range(out.shape[0]):
-        out[n] = share * by_content[n] + remainder * previous[n]
+        out[n] = gate * by_content[n] + (ONE - gate) * previous[n]
+
+
+@kernel
+def blend_whole(out: Floats, by_content: Floats, previous: Floats, gate: float) -> Any:
+    for n in range(out.shape[0]):
+        out[n] = by_content[n] + (ONE - gate) * previous[n]
 
 
 @kernel
@@ -170,12 +179,18 @@ def interpolate_back(
 ) -> Any:  # fmt: skip
     """``d_interpolated`` turns into the gradient of the previous weighting; gives that of the gate."""
     d_gate = ZERO
-    share, counts = (gate, ONE) if gated else (ONE, ZERO)
-    for n in range(d_content.shape[0]):
-        d = d_interpolated[n]
-        d_gate += d * (counts * by_content[n] - previous[n])
-        d_content[n] = share * d
-        d_interpolated[n] = (ONE - gate) * d
+    if gated:
+        for n in range(d_content.shape[0]):
+            d = d_interpolated[n]
+            d_gate += d * (by_content[n] - previous[n])
+            d_content[n] = gate * d
+            d_interpolated[n] = (ONE - gate) * d
+    else:
+        for n in range(d_content.shape[0]):
+            d = d_interpolated[n]
+            d_gate -= d * previous[n]
+            d_content[n] = d
+            d_interpolated[n] = (ONE - gate) * d
     return d_gate
 
 
