@@ -84,6 +84,7 @@ def test_what_was_run_is_in_mlflow(trained: Path) -> None:
         assert {name: (rows, rows) for name, rows, _ in names} == {
             **dict.fromkeys(("eval/errors", "eval/loss"), (20, 20)),
             **dict.fromkeys(("train/loss", "train/gradient"), (16, 16)),
+            "solved": (4, 4),
             **{
                 f"generalisation/{w}/{what}": (8, 8)
                 for w in ("best", "final")
@@ -365,6 +366,7 @@ def test_the_pages_are_served_and_leave_nothing_behind(tiny: str, trained: Path)
     assert process.stdout is not None
     address = process.stdout.readline().split()[0]
     assert address == f"http://127.0.0.1:{port}/#/experiments"
+    assert process.stdout.readline() == f"tiny: {address}/1/runs?viewStateShareKey=runs\n"
     servers = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if serves(pid, port)]
     assert servers
     with urllib.request.urlopen(address, timeout=30) as page:

@@ -92,6 +92,7 @@ def test_the_readme_is_followed_word_for_word(words: list[str], folder: Path, mo
     monkeypatch.chdir(folder)
     monkeypatch.setattr(serve, "serve", lambda uri, port, ready: ready("http://127.0.0.1") or 0)
     monkeypatch.setattr(listener, "replay", lambda *_: 0)
+    monkeypatch.setattr(listener, "pages", lambda *_: {"mini": "/#/experiments/1/runs"})
     planned = ["--dry-run"] if words[0] == "run" else []
     result = CliRunner().invoke(main, [*words, *planned], prog_name="bench")
     assert result.exit_code == 0, result.output + str(result.exc_info)

@@ -1,6 +1,7 @@
 """MLflow shows what the records say: live, caught up, each point once, and never in the way of a run."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from mlflow.tracking._tracking_service import utils
@@ -28,10 +30,12 @@ from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tracking import store
 from membench.benchmarks.tracking.listener import Tracker, attach, reach, replay
-from membench.benchmarks.tracking.metrics import chosen, points
+from membench.benchmarks.tracking.metrics import Point, chosen, points
 from membench.benchmarks.tracking.store_file import default_uri, file_of
+from membench.benchmarks.tracking.summary import outcome
 
 NAMES = {
+    "solved",
     *("eval/errors", "eval/loss", "train/loss", "train/gradient"),
     *(f"generalisation/{weights}/{what}" for weights in ("best", "final") for what in ("errors", "perfect")),
 }
@@ -71,7 +75,7 @@ class Story:
     """A run whose events go into its record, and to a listener, as an engine would do it."""
 
     def __init__(self, suite: Suite, results: Path, run: Run, listener: Callable[[Event], None] | None = None) -> None:
-        self.run, self.path = run, path_of(results, suite.name, run)
+        self.suite, self.run, self.path = suite, run, path_of(results, suite.name, run)
         self.listener = listener
         self.recorder = Recorder(self.path, run.key)
 
@@ -106,10 +110,14 @@ class Story:
         return self
 
 
-def stored(results: Path, where: str = "1") -> dict[str, dict[str, Any]]:
+TRAINED = "run_uuid not in (select run_uuid from tags where key = 'summary')"
+
+
+def stored(results: Path, where: str = "1", which: str = TRAINED) -> dict[str, dict[str, Any]]:
     """What an SQLite store holds of each run, read without MLflow; rows of a metric are not merged."""
     with sqlite3.connect(results / "mlflow.db") as store:
-        rows = store.execute(f"select run_uuid, name, status, lifecycle_stage from runs where {where}").fetchall()
+        wanted = f"({where}) and ({which})"
+        rows = store.execute(f"select run_uuid, name, status, lifecycle_stage from runs where {wanted}").fetchall()
         found = {}
         for uuid, name, status, stage in rows:
             tags = dict(store.execute("select key, value from tags where run_uuid = ?", [uuid]))
@@ -134,7 +142,8 @@ def said(story: Story) -> list[tuple[str, int, float]]:
     """The points a record speaks of."""
     record = records.read(story.path, story.run.key)
     assert record is not None
-    return sorted({(p.name, p.step, p.value) for event in record.events for p in points(story.run, event)})
+    told = [p for event in record.events for p in points(story.run, event)]
+    return sorted({(p.name, p.step, p.value) for p in told + outcome(story.suite, story.run, record)})
 
 
 def warned(message: str) -> None:
@@ -174,6 +183,8 @@ def test_an_experiment_is_a_suite_and_explains_itself(suite: Suite, results: Pat
         (journal,) = store.execute("pragma journal_mode").fetchone()
     store.close()
     assert row[1] == (results / "mlartifacts" / "tiny").as_uri()
+    assert json.loads(notes["mlflow.sharedViewState.runs"])["groupBy"]["groupByKeys"][1]["groupByData"] == "model"
+    assert "arm/solved" in notes["mlflow.sharedViewState.arms"]
     assert "Group by" in notes["mlflow.note.content"] and suite.title in notes["mlflow.note.content"]
     assert all(name.partition("/")[0] in notes["mlflow.note.content"] for name in NAMES)
     assert journal == "wal"  # the pages can be read while runs are logged
@@ -225,11 +236,80 @@ def test_records_are_replayed_once(suite: Suite, results: Path) -> None:
     assert sorted(run["points"] for run in once.values()) == sorted(said(story) for story in stories)
     assert all(run["status"] == "FINISHED" for run in once.values())
     with sqlite3.connect(results / "mlflow.db") as store:
-        ends = store.execute("select end_time - start_time from runs").fetchall()
+        ends = store.execute(f"select end_time - start_time from runs where {TRAINED}").fetchall()
     store.close()
     assert ends == [(4500,)] * 4  # as long as the record says, not as long as replaying took
     assert replay(uri, results, suite) == 4
     assert stored(results) == once
+
+
+def table(results: Path, name: str) -> list[Any]:
+    """The rows of a table of a store, without the names that are drawn at random, and when."""
+    keys = {run: said["name"] for run, said in stored(results, which="1").items()}
+    with sqlite3.connect(results / "mlflow.db") as store:
+        store.row_factory = sqlite3.Row
+        rows = [dict(row) for row in store.execute(f"select * from {name}")]
+    store.close()
+    passing = {"artifact_uri"}
+    mine = [{k: keys.get(v, v) for k, v in row.items() if k not in passing} for row in rows]
+    return sorted(mine, key=repr)
+
+
+def test_what_is_written_at_once_is_what_mlflow_writes(
+    suite: Suite, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table by table; not a number, and what is infinite, too."""
+    runs = list(suite.runs())
+    stories = [Story(suite, results, run).start(0, 10) for run in runs]
+    for story, status in zip(stories, ("diverged", "done", "interrupted", "failed"), strict=True):
+        story.test().end(status, message="why" * (status == "failed"))
+    odd = [Point(f"odd/{value}", step, value, None) for value in (np.nan, np.inf, -np.inf) for step in (1, 3, 2)]
+    monkeypatch.setattr(
+        store,
+        "points",
+        lambda run, event: points(run, event) + odd * (isinstance(event, Evaluated) and event.step == 10),
+    )
+    monkeypatch.setattr(store, "_now", lambda: 1_000_000)
+    other = tmp_path / "other"
+    shutil.copytree(results, other)  # with the times of the files
+    replay(default_uri(results), results, suite)
+    at_once: list[bool] = []
+    real = store.fill
+    monkeypatch.setattr(store, "fill", lambda *_: False)
+    replay(default_uri(other), other, suite)
+    monkeypatch.setattr(store, "fill", lambda *said: at_once.append(real(*said)) or at_once[-1])
+    for name in ("metrics", "latest_metrics", "params", "runs"):
+        assert table(results, name) == table(other, name), name
+    here, there = ([row for row in table(folder, "tags") if row["key"] not in PLACES] for folder in (results, other))
+    assert here == there
+    fresh = replace(suite, name="fresh")
+    shutil.copytree(results / suite.name, results / "fresh")
+    replay(default_uri(results), results, fresh)
+    assert at_once and all(at_once)  # it was not given up
+
+
+PLACES = ("results", "record", "mlflow.note.content")
+
+
+def test_an_arm_is_one_line(suite: Suite, results: Path) -> None:
+    first, second = [run for run in suite.runs() if run.experiment.model_name == "ntm"]
+    Story(suite, results, first).start(0).tell(*(evaluated(first.key, step, 0.0) for step in (10, 20, 30, 40))).end()
+    Story(suite, results, second).start(0, 10, 20, 30, 40).end()
+    replay(default_uri(results), results, suite)
+    summaries = "run_uuid in (select run_uuid from tags where key = 'summary' and value = 'arm')"
+    (arm,) = stored(results, which=summaries).values()
+    points = {(name, step): value for name, step, value in arm["points"]}
+    assert arm["tags"]["task"] == "copy" and arm["tags"]["model"] == "ntm" and arm["status"] == "FINISHED"
+    assert points["arm/solved", 45] == 0.5 and points["arm/seeds", 45] == 2 and ("arm/steps_to_solve", 45) not in points
+    assert (points["arm/errors", 0], points["arm/errors", 40], points["arm/errors-high", 40]) == (1.5, 0.75, 1.125)
+    ran = {run["name"]: {name: value for name, _, value in run["points"]} for run in stored(results).values()}
+    assert ran[first.key]["solved"] == 1 and ran[first.key]["steps_to_solve"] == 10 and ran[second.key]["solved"] == 0
+    replay(default_uri(results), results, suite)
+    assert len(stored(results, which=summaries)) == 1
+    other = next(run for run in suite.runs() if run.experiment.model_name == "lstm")
+    Story(suite, results, other).start(0, 10).end()
+    replay(default_uri(results), results, suite)
+    assert len(stored(results, "lifecycle_stage = 'active'", summaries)) == 2
 
 
 def test_replay_fills_in_what_a_live_session_lost(suite: Suite, results: Path) -> None:
@@ -280,7 +360,7 @@ def test_a_run_made_again_takes_the_place_of_the_old_one(suite: Suite, results: 
     records.aside(old.path)
     new = Story(suite, results, run, tracker).start(0, commit=commit).evaluate(10, 20).end()
     gone = only(results, "lifecycle_stage = 'deleted'")
-    assert gone["tags"]["status"] == "superseded" and len(gone["points"]) == 6
+    assert gone["tags"]["status"] == "superseded" and len(gone["points"]) == 7
     assert only(results)["points"] == said(new)
     replay(default_uri(results), results, suite)
     assert len(stored(results)) == 2
@@ -302,7 +382,7 @@ def test_two_folders_may_share_a_store(suite: Suite, results: Path, tmp_path: Pa
     theirs = tmp_path / "theirs"
     Story(suite, results, run, Tracker(uri, results, suite, warned)).start(0, 10).end()
     Story(suite, theirs, run, Tracker(uri, theirs, suite, warned)).start(0, 10, 20, commit="facade").end()
-    assert [len(found["points"]) for found in stored(results, "lifecycle_stage = 'active'").values()] == [6, 10]
+    assert [len(found["points"]) for found in stored(results, "lifecycle_stage = 'active'").values()] == [7, 11]
     shutil.copytree(results / "tiny", tmp_path / "clone" / "tiny")  # the same record elsewhere is the same run
     assert replay(uri, tmp_path / "clone", suite) == 1 and len(stored(results)) == 2
 
@@ -394,7 +474,7 @@ def test_a_store_that_cannot_be_used_stops_nothing(
     tracker.close()
     assert len(lines) == 1 and lines[0].startswith("MLflow at sqlite:///")
     assert why in lines[0], lines[0]
-    assert len(said(story)) == 6
+    assert len(said(story)) == 7
     with pytest.raises(Exception, match=why):
         replay(default_uri(results), results, suite)
 
@@ -426,7 +506,7 @@ def test_a_package_that_cannot_be_imported_stops_nothing(
     asked = ["--suite", tiny, "--results", str(tmp_path / "results")]
     result = CliRunner().invoke(main, ["run", *asked, "--model", "lstm", "--seed", "1", "--device", "cpu"])
     assert result.exit_code == 0, result.output + str(result.exc_info)
-    assert result.stdout == "tiny: 1 done of 1 runs\n" and len(said(stories[0])) == 6
+    assert result.stdout == "tiny: 1 done of 1 runs\n" and len(said(stories[0])) == 7
     assert result.stderr.count("cannot be used (reinstall the package mlflow") == 1, result.stderr
     result = CliRunner().invoke(main, ["ui", *asked])
     assert result.exit_code == 2

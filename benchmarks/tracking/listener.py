@@ -6,7 +6,7 @@ imported where a store is opened, so that a package that is missing or broken co
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,19 +106,29 @@ class Tracker:
             store.log(logged, points(self.runs[event.key], event))
 
 
-def replay(uri: str, results: Path, suite: Suite) -> int:
+def replay(uri: str, results: Path, suite: Suite, tell: Callable[[int, int], None] = lambda done, runs: None) -> int:
     """Log what the store lacks of a suite's records; gives how many records it shows now.
 
-    Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked.
+    Runs that another process is at are left to it. A stale record is not logged; where it was, it is marked. Every arm
+    that has finished runs has a summary besides.
+
+    Args:
+        uri: MLflow's tracking URI.
+        results: The results folder.
+        suite: The suite.
+        tell: Told after each run how many were looked at, and how many there are.
 
     Raises:
         UsageError: A record is damaged, or one that MLflow does not take; all others are logged.
     """
     from .store import Store, quiet
+    from .summary import Arms
 
     store, count, damaged = Store(uri, results, suite), 0, []
+    runs, arms = list(suite.runs()), Arms(suite)
     with quiet():
-        for run in suite.runs():
+        for number, run in enumerate(runs):
+            tell(number, len(runs))
             try:
                 record = records.read(records.path_of(results, suite.name, run), run.key)
             except UsageError as error:
@@ -129,6 +139,7 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
             if record.started.digest == run.digest:
                 try:
                     store.catch_up(run, record)
+                    arms.add(run, record)
                     count += 1
                 except UsageError as error:
                     damaged.append(error)
@@ -136,6 +147,8 @@ def replay(uri: str, results: Path, suite: Suite) -> int:
             for logged in store.of(run):
                 if logged.record == identity(record.started) and logged.status != "stale":
                     store.client.set_tag(logged.id, "status", "stale")
+        for summary in arms:
+            store.summarise(summary)
     if damaged:
         raise damaged[0]
     return count
@@ -146,6 +159,15 @@ def reach(uri: str, results: Path) -> None:
     from .store import connect
 
     connect(uri, results).search_experiments(max_results=1)
+
+
+def pages(uri: str, results: Path, suites: Sequence[Suite]) -> dict[str, str]:
+    """Where MLflow's pages show each suite's experiment, by name: what comes after the server's address."""
+    from .store import connect
+
+    client = connect(uri, results)
+    found = {suite.name: client.get_experiment_by_name(suite.name) for suite in suites}
+    return {name: f"/#/experiments/{each.experiment_id}/runs" for name, each in found.items() if each is not None}
 
 
 def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:

@@ -13,8 +13,9 @@ from .store_file import shown
 
 NOTE = """Every run is one seed of one arm of the suite **{suite}**. {title}
 
-*Group by* the tags `task` and `model` to average over seeds; `reading` says under which reading of the paper an arm
-stands, `status` how a run ended, `digest` which settings it had.
+*Group by* the tags `task` and `model` to average over seeds; these pages load 100 runs at a time, so a group may lack
+seeds until you press *Load more*. The tag `summary` marks one run an arm that has all of its seeds. `reading` says
+under which reading of the paper an arm stands, `status` how a run ended, `digest` which settings it had.
 
 | metric | what it is | its step |
 |---|---|---|
@@ -26,12 +27,41 @@ stands, `status` how a run ended, `digest` which settings it had.
 | `generalisation/best/errors`, `.../perfect` | weights of the lowest evaluation error, tested on longer sequences: \
 {wrong} a sequence, share of sequences without any | **time steps of the test sequences** |
 | `generalisation/best/loss`, `.../excess` | nats a sequence, likewise | **time steps** |
+| `solved`, `steps_to_solve` | of a run that had its budget: 1 or 0; after how many steps, if it did | training steps |
+| `arm/...` | of a summary (tag `summary`), all seeds of an arm: median and quartiles of `errors`, the share that \
+solved the task, the median steps it took | training steps |
 | `generalisation/final/...` | the same for the last weights | **time steps** |
 | `.../errors-2x9`, `.../perfect-2x9` | test size (2, 9), where one before it is as long | **time steps** |
 
 Claims, intervals and figures are drawn from the records by `bench report --suite {suite}`: `{report}`
 """
 """What an experiment of MLflow says of its columns."""
+
+
+OF_RUNS = ("solved", "steps_to_solve", "eval/errors")
+OF_ARMS = ("arm/seeds", "arm/solved", "arm/steps_to_solve", "arm/errors")
+
+VIEWS: Mapping[str, Mapping[str, Any]] = {
+    "runs": {
+        "searchFilter": "tags.seed != ''",
+        "selectedColumns": [
+            "tags.`task`",
+            "tags.`model`",
+            "tags.`seed`",
+            *(f"metrics.`{name}`" for name in OF_RUNS),
+        ],
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "tag", "groupByData": "task"}, {"mode": "tag", "groupByData": "model"}],
+        },
+    },
+    "arms": {
+        "searchFilter": "tags.summary = 'arm'",
+        "selectedColumns": ["tags.`task`", "tags.`model`", *(f"metrics.`{name}`" for name in OF_ARMS)],
+        "groupBy": None,
+    },
+}
+"""Ways to look at an experiment, in the form in which MLflow's pages share them: the address names one of these."""
 
 
 class Point(NamedTuple):

@@ -4,11 +4,12 @@ Before a run of MLflow is gone on with, it is asked which (name, step) it holds.
 MLflow, which takes seconds.
 """
 
+import json
 import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,13 @@ from ...report.answers import noun_of
 from .. import records
 from ..core import Run, Suite, answer_of
 from ..errors import UsageError, reason
+from ..records.events import Ended
 from ..records.record import Record
-from .metrics import NOTE, Point, chosen, identity, points, tags
+from .bulk import Measured, fill
+from .metrics import NOTE, VIEWS, Point, chosen, identity, points, tags
 from .patience import Patient, within
 from .store_file import SILENT, alone, artifacts, file_of, local, rehome, shown, write_ahead
+from .summary import Summary, outcome
 
 for _name, _value in {
     **SILENT,
@@ -59,6 +63,12 @@ for _logger in ("mlflow", "alembic"):
 
 OPENING = 180.0
 """Seconds a store is given to open: one that is new makes its schema, which takes ten on a quiet machine."""
+
+ENDED = {"failed": "FAILED", "interrupted": "KILLED"}
+"""What MLflow calls these; a run that diverged is a finding, and FINISHED."""
+
+FIRST = ("key", "record", "results", "status", "mlflow.user")
+"""Tags that a run is made with, by which it is found again; the others come with its parameters."""
 
 BATCH = 900
 """Points in one call; MLflow takes 1,000 of all kinds."""
@@ -122,15 +132,19 @@ class Store:
         wrong = f"wrong {noun_of(answer_of(e.task) for e in self.suite.experiments)}s"
         report = shown(self.results / name / "report.html")
         note = NOTE.format(suite=name, title=title, wrong=wrong, report=report)
+        views = {f"mlflow.sharedViewState.{view}": json.dumps(state) for view, state in VIEWS.items()}
         found = self.client.get_experiment_by_name(name)
         if found is None:
             file = file_of(self.uri)
             where = artifacts(file.parent if file else self.results, name) if local(self.uri) else None
-            return str(self.client.create_experiment(name, artifact_location=where, tags={"mlflow.note.content": note}))
+            said = {"mlflow.note.content": note, **views}
+            return str(self.client.create_experiment(name, artifact_location=where, tags=said))
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
-        if title and found.tags.get("mlflow.note.content") != note:
-            self.client.set_experiment_tag(found.experiment_id, "mlflow.note.content", note)
+        said = {"mlflow.note.content": note, **views} if title else views
+        for tag, value in said.items():
+            if found.tags.get(tag) != value:
+                self.client.set_experiment_tag(found.experiment_id, tag, value)
         return str(found.experiment_id)
 
     def _search(self, experiment: str) -> Iterator[Any]:
@@ -147,10 +161,7 @@ class Store:
         return self.runs.setdefault((run.experiment.home or self.suite.name, run.key), [])
 
     def join(self, run: Run, record: Record, fresh: bool = False) -> Logged:
-        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case.
-
-        One that was left before it had its parameters, by a kill or a store that failed, is given them.
-        """
+        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case."""
         started = record.started
         assert started is not None  # the caller looked
         there, here = self.of(run), shown(self.results)
@@ -162,13 +173,11 @@ class Store:
                 self.client.delete_run(older.id)  # out of every average; MLflow keeps what it deletes
                 there.remove(older)
             name = run.experiment.home or self.suite.name
-            said = tags(run, started, name, record.path, self.results)
-            made = self.client.create_run(self.experiments[name], _began(record), said, run_name=run.key)
+            said = self._tags(run, record)
+            first = {tag: said[tag] for tag in FIRST if tag in said}
+            made = self.client.create_run(self.experiments[name], _began(record), first, run_name=run.key)
             logged = Logged(made.info.run_id, identity(started), here, bare=True, points=set())
             there.append(logged)
-        if logged.bare:
-            self.client.log_batch(logged.id, params=[Param(*item) for item in chosen(started).items()])
-            logged.bare = False
         return logged
 
     def catch_up(self, run: Run, record: Record, fresh: bool = False) -> Logged:
@@ -186,13 +195,64 @@ class Store:
 
     def _catch_up(self, run: Run, record: Record, fresh: bool) -> Logged:
         logged = self.join(run, record, fresh)
-        said = {(p.name, p.step): p for event in record.events for p in points(run, event)}
+        told = [p for event in record.events for p in points(run, event)] + outcome(self.suite, run, record)
+        said = {(p.name, p.step): p for p in told}
         ended = record.ended
+        assert record.started is not None  # the caller looked
+        if ended is not None and logged.points == set() and self._filled(logged, run, record, ended, said.values()):
+            return logged
+        if logged.bare:  # new, or left before it had its parameters, by a kill or a store that failed
+            params, said_of_it = chosen(record.started), self._tags(run, record)
+            self.client.log_batch(
+                logged.id,
+                params=[Param(*item) for item in params.items()],
+                tags=[RunTag(*item) for item in said_of_it.items()],
+            )
+            logged.bare = False
         status = ended.status if ended is not None else "running" if records.locked(record.path) else "interrupted"
         if status != logged.status or logged.held != len(said):
             self.log(logged, said.values(), _began(record))
             self.settle(logged, status, ended.message if ended is not None else "", _written(record))
         return logged
+
+    def _tags(self, run: Run, record: Record) -> dict[str, str]:
+        assert record.started is not None  # the caller looked
+        return tags(run, record.started, run.experiment.home or self.suite.name, record.path, self.results)
+
+    def _filled(self, logged: Logged, run: Run, record: Record, ended: Ended, said: Collection[Point]) -> bool:
+        """Log a run that has ended and was made just now, at once, where the store is a file."""
+        file = file_of(self.uri)
+        if file is None or record.started is None:
+            return False
+        told = self._tags(run, record) | {"status": ended.status, "points": str(len(said))}
+        told |= {"message": ended.message} if ended.message else {}
+        measured = list(_measured(said, _began(record)))
+        how = ENDED.get(ended.status, "FINISHED")
+        if not fill(file, logged.id, chosen(record.started), told, measured, how, _written(record)):
+            return False
+        logged.status, logged.held, logged.bare, logged.points = ended.status, len(said), False, None
+        return True
+
+    def summarise(self, summary: Summary) -> None:
+        """Show an arm in one run, in place of the one that showed it before, if it said something else."""
+        there = self.runs.setdefault((self.suite.name, summary.key), [])
+        here = shown(self.results)
+        mine = [logged for logged in there if logged.results == here]
+        if [logged.record for logged in mine] == [summary.identity]:
+            return
+        for older in mine:
+            self.client.delete_run(older.id)
+            there.remove(older)
+        said = {**summary.tags, "record": summary.identity, "results": here}
+        now = _now()
+        made = self.client.create_run(self.experiments[self.suite.name], now, said, run_name=f"{summary.key} (arm)")
+        logged = Logged(made.info.run_id, summary.identity, here, "done", points=set())
+        file, measured = file_of(self.uri), list(_measured(summary.points, now))
+        if file is None or not fill(file, logged.id, {}, {}, measured, "FINISHED", now):
+            self.log(logged, summary.points, now)
+            self.client.set_terminated(logged.id, "FINISHED", now)
+        logged.points = None
+        there.append(logged)
 
     def log(self, logged: Logged, said: Iterable[Point], began: int | None = None) -> None:
         """Log points, but for those it holds; ``began``: when the run did (milliseconds), if this is not live."""
@@ -200,11 +260,7 @@ class Store:
             names, history = self.client.get_run(logged.id).data.metrics, self.client.get_metric_history
             logged.points = {(name, point.step) for name in names for point in history(logged.id, name)}
         lacking = [point for point in said if (point.name, point.step) not in logged.points]
-        at, metrics = began or _now(), []
-        for point in lacking:
-            if began is not None and point.seconds is not None:
-                at = began + _milliseconds(point.seconds)
-            metrics.append(Metric(point.name, point.value, at, point.step))
+        metrics = [Metric(*each) for each in _measured(lacking, began)]
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(logged.id, metrics[start : start + BATCH])
         logged.points |= {(point.name, point.step) for point in lacking}
@@ -219,9 +275,17 @@ class Store:
         if status == "running":
             self.client.update_run(logged.id, status="RUNNING")
         else:
-            how = {"failed": "FAILED", "interrupted": "KILLED"}.get(status, "FINISHED")
-            self.client.set_terminated(logged.id, how, at)
+            self.client.set_terminated(logged.id, ENDED.get(status, "FINISHED"), at)
             logged.points = None  # thousands of runs would fill the memory
+
+
+def _measured(said: Iterable[Point], began: int | None) -> Iterator[Measured]:
+    """Points with the time of each: now, or so many seconds after the run began."""
+    at = began or _now()
+    for point in said:
+        if began is not None and point.seconds is not None:
+            at = began + _milliseconds(point.seconds)
+        yield Measured(point.name, point.value, at, point.step)
 
 
 def _began(record: Record) -> int:
