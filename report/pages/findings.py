@@ -1,7 +1,7 @@
 """What was found, from the suites' ``claims.json``: in a terminal, and as a table inside a Markdown file.
 
-The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim; a suite without
-any has one row, what its page says first.
+The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim, with what is
+final where something is; a suite without any has one row, what its page says first.
 """
 
 import json
@@ -66,7 +66,8 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         first, paper = verdicts[0], verdicts[0]["paper"]
         number = NONE if paper is None else said(tuple(paper) if isinstance(paper, list) else paper)
         text = f"{first['id'].partition('-')[2]}: {first['text']}"
-        yield marked(text), number, marked("; ".join(map(_found, verdicts)))
+        final = [verdict for verdict in verdicts if not verdict["interim"]] or verdicts
+        yield marked(text), number, marked("; ".join(map(_found, final)))
     if not primary:
         asked, _, found = document["finding"].partition(" Found: ")
         yield marked(asked.removeprefix("Asked: ")), NONE, marked(found)
