@@ -5,8 +5,8 @@ and a recall that the sound NTM learns in minutes; sorting has a task that is de
 sign is set beside the right one. What tells of a defect, if the curve does not, is said in the notes.
 
 Tags: [c] in the code named, [a] said by an author or user in a thread, [o] our choice. Claims, seeds and budgets were
-named before the first run of any arm, on 30 November 2026; sizes and learning rate after one run of the sound model
-with seed 100, which is none of the suite's.
+named before the first run of any arm, on 30 November 2026; learning rate, budgets and recall's size after a few runs of
+the sound model with seed 100, which is none of the suite's; copy was then made smaller still, untried.
 """
 
 import dataclasses
