@@ -115,10 +115,10 @@ def test_an_optimum_has_to_be_known_and_a_number_told() -> None:
     ],
 )
 def test_solves(bits: list[float], within: int | None, verdict: str) -> None:
-    found = ask(Solves(*SAID, "task", "a", within), {"a": bits})
+    found = ask(Solves(*SAID, "task", ("a",), within), {"a": bits})
     assert found.verdict == verdict, found.sentence
     with pytest.raises(ValueError, match="within=0"):
-        Solves(*SAID, "task", "a", 0)
+        Solves(*SAID, "task", ("a",), 0)
 
 
 def test_a_claim_may_have_a_bar_of_its_own() -> None:
