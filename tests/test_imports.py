@@ -19,7 +19,16 @@ ONLY = {
         "baselines.*",
         *(
             f"benchmarks.{name}"
-            for name in ("core", "outside", "optimizers", "objectives", "tasks.*", "training.*", "inspecting.*")
+            for name in (
+                "core",
+                "outside",
+                "optimizers",
+                "objectives",
+                "tasks.*",
+                "suites.defects",
+                "training.*",
+                "inspecting.*",
+            )
         ),
         *(f"benchmarks.records.{name}" for name in ("checkpoints", "provenance")),
         *(f"benchmarks.running.{name}" for name in ("session", "local", "worker", "cluster", "cluster_task")),

@@ -112,7 +112,7 @@ def steps_told(question: Question, task: str, names: Sequence[str]) -> str:
     runs = {name: question.runs(task, name) for name in dict.fromkeys(names)}
     budget = float(min(mine["budget"].min() for mine in runs.values()))
     each = (f"{name} {_median(mine, budget)}" for name, mine in runs.items())
-    return f"Median steps to solve: {', '.join(each)}."
+    return f"Median {question.facts.clock} to solve: {', '.join(each)}."
 
 
 def _median(runs: pd.DataFrame, budget: float) -> str:

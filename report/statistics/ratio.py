@@ -88,7 +88,9 @@ def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = L
     kept = np.flatnonzero((p > 1 - level) | (p == p.max()))
     ratios = numerators / denominators
     between = np.concatenate([[0.0], np.sqrt(ratios[:-1] * ratios[1:]), [np.inf]])
-    interval = Interval(float(between[kept[0]]), float(between[kept[-1] + 1]))
+    ends = float(between[kept[0]]), float(between[kept[-1] + 1])
+    # With few deals a tie of p-values may leave the estimate, where the statistic changes sign, beside the interval.
+    interval = Interval(*ends) if np.isnan(estimate) else Interval(min(ends[0], estimate), max(ends[1], estimate))
     return Ratio(estimate, interval, float(p[np.flatnonzero(ratios == 1)[0]]))
 
 
