@@ -468,7 +468,7 @@ def _said(arm: tuple[str, str]) -> str:
     return f"{name} ({reading})" if reading else name
 
 
-def said(size: Size) -> str:
+def size_text(size: Size) -> str:
     """40, or 10x20."""
     return "x".join(map(str, size))
 

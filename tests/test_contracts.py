@@ -12,7 +12,7 @@ from torch import Tensor
 
 from membench.benchmarks.core import Experiment, Model, Run, Task, plain, state_size
 from membench.benchmarks.inspecting import check
-from membench.benchmarks.inspecting.check import Case, draw, kept, same
+from membench.benchmarks.inspecting.check import Case, draw, same, values_of
 from membench.benchmarks.suites import find, names
 from membench.ntm import stream
 
@@ -41,9 +41,9 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     """Built once for all contracts, which leave it as it is."""
     experiment: Experiment = request.param
     one = Case(experiment.model, experiment.task)
-    before = kept(one.module)
+    before = values_of(one.module)
     yield one
-    assert same(before, kept(one.module)), "a forward or backward pass changed the module"
+    assert same(before, values_of(one.module)), "a forward or backward pass changed the module"
 
 
 @pytest.mark.parametrize("name", check.PROPERTIES)
@@ -68,7 +68,7 @@ def test_nothing_is_drawn_from_the_global_generator_and_every_drawn_value_is_the
     other = case.model.build(case.task.inputs, case.task.outputs, check.SEED + 1)
     case.module(case.batch.inputs)
     assert torch.get_rng_state().equal(before)
-    mine, others = kept(case.module), kept(other)
+    mine, others = values_of(case.module), values_of(other)
     drawn = {name for name, value in mine.items() if not constant(value)}
     assert drawn and drawn <= set(check.differing(mine, others))
 

@@ -319,10 +319,10 @@ def damage(path: Path) -> None:
 def test_a_damaged_checkpoint_costs_an_interval(here: Here, said: Any, tmp_path: Path, alone: Any) -> None:
     here.stopped_at(20)
     checkpoint = records.checkpoint_of(here.path)
-    assert [snapshot.step for snapshot in checkpoints.kept(checkpoint)] == [20, 20]
+    assert [snapshot.step for snapshot in checkpoints.snapshots(checkpoint)] == [20, 20]
     here.stopped_at(30)
     checkpoint.unlink()  # as a kill between two renamings leaves it
-    assert [snapshot.step for snapshot in checkpoints.kept(checkpoint)] == [30]
+    assert [snapshot.step for snapshot in checkpoints.snapshots(checkpoint)] == [30]
     here.stopped_at(40)
     damage(checkpoint)
     damage(checkpoints.previous_of(checkpoint))

@@ -43,7 +43,7 @@ class Case:
         with seeded("check", around):
             module: object = self.model.build(self.task.inputs, self.task.outputs, seed)
         if not isinstance(module, nn.Module):
-            raise Wrong(f"build gives {said(module)}; accepted is a torch.nn.Module")
+            raise Wrong(f"build gives {kind_text(module)}; accepted is a torch.nn.Module")
         return module
 
     @cached_property
@@ -87,7 +87,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
 
 
-def kept(module: nn.Module) -> dict[str, Tensor]:
+def values_of(module: nn.Module) -> dict[str, Tensor]:
     """A copy of all values: parameters, and buffers even where they are not saved."""
     return {name: part.detach().clone() for name, part in (*module.named_parameters(), *module.named_buffers())}
 
@@ -99,12 +99,12 @@ def gradients(module: nn.Module, batch: Batch) -> dict[str, Tensor | None]:
     return dict(zip(named, torch.autograd.grad(loss, list(named.values()), allow_unused=True), strict=True))
 
 
-def said(value: object) -> str:
+def kind_text(value: object) -> str:
     """What something is, in a few words."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     if isinstance(value, tuple | list) and len(value) <= 4:
-        return f"a {type(value).__name__} ({', '.join(map(said, value))})"
+        return f"a {type(value).__name__} ({', '.join(map(kind_text, value))})"
     return f"a {type(value).__name__}"
 
 
@@ -114,9 +114,9 @@ def checked(case: Case, logits: object, inputs: Tensor) -> Tensor:
     accepted = f"accepted is one tensor (time, batch, outputs), here float32 {wanted}"
     if not isinstance(logits, Tensor):
         first = ": the first of them?" if isinstance(logits, tuple | list) else ""
-        raise Wrong(f"forward gives {said(logits)}; {accepted}{first}")
+        raise Wrong(f"forward gives {kind_text(logits)}; {accepted}{first}")
     if logits.shape != wanted or logits.dtype != torch.float32:
-        raise Wrong(f"forward gives {said(logits)}; {accepted}")
+        raise Wrong(f"forward gives {kind_text(logits)}; {accepted}")
     return logits
 
 
@@ -131,7 +131,7 @@ def shape(case: Case) -> None:
         raise Wrong("it has no parameters; accepted is a module that can be trained")
     for name, parameter in named.items():
         if parameter.dtype != torch.float32:
-            raise Wrong(f"{name} is {said(parameter)}; accepted is float32, in which all is trained")
+            raise Wrong(f"{name} is {kind_text(parameter)}; accepted is float32, in which all is trained")
         if not parameter.requires_grad:
             raise Wrong(f"{name} requires no gradient; accepted are trained parameters, and buffers for what is fixed")
     case.logits(case.batch.inputs)
@@ -139,13 +139,13 @@ def shape(case: Case) -> None:
 
 def same_build(case: Case) -> None:
     """A seed decides every value, whatever torch's own generator would draw."""
-    if names := differing(kept(case.module), kept(case.build(around=1))):
+    if names := differing(values_of(case.module), values_of(case.build(around=1))):
         raise Wrong(f"two builds from seed {SEED} differ in {names[0]}; {REMEDY}")
 
 
 def another_build(case: Case) -> None:
     """Another seed gives another module."""
-    if same(kept(case.module), kept(case.build(SEED + 1))):
+    if same(values_of(case.module), values_of(case.build(SEED + 1))):
         raise Wrong(f"builds from seeds {SEED} and {SEED + 1} are equal: the seed is ignored; {REMEDY}")
 
 
@@ -183,9 +183,9 @@ def _drops(part: nn.Module) -> bool:
 
 def still_parts(case: Case) -> None:
     """A pass changes no buffer, no parameter and not its inputs."""
-    inputs, before = case.batch.inputs.clone(), kept(case.module)
+    inputs, before = case.batch.inputs.clone(), values_of(case.module)
     case.module(inputs)
-    if names := differing(before, kept(case.module)):
+    if names := differing(before, values_of(case.module)):
         raise Wrong(f"a pass changes {names[0]}; accepted are modules that remember nothing but their parameters")
     if not inputs.equal(case.batch.inputs):
         raise Wrong("a pass changes its inputs in place; accepted is a forward that leaves them alone")
@@ -336,7 +336,9 @@ def announced(case: Case) -> None:
     batch = draw(task, size)
     for name, part, channels in (("inputs", batch.inputs, (task.inputs,)), ("scored", batch.scored, ())):
         if part.shape != (wanted := (task.steps(size), 3, *channels)) or part.dtype != torch.float32:
-            raise Wrong(f"sample gives {name} {said(part)}; by its steps and channels accepted is float32 {wanted}")
+            raise Wrong(
+                f"sample gives {name} {kind_text(part)}; by its steps and channels accepted is float32 {wanted}"
+            )
 
 
 def ours(value: Any) -> bool:

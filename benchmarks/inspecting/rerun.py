@@ -20,7 +20,7 @@ from ...report.statistics.solving import solved_at
 from ...report.trace import measure
 from ...report.watched import Course, Look
 from .. import records
-from ..core import Run, Suite, largest, objective_of, said
+from ..core import Run, Suite, largest, objective_of, size_text
 from ..errors import UsageError
 from ..objectives import Tokens
 from ..records import files
@@ -231,7 +231,9 @@ class Watcher:
     def course(self, looks: Sequence[Look], record: Record) -> Course:
         """All looks, at evaluations that are the record's."""
         loss = record.evaluated[looks[-1].step].loss
-        return Course(*traces.names(self.run), self.run.digest, said(self.size), courses.rounded(loss), tuple(looks))
+        return Course(
+            *traces.names(self.run), self.run.digest, size_text(self.size), courses.rounded(loss), tuple(looks)
+        )
 
 
 def keep(suite: Suite, results: Path, run: Run, course: Course) -> Path:
@@ -241,13 +243,13 @@ def keep(suite: Suite, results: Path, run: Run, course: Course) -> Path:
         UsageError: It cannot be written, or what is there is damaged.
     """
     path = records.watched_of(records.path_of(results, suite.name, run), largest(run.experiment.task))
-    before = kept(suite, results, run)
+    before = published_course(suite, results, run)
     if before is None or before.looks[-1].step <= course.looks[-1].step:
         files.put({path: courses.dump(course)})
     return path
 
 
-def kept(suite: Suite, results: Path, run: Run) -> Course | None:
+def published_course(suite: Suite, results: Path, run: Run) -> Course | None:
     """The course of a run, if there is one of this record.
 
     Raises:
@@ -270,7 +272,7 @@ def shown(suite: Suite, results: Path) -> Iterator[Course]:
         UsageError: A course or a record is damaged.
     """
     for run in suite.runs():
-        one, budget = kept(suite, results, run), suite.budget or run.experiment.training.steps
+        one, budget = published_course(suite, results, run), suite.budget or run.experiment.training.steps
         if one is not None and one.looks[0].step <= budget:
             pace, looks = suite.pace(run.experiment), (look for look in one.looks if look.step <= budget)
             yield replace(one, looks=tuple(replace(look, step=look.step * pace) for look in looks))

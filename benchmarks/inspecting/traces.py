@@ -19,7 +19,7 @@ from ...report.frames import Frames
 from ...report.pages import trace_words
 from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
 from .. import records
-from ..core import Batch, Run, Size, Suite, Task, largest, objective_of, said
+from ..core import Batch, Run, Size, Suite, Task, largest, objective_of, size_text
 from ..errors import UsageError
 from ..objectives import Objective, Tokens
 from ..records import files
@@ -71,7 +71,7 @@ def trace(
         made = _remembering(_trace(run, weights.kept(suite, results, run), batch, size, which), path)
         packed = pack(made)
     except ValueError as error:
-        raise UsageError(f"{run.key}, size {said(size)}: {error}") from None
+        raise UsageError(f"{run.key}, size {size_text(size)}: {error}") from None
     with style.drawing():
         drawing, pixels = style.saved(heads.picture(made, objective_of(run.experiment.task).noun))
     written = {path: packed, path.with_suffix(".svg"): drawing.encode(), path.with_suffix(".png"): pixels}
@@ -141,8 +141,8 @@ def example(task: Task, size: Size) -> Batch:
     except ValueError as error:
         raise UsageError(str(error)) from None
     if steps > LONGEST:
-        raise UsageError(f"size {said(size)} takes {steps} time steps; accepted are up to {LONGEST}")
-    return task.sample(size, 1, stream("trace", identity(task), said(size)))
+        raise UsageError(f"size {size_text(size)} takes {steps} time steps; accepted are up to {LONGEST}")
+    return task.sample(size, 1, stream("trace", identity(task), size_text(size)))
 
 
 def look(module: nn.Module, batch: Batch, objective: Objective) -> tuple[Array, dict[str, Array]]:
@@ -173,7 +173,7 @@ def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, whi
             weights.fill(module, vector, run)
         views[name] = outputs, seen = look(module, batch, objective)
         moments.append(Moment(name, step, measure(inputs, targets, outputs, scored, seen, symbols)))
-    origin = Origin(*names(run), run.digest, said(size), which, tuple(moments))
+    origin = Origin(*names(run), run.digest, size_text(size), which, tuple(moments))
     outputs, seen = views[which]
     return Trace(origin, inputs, targets, outputs, scored, seen)
 

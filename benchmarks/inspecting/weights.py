@@ -145,7 +145,7 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
         raise UsageError(f"{run.key}: no record at {path}; make it with: {again}")
     if status == "stale":
         raise UsageError(f"{run.key}: {path} was made under other settings; make it again with: {again} --force")
-    for snapshot in checkpoints.kept(records.checkpoint_of(path)):
+    for snapshot in checkpoints.snapshots(records.checkpoint_of(path)):
         if snapshot.digest == run.digest and snapshot.best is not None:
             best = Kept(snapshot.best.step, snapshot.best.weights)
             return {"best": best, "final": Kept(snapshot.step, snapshot.weights)}

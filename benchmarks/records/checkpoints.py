@@ -76,7 +76,7 @@ def save(snapshot: Snapshot, path: Path) -> None:
         previous_of(path).unlink(missing_ok=True)
 
 
-def kept(path: Path) -> Iterator[Snapshot]:
+def snapshots(path: Path) -> Iterator[Snapshot]:
     """The good snapshots of a run, the last first."""
     for each in (path, previous_of(path)):
         if (snapshot := load(each)) is not None:

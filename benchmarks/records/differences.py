@@ -6,7 +6,7 @@ It is where the same code trains with the same instructions and libraries, whoev
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..core import present, said
+from ..core import present, size_text
 from .events import Ended, Evaluated, Event, Generalised
 from .provenance import rounding
 from .record import Record
@@ -42,7 +42,7 @@ def differs(event: Event, was: Evaluated | Generalised | None) -> Difference | N
         return None
     where = f"step {was.step:,}"
     if isinstance(was, Generalised):
-        where = f"size {said(tuple(was.size))}, {was.weights} weights"
+        where = f"size {size_text(tuple(was.size))}, {was.weights} weights"
     for name in (name for name in COMPARED if name in present(was)):  # an older record does not say everything
         before, now = getattr(was, name, None), getattr(event, name, None)
         if before != now:

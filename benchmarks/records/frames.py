@@ -6,7 +6,7 @@ from typing import Any
 
 from ...report.claims import Parameters
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
-from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, said, smallest, stages
+from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, size_text, smallest, stages
 from .events import Generalised, Resumed, Started, judged
 from .record import Record, locked, of_suite
 
@@ -54,7 +54,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     **arm,
                     "weights": point.weights,
                     "step": point.step * pace,
-                    "size": said(size),
+                    "size": size_text(size),
                     "steps": run.experiment.task.steps(size),
                     "trained": trained_on(run.experiment, size),
                     "sequences": point.sequences,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import Run, Size, Suite, said
+from ..core import Run, Size, Suite, size_text
 from ..errors import UsageError
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
@@ -109,7 +109,7 @@ def trace_of(record: Path, size: Size, final: bool = False) -> Path:
         size: Of the example.
         final: Of the last weights, not of the best.
     """
-    name = f"{record.parent.name}-{record.stem}-{said(size)}{'-final' * final}.npz"
+    name = f"{record.parent.name}-{record.stem}-{size_text(size)}{'-final' * final}.npz"
     return record.parents[2] / "traces" / record.parents[1].name / name
 
 

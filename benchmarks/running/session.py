@@ -53,7 +53,7 @@ class Session:
         self.over = self.recorder.record.ended if already.status in ("done", "diverged") else None
         evaluated = list(self.recorder.record.evaluated.values())
         self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
-        good = (one for one in checkpoints.kept(self.checkpoint) if usable(one, run, self.recorder))
+        good = (one for one in checkpoints.snapshots(self.checkpoint) if usable(one, run, self.recorder))
         self.snapshot = None if self.over is not None else next(good, None)
 
     def take(self, event: Event | Snapshot) -> Event | None:

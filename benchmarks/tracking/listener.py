@@ -14,7 +14,7 @@ from .. import records
 from ..core import Suite
 from ..errors import UsageError, reason
 from ..records.events import Compiling, Ended, Event, Resumed, Started
-from .metrics import identity, points
+from .metrics import fingerprint, points
 from .store_file import local, public, shown
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def replay(uri: str, results: Path, suite: Suite, tell: Callable[[int, int], Non
                     damaged.append(error)
                 continue
             for logged in store.of(run):
-                if logged.record == identity(record.started) and logged.status != "stale":
+                if logged.record == fingerprint(record.started) and logged.status != "stale":
                     store.client.set_tag(logged.id, "status", "stale")
         for summary in arms:
             store.summarise(summary)

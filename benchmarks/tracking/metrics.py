@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core import Run, said
+from ..core import Run, size_text
 from ..records.events import Evaluated, Event, Generalised, Started, to_json
 from .store_file import shown
 
@@ -88,7 +88,7 @@ def points(run: Run, event: Event) -> list[Point]:
         task, size = run.experiment.task, tuple(event.size)
         steps = task.steps(size)
         first = next((other for other in task.test if task.steps(other) == steps), size)
-        twin = "" if size == first else f"-{said(size)}"  # MLflow tells points apart by name and step
+        twin = "" if size == first else f"-{size_text(size)}"  # MLflow tells points apart by name and step
         stem = f"generalisation/{event.weights}"
         excess = None if event.loss is None or event.floor is None else event.loss - event.floor
         found = {"errors": event.errors, "perfect": event.perfect, "loss": event.loss, "excess": excess}
@@ -96,7 +96,7 @@ def points(run: Run, event: Event) -> list[Point]:
     return []
 
 
-def identity(started: Started) -> str:
+def fingerprint(started: Started) -> str:
     """Tells records apart: the same wherever a record is copied, another once a run is made anew by other code."""
     return hashlib.sha256(json.dumps(to_json(started), sort_keys=True).encode()).hexdigest()[:16]
 
@@ -115,7 +115,7 @@ def tags(run: Run, started: Started, suite: str, record: Path, results: Path) ->
         "reading": experiment.reading,
         "status": "running",
         "digest": started.digest,
-        "record": identity(started),
+        "record": fingerprint(started),
         "results": shown(results.resolve()),
         "device": device,
         "implementation": implementation,

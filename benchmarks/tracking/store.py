@@ -22,7 +22,7 @@ from ..errors import UsageError, reason
 from ..records.events import Ended
 from ..records.record import Record
 from .bulk import Measured, fill
-from .metrics import NOTE, VIEWS, Point, chosen, identity, points, tags
+from .metrics import NOTE, VIEWS, Point, chosen, fingerprint, points, tags
 from .patience import Patient, within
 from .store_file import SILENT, alone, artifacts, file_of, local, rehome, shown, write_ahead
 from .summary import Summary, outcome
@@ -165,7 +165,7 @@ class Store:
         started = record.started
         assert started is not None  # the caller looked
         there, here = self.of(run), shown(self.results)
-        if not fresh and (found := [logged for logged in there if logged.record == identity(started)]):
+        if not fresh and (found := [logged for logged in there if logged.record == fingerprint(started)]):
             logged = found[0]
         else:
             for older in [logged for logged in there if logged.results == here]:
@@ -176,7 +176,7 @@ class Store:
             said = self._tags(run, record)
             first = {tag: said[tag] for tag in FIRST if tag in said}
             made = self.client.create_run(self.experiments[name], _began(record), first, run_name=run.key)
-            logged = Logged(made.info.run_id, identity(started), here, bare=True, points=set())
+            logged = Logged(made.info.run_id, fingerprint(started), here, bare=True, points=set())
             there.append(logged)
         return logged
 
@@ -238,15 +238,15 @@ class Store:
         there = self.runs.setdefault((self.suite.name, summary.key), [])
         here = shown(self.results)
         mine = [logged for logged in there if logged.results == here]
-        if [logged.record for logged in mine] == [summary.identity]:
+        if [logged.record for logged in mine] == [summary.fingerprint]:
             return
         for older in mine:
             self.client.delete_run(older.id)
             there.remove(older)
-        said = {**summary.tags, "record": summary.identity, "results": here}
+        said = {**summary.tags, "record": summary.fingerprint, "results": here}
         now = _now()
         made = self.client.create_run(self.experiments[self.suite.name], now, said, run_name=f"{summary.key} (arm)")
-        logged = Logged(made.info.run_id, summary.identity, here, "done", points=set())
+        logged = Logged(made.info.run_id, summary.fingerprint, here, "done", points=set())
         file, measured = file_of(self.uri), list(_measured(summary.points, now))
         if file is None or not fill(file, logged.id, {}, {}, measured, "FINISHED", now):
             self.log(logged, summary.points, now)

@@ -26,7 +26,7 @@ class Summary(NamedTuple):
     points: list[Point]
 
     @property
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """Another one whenever it says something else."""
         said = [self.tags, [(point.name, point.step, repr(point.value)) for point in self.points]]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

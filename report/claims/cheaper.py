@@ -111,7 +111,7 @@ def decide(interval: "tuple[float, float] | None", paper: Paper, alone: float | 
         p: The same, corrected for the number of claims.
     """
     from ..statistics import ENOUGH
-    from .verdict import AGREES, CONTRADICTS, SAME, UNDECIDED, decided, said, weak
+    from .verdict import AGREES, CONTRADICTS, SAME, UNDECIDED, decided, paper_text, weak
 
     if interval is None:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds of one arm have their full budget."
@@ -126,5 +126,5 @@ def decide(interval: "tuple[float, float] | None", paper: Paper, alone: float | 
         return AGREES, "The interval excludes 0 (no difference)."
     least, most = paper if isinstance(paper, tuple) else (paper, paper)
     if low <= most and least <= high:
-        return AGREES, f"The interval excludes 0 and holds the paper's {said(paper)}."
-    return SAME, f"The direction is the paper's, the size is not: it says {said(paper)}."
+        return AGREES, f"The interval excludes 0 and holds the paper's {paper_text(paper)}."
+    return SAME, f"The direction is the paper's, the size is not: it says {paper_text(paper)}."

@@ -40,7 +40,7 @@ class Excess(Claim):
         from scipy import stats
 
         from ..statistics import ENOUGH, LEVEL, Interval
-        from .verdict import AGREES, CONTRADICTS, UNDECIDED, said
+        from .verdict import AGREES, CONTRADICTS, UNDECIDED, paper_text
 
         if question.facts.answer(self.task).counted.startswith("wrong"):
             raise self.wrong(f"{self.task} has no best possible predictor")
@@ -55,9 +55,9 @@ class Excess(Claim):
             least, most = self.paper if isinstance(self.paper, tuple) else (self.paper, self.paper)
             assert least is not None and most is not None  # see __post_init__
             if interval.low <= most and least <= interval.high:
-                verdict, reason = AGREES, f"The interval meets the paper's {said(self.paper)}."
+                verdict, reason = AGREES, f"The interval meets the paper's {paper_text(self.paper)}."
             else:
-                verdict, reason = CONTRADICTS, f"The interval lies outside the paper's {said(self.paper)}."
+                verdict, reason = CONTRADICTS, f"The interval lies outside the paper's {paper_text(self.paper)}."
         found = f"Bits a sequence above the optimum, mean of {len(bits)} runs: {mean:.2f}."
         solved, seeds = question.solved(self.arms), len(bits)
         return question.answer((verdict, reason), found, seeds=seeds, estimate=mean, interval=interval, solved=solved)

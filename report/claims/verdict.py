@@ -223,7 +223,7 @@ SAY: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def said(paper: Paper) -> str:
+def paper_text(paper: Paper) -> str:
     """The paper's number as text."""
     return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
 
@@ -267,9 +267,12 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
         return AGREES, "The order is the paper's."
     if low <= highest and lowest <= high:
         if high > WIDEST * low:
-            return SAME, f"The order is the paper's; the interval is too wide to tell whether it is {said(paper)}."
-        return AGREES, f"The order is the paper's, and the interval holds its {said(paper)}."
-    return SAME, f"The order is the paper's, the size is not: it says {said(paper)}."
+            return (
+                SAME,
+                f"The order is the paper's; the interval is too wide to tell whether it is {paper_text(paper)}.",
+            )
+        return AGREES, f"The order is the paper's, and the interval holds its {paper_text(paper)}."
+    return SAME, f"The order is the paper's, the size is not: it says {paper_text(paper)}."
 
 
 def decide_differs(ratio: Ratio, p: float) -> Reasoned:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..claims.verdict import Verdict, said
+from ..claims.verdict import Verdict, paper_text
 from .axes import WIDTH, legend, ratios
 from .style import INK, MUTED, canvas, pens
 
@@ -56,7 +56,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         for number in papers(one):
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
         if one.claim.paper is not None:
-            text, at = said(one.claim.paper), (1.03, place)
+            text, at = paper_text(one.claim.paper), (1.03, place)
             ax.annotate(text, at, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
     for reading in readings:
         pen = looks[reading]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..claims.verdict import said
+from ..claims.verdict import paper_text
 from ..table import NONE, WIDTH, Column, Table, as_p, marked
 from .render import MARKS
 
@@ -64,7 +64,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             primary.setdefault(verdict["id"], []).append(verdict)
     for verdicts in primary.values():
         first, paper = verdicts[0], verdicts[0]["paper"]
-        number = NONE if paper is None else said(tuple(paper) if isinstance(paper, list) else paper)
+        number = NONE if paper is None else paper_text(tuple(paper) if isinstance(paper, list) else paper)
         text = f"{first['id'].partition('-')[2]}: {first['text']}"
         final = [verdict for verdict in verdicts if not verdict["interim"]] or verdicts
         yield marked(text), number, marked("; ".join(map(_found, final)))

@@ -13,7 +13,7 @@ from .. import statistics
 from ..answers import bar_said
 from ..claims.judge import judge
 from ..claims.summary import finding, progress, summary
-from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, said
+from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, paper_text
 from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
@@ -163,7 +163,7 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Verdicts by claim, for the page."""
     claims: dict[str, dict[str, Any]] = {}
     for v in verdicts:
-        paper = said(v.claim.paper) if v.claim.paper is not None else ""
+        paper = paper_text(v.claim.paper) if v.claim.paper is not None else ""
         entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
         entry["verdicts"][v.reading] = v
     return list(claims.values())

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import statistics
 from ..answers import bar_said, counted_of, guessing, noun_of
-from ..claims.verdict import NOT_RUN, Verdict, said
+from ..claims.verdict import NOT_RUN, Verdict, paper_text
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
 from ..statistics.solving import Estimate
@@ -29,7 +29,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "claim": v.claim.text,
                 "source": v.claim.source,
                 "primary": v.claim.primary,
-                "paper": said(v.claim.paper) if v.claim.paper is not None else "",
+                "paper": paper_text(v.claim.paper) if v.claim.paper is not None else "",
                 "reading": v.reading,
                 "against": v.against,
                 "estimate": v.estimate,
