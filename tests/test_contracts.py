@@ -33,7 +33,7 @@ def distinct(key: Any) -> list[Any]:
 
 
 TASKS = distinct(lambda experiment: text(experiment.task))
-MODELS = distinct(lambda e: text(e.model, e.task.inputs, e.task.outputs))
+MODELS = distinct(lambda experiment: text(experiment.model))
 
 
 @pytest.fixture(scope="module", params=MODELS)
