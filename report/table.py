@@ -24,6 +24,14 @@ def as_bits(value: float) -> str:
     return f"{value:.2f}" if value < 99.995 else f"{value:,.0f}"
 
 
+def as_short(value: float) -> str:
+    """Two or three digits: 640, 5.9k, 65k, 1.3M."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if round(value) >= unit:
+            return f"{value / unit:.1f}{name}" if value < 9.95 * unit else f"{value / unit:.0f}{name}"
+    return f"{value:.0f}"
+
+
 def as_percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 

@@ -1,16 +1,23 @@
 """The atlas compares on equal terms, and its learning rates are those that were chosen elsewhere."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from membench.benchmarks.core import largest, objective_of
 from membench.benchmarks.objectives import Tokens
 from membench.benchmarks.optimizers import AdamW
+from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.suites import atlas, atlas_rates
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.cued import Cued
 from membench.benchmarks.tasks.selective_copy import SelectiveCopy
+from membench.report.frames import COMPLETE
+from membench.report.statistics import outcomes
+from membench.report.statistics.matrix import best, matrix
 
+RESULTS = Path(__file__).parent.parent / "results"
 ARMS = atlas.suite.experiments
 
 
@@ -54,6 +61,16 @@ def test_a_page_says_that_rates_are_provisional_until_they_were_chosen() -> None
     for e in ARMS:
         chosen = atlas.CHOSEN.get(e.task_name, {}).get(e.model_name, atlas.PROVISIONAL)
         assert e.training.optimizer.learning_rate == float(chosen)
+
+
+def test_the_rates_are_those_that_the_committed_records_choose() -> None:
+    """As ``bench map atlas-rates --best`` shows them; none as long as not all have been tried."""
+    suite = atlas_rates.suite
+    frames, facts = frames_of(RESULTS, suite), facts_of(suite)
+    cells = best(matrix(frames, facts, outcomes(frames, facts.solved, facts.relapse)))
+    tried = bool(frames.runs["status"].isin(COMPLETE).all())
+    found = {task: dict(zip(mine["arm"], mine["reading"], strict=True)) for task, mine in cells.groupby("task")}
+    assert (found if tried else {}) == atlas.CHOSEN
 
 
 def test_a_cue_says_when_to_answer_and_nothing_else() -> None:

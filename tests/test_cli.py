@@ -145,6 +145,17 @@ def test_models_and_folders_are_compared(tiny: str, trained: Path) -> None:
     assert "'gru'" in message and "ntm, lstm" in message
 
 
+def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
+    asked = ("map", "--suite", tiny, "--results", trained)
+    text = bench(*asked, "--png", tmp_path / "map.png").stdout
+    assert max(map(len, text.splitlines())) <= 80 and "ntm" in text and "lstm" in text
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    cells = document(*asked, "--best")
+    assert {(cell["task"], cell["arm"]) for cell in cells} == {("copy", "ntm"), ("copy", "lstm")}
+    empty = bench("map", "--suite", tiny, "--results", tmp_path, code=2).stderr
+    assert "full budget; to make some: bench run" in empty and len(empty.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -392,7 +403,7 @@ def serves(pid: int, port: int) -> bool:
 def test_help_teaches() -> None:
     text = bench("--help").stdout
     assert all(f"  {name} " in text for name in main.commands)
-    assert {"run", "list", "show", "report", "compare", "trace", "speed", "ui"} <= set(main.commands)
+    assert {"run", "list", "show", "report", "map", "compare", "trace", "speed", "ui"} <= set(main.commands)
     text = bench("run", "--help").stdout
     assert "MLFLOW_TRACKING_URI" in text and "bench run mini" in text and "130" in text
     assert "the same command without --force goes on" in " ".join(text.split())

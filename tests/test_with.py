@@ -113,6 +113,7 @@ def test_a_report_shows_the_arm_marked_as_added_or_says_that_it_is_left_out(ran:
 def test_other_commands_know_the_arm(ran: Ran) -> None:
     asked = ("--suite", ran.suite, "--with", GRU, "--results", ran.results)
     assert "gru against lstm" in bench("compare", "gru", "lstm", *asked).stdout
+    assert "gru (added)" in bench("map", *asked).stdout
     assert "copy/gru/1: Seed 1, size 2" in bench("trace", "--model", "gru", "--seed", 1, *asked).stdout
     assert "equal in all" in bench("rerun", "--model", "gru", *asked).stdout
     assert "no model gru" in bench("trace", "--model", "gru", "--suite", ran.suite, code=2).stderr

@@ -1,4 +1,4 @@
-"""The command line: ``bench run | check | list | show | report | compare | trace | rerun | speed | ui``.
+"""The command line: ``bench run | check | list | show | report | map | compare | trace | rerun | speed | ui``.
 
 stdout is the answer, stderr the conversation. Commands import what they need when they run, so that help comes at once.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from . import check, look, reports, rerun, run, speed, trace, ui
+from . import check, look, matrix, reports, rerun, run, speed, trace, ui
 
 SETTINGS = {
     "show_default": True,
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 RUNS = (run.run, check.check, rerun.rerun, speed.speed)
-VIEWS = (look.list_suites, look.show, reports.report, reports.compare, trace.trace, ui.ui)
+VIEWS = (look.list_suites, look.show, reports.report, matrix.map_suite, reports.compare, trace.trace, ui.ui)
 for command in (*RUNS, *VIEWS):
     name_variables(command)
     main.add_command(command)

@@ -10,13 +10,17 @@ from matplotlib.figure import Figure
 
 from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
-from ..figures import attention, bits, curves, heads, style
+from ..figures import attention, bits, curves, heads, matrix, style
 from ..figures.forest import forest
 from ..frames import Frames, SuiteFacts
+from ..statistics.matrix import matrix as cells_of
 from ..trace import Trace
 from ..watched import Course
 from . import tables
 from . import trace_words as traced
+
+MAPPED = 4
+"""Tasks from which on a page has a map of them all."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,16 @@ def draw(
             difference.""",
             lambda: forest(verdicts),
         )
+        if mapped(facts):
+            add(
+                "map",
+                "Which architecture learns what",
+                f"""Colour and first line: seeds that have solved the task. Second line: the median sequences trained on
+                until then, and the longest size tested to which half of the seeds or more still solve it, with all
+                shorter ones. At the side medians over all tasks: minutes of a run, trained numbers, and floats carried
+                from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
+                lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
+            )
         for task in tasks:
             tested = outcomes[outcomes["task"] == task]
             n = seeds_said(tested[tested["complete"]])
@@ -151,6 +165,11 @@ def draw_traces(traces: Sequence[Trace], facts: SuiteFacts) -> list[Picture]:
             drawn = style.saved(heads.picture(trace, noun))
             pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace, noun), *drawn))
     return pictures
+
+
+def mapped(facts: SuiteFacts) -> bool:
+    """Whether a page begins with the map: there are many tasks, and every model is an arm on every one."""
+    return len(facts.tasks) >= MAPPED and len(facts.arms) == len(facts.tasks) * len(facts.models)
 
 
 def seeds_said(table: pd.DataFrame) -> str:
