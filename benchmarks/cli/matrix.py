@@ -43,7 +43,8 @@ def map_suite(suite: str, added: tuple[str, ...], results: Path, best: bool, png
     each = cells.matrix(frames, facts, statistics.outcomes(frames, facts.solved, facts.relapse))
     if each.empty:
         raise UsageError(
-            f"no run of {found.name} under {results} had its full budget; to make some: bench run {found.options}"
+            f"no run of {found.name} under {results} had its full budget; "
+            f"to make some: bench run {found.options} --results {results}"
         )
     shown, by = (cells.best(each), "arm") if best else (each, "model")
     if png is not None:
