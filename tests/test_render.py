@@ -23,7 +23,7 @@ from membench.report.figures import curves, style
 from membench.report.figures.axes import Plan
 from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
-from membench.report.pages import render
+from membench.report.pages import drawings, render
 from membench.report.pages.compare import compare_models, compare_results
 from membench.report.statistics.solving import Interval
 from membench.report.table import as_p
@@ -81,8 +81,10 @@ def test_the_page_asks_nothing_of_the_network(hostile: Path) -> None:
         for name, value in element.attrib.items():
             if name.rpartition("}")[2] in ("href", "src", "srcset", "action", "data"):
                 assert re.match(r"#|data:|tables/|figures/|claims\.json$|\.\./index\.html$", value), value
+    (policy,) = (m.attrib["content"] for m in parsed(page).iter("meta") if "http-equiv" in m.attrib)
+    inlined = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    assert policy == f"default-src 'none'; {inlined}; img-src 'self' file: data:"
     assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest|<link(?! rel=\"icon\")", page)
-    assert "default-src 'none'" in page
 
 
 def test_links_lead_to_files(hostile: Path) -> None:
@@ -194,7 +196,7 @@ def test_odd_records_give_a_right_page(odd: str, expected: list[str], tmp_path: 
 def test_a_suite_without_claims_or_readings_has_a_page_and_no_empty_section(tmp_path: Path) -> None:
     page = render.report(simulate(1, models=("lstm",)), facts(1, models=("lstm",), claims=()), tmp_path).read_text()
     assert 'id="claims"' not in page and "#claims" not in page
-    assert "reading" not in page.split("How to read this")[1].split("</nav>")[1].split('id="method"')[0]
+    assert "reading" not in re.sub("<dl.*?</dl>", "", page.split("<main>")[1].split("<script>")[0], flags=re.S)
     text = (tmp_path / "report.md").read_text()
     assert "## Claims" not in text and "Found: solved are copy in 1 of 1 run." in text.splitlines()[2]
 
@@ -208,6 +210,75 @@ def test_the_first_line_is_what_was_found_and_not_the_claim_alone(tmp_path: Path
     assert "Nothing is found yet." in render.report(frames(), facts(6), tmp_path / "none").read_text()
     none = json.loads((tmp_path / "none" / "claims.json").read_text())
     assert none["finding"] == "Nothing is found yet." and none["summary"] == ""
+
+
+def test_a_page_says_how_it_is_read_before_it_is_needed_and_leads_back(hostile: Path) -> None:
+    page = (hostile / "report.html").read_text()
+    order = ['class="lead', "<nav", 'id="method"', "<figure", 'class="claims"', 'id="learning"']
+    assert [page.index(each) for each in order] == sorted(page.index(each) for each in order)
+    (nav,) = parsed(page).iter("nav")
+    links = [link.attrib["href"] for link in nav.iter("a")]
+    assert links[0] == "../index.html" and {"#method", "#claims", "#learning", "#runs"} <= set(links)
+    assert re.search(r"^nav \{ position: sticky; top: 0;", page, flags=re.M)
+
+
+def test_a_claim_a_section_and_a_figure_can_be_linked_to(hostile: Path) -> None:
+    root = parsed((hostile / "report.html").read_text())
+    links = {a.attrib["href"] for a in root.iter("a") if a.attrib.get("class") == "anchor"}
+    assert {f"#claim-{claim.id}" for claim in facts().claims} <= links
+    assert {"#claims", "#learning", "#figure-claims", "#figure-convergence-copy"} <= links
+
+
+@pytest.mark.parametrize("name", ["report.html", "../index.html"])
+def test_every_colour_has_a_light_and_a_dark_one_and_a_switch(hostile: Path, name: str) -> None:
+    render.front(hostile.parent)
+    page = (hostile / name).read_text()
+    named = dict(re.findall(r"(--[\w-]+): (light-dark\(#\w+, #\w+\))", page.split("@media print")[0]))
+    assert set(re.findall(r"var\((--[\w-]+)\)", page)) - {"--sans"} <= named.keys()
+    assert set(style.COLOURS.values()) <= set(re.findall(r"#\w{6}(?=\))", " ".join(named.values())))
+    choices = [e for e in parsed(page).iter("input") if e.attrib.get("name") == "theme"]
+    assert [(e.attrib["id"], "checked" in e.attrib) for e in choices] == [
+        ("system", True),
+        ("light", False),
+        ("dark", False),
+    ]
+    for choice in ("light", "dark"):
+        assert f":root:has(#{choice}:checked) {{ color-scheme: {choice}; }}" in page
+
+
+def test_wide_tables_keep_their_first_column_and_the_arm(hostile: Path) -> None:
+    page = (hostile / "report.html").read_text()
+    (rule,) = re.findall(r"(\.data th:first-child[^{]*)\{ position: sticky; left: 0; background: var\(--page\)", page)
+    assert {each.strip() for each in rule.split(",")} == {".data th:first-child", ".data td:first-child", ".data .arm"}
+    arms = [e.text for e in parsed(page).iter("td") if e.attrib.get("class") == "arm"]
+    assert {*MODELS, "copy/lstm/1"} <= set(arms)
+
+
+def test_a_phone_loses_nothing_but_what_stands_beside_each_cell(hostile: Path) -> None:
+    page = (hostile / "report.html").read_text()
+    narrow = page.split("@media (max-width: 46rem) {")[1].split("\n}")[0]
+    gone = re.findall(r"^ *(.*?) \{[^}]*display: none", narrow, flags=re.M)
+    assert gone == [".claims thead", '.claims td[data-label=""]::before, .claims td.absent']
+    assert all("data-label" in e.attrib for e in next(parsed(page).iter("table")).iter("td"))
+    wide = [e for e in parsed(page).iter("div") if "scroll" in e.attrib.get("class", "")]
+    around = [child.tag.rpartition("}")[2] for e in wide for child in e]
+    assert around.count("table") == page.count('<table class="data">') and {"svg", "table"} <= set(around)
+
+
+def test_a_heavy_figure_is_a_file_that_is_loaded_when_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawings, "HEAVY", 10_000)
+    root = parsed(render.report(simulate(6), facts(6), tmp_path).read_text())
+    drawn = {e.attrib["id"].removeprefix("figure-"): e for e in root.iter("figure")}
+    apart = {name: image for name, figure in drawn.items() for image in figure.iter("img")}
+    assert "convergence-copy" in apart and apart.keys() < drawn.keys()
+    for name, image in apart.items():
+        file = tmp_path / image.attrib["src"]
+        assert file.name == f"{name}.svg" and len(text := file.read_text()) > 10_000 and "sans-serif" in text
+        assert image.attrib["loading"] == "lazy"
+        assert re.fullmatch(r"min-width: \d+px; max-width: \d+px; aspect-ratio: [\d.]+ / [\d.]+", image.attrib["style"])
+    assert all(len((tmp_path / f"figures/{name}.svg").read_text()) <= 10_000 for name in drawn.keys() - apart.keys())
 
 
 def test_a_page_prints_both_p_values_and_primary_claims_judged_otherwise(tmp_path: Path) -> None:
@@ -238,6 +309,10 @@ def test_the_front_page_lists_every_suite(hostile: Path) -> None:
     root = parsed(page)
     assert "hostile/report.html" in [a.attrib["href"] for a in root.iter("a")]
     assert HOSTILE not in page and "Partial report" in page
+    (picture,) = (image.attrib["src"] for image in root.iter("img"))
+    assert picture == "hostile/figures/claims.png" and (hostile.parent / picture).is_file()
+    finding = json.loads((hostile / "claims.json").read_text())["finding"]
+    assert [e.text for e in root.iter("p") if e.attrib.get("class") == "finding"] == [finding]
     assert "No suite has a report yet" in render.front(hostile / "figures").read_text()
 
 

@@ -42,7 +42,7 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         rows.append(row)
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", words=True),
         "seed": Column("Seed", says=as_count),
         "watched": Column("Watched up to", "Step.", as_count),
         "write_sharp": Column(

@@ -113,6 +113,7 @@ def saved(figure: Figure) -> tuple[str, bytes]:
     figure.savefig(data, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     lines = "\n".join(line.strip() for line in text.getvalue().splitlines())
     lines = re.sub(r"(\d\.\d\d)\d+", r"\1", lines)  # points need no more digits
+    lines = lines.replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")  # where a reader has no such letters
     return re.sub(r'(?<= d=")M[^CQ"]{99,}', _straight, lines) + "\n", _small(data)
 
 
@@ -157,8 +158,18 @@ def classed(page: str) -> str:
 
 def _width(found: re.Match[str]) -> str:
     """A figure may shrink and grow with the page, but stays legible."""
-    inches = float(found[2]) / 72
-    return f'{found[1]} style="min-width: {76 * inches:.0f}px; max-width: {112 * inches:.0f}px"'
+    return f'{found[1]} style="{_between(float(found[2]))}"'
+
+
+def _between(width: float) -> str:
+    """The widths of a figure of so many points."""
+    return f"min-width: {76 * width / 72:.0f}px; max-width: {112 * width / 72:.0f}px"
+
+
+def box(text: str) -> str:
+    """The room that an SVG file takes in a page, in CSS: known before it is there, so that nothing moves."""
+    width, height = (float(re.findall(rf'<svg[^>]*? {name}="([\d.]+)pt"', text)[0]) for name in ("width", "height"))
+    return f"{_between(width)}; aspect-ratio: {width:g} / {height:g}"
 
 
 def variables() -> dict[str, str]:

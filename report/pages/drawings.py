@@ -1,7 +1,7 @@
 """The pictures of a page: every figure that the records allow, drawn, with its title and caption."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,6 +22,9 @@ from . import trace_words as traced
 MAPPED = 4
 """Tasks from which on a page has a map of them all."""
 
+HEAVY = 100_000
+"""Characters of a figure above which a page does not hold it itself."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -32,11 +35,29 @@ class Picture:
     caption: str
     svg: str
     png: bytes
+    folded: bool = False
+    """Whether the page shows it only when it is asked for."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether the page leaves it in a file of its own, and loads that when it comes into view."""
+        return self.folded or len(self.svg) > HEAVY
 
     @property
     def inline(self) -> Markup:
         """For the page."""
         return Markup(style.inline(self.svg, self.name, html.escape(self.title, quote=True)))
+
+    @property
+    def box(self) -> str:
+        """The room that its file takes in the page, in CSS."""
+        return style.box(self.svg)
+
+
+def first(names: Collection[str]) -> list[str]:
+    """The figures that a page begins with: of the grid, else of the claims, else of how many seeds have solved it."""
+    kinds = ([name for name in names if name.startswith(kind)] for kind in ("factorial-", "claims", "solved-"))
+    return next((found for found in kinds if found), [])
 
 
 def draw(
@@ -163,7 +184,7 @@ def draw_traces(traces: Sequence[Trace], facts: SuiteFacts) -> list[Picture]:
             task, model = trace.origin.task, trace.origin.model
             name, noun = f"trace-{task}-{model}", facts.answer(task).noun
             drawn = style.saved(heads.picture(trace, noun))
-            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace, noun), *drawn))
+            pictures.append(Picture(name, f"{model}: {task}", traced.sentence(trace, noun), *drawn, folded=True))
     return pictures
 
 

@@ -23,10 +23,20 @@ from ..trace import Trace
 from ..watched import Course
 from . import tables
 from . import trace_words as traced
-from .drawings import draw, draw_traces
+from .drawings import draw, draw_traces, first
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
 """A sign beside each verdict, so that colour is never alone."""
+
+MEANINGS = {
+    AGREES: "an effect on the paper's side, of its size",
+    SAME: "on the paper's side, of another size or one not known well",
+    CONTRADICTS: "an effect on the other side",
+    UNDECIDED: "no effect shown by these seeds",
+    NOT_ESTIMABLE: "likewise, and the arm that should be faster is mostly unsolved",
+    NOT_RUN: "an arm has no run with its full budget",
+}
+"""Each verdict in a few words, for the top of a page."""
 
 
 class Counted(TypedDict):
@@ -93,6 +103,7 @@ def report(
     partial, paragraph = progress(frames), summary(frames, facts, verdicts)
     found = finding(frames, facts, verdicts, deciding(choices, own))
     every = facts.every
+    leading = first([picture.name for picture in pictures])
     values = {
         "facts": facts,
         "solved": bar_said(facts.solved, every),
@@ -107,6 +118,9 @@ def report(
         "claims": grouped(verdicts),
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
         "pictures": pictures,
+        "first": [picture for picture in pictures if picture.name in leading],
+        "rest": [picture for picture in pictures if picture.name not in leading],
+        "verdicts": [(verdict, MEANINGS[verdict]) for verdict in VERDICTS if verdict in {v.verdict for v in verdicts}],
         "tables": {table.name: table if len(table.frame) else None for table in shown},
         "unfinished": unfinished(frames),
         "commits": distinct(frames.runs["commit"]),
@@ -154,7 +168,9 @@ def front(results: Path) -> Path:
             continue
         found = [verdict["verdict"] for verdict in document["verdicts"]]
         counts = [(verdict, found.count(verdict)) for verdict in VERDICTS if verdict in found]
-        suites.append({**document, "folder": path.parent.name, "counts": counts})
+        drawn = first(sorted(file.stem for file in path.parent.glob("figures/*.png")))
+        picture = drawn[0] if drawn else None
+        suites.append({**document, "folder": path.parent.name, "counts": counts, "picture": picture})
     values = {"suites": suites, "unreadable": unreadable, "colours": style.variables(), "dark": style.COLOURS}
     return _write(results / "index.html", _template("index.html.jinja", values))
 

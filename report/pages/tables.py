@@ -279,7 +279,7 @@ def runs(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     frame["status"] = frame["status"].replace({"new": "not started"})
     relapse = bar_said(facts.relapse, facts.every)
     columns = {
-        "key": Column("Run"),
+        "key": Column("Run", words=True),
         "status": Column("Status"),
         "step": Column("Step", "last reached", as_count),
         "steps": Column("Budget", facts.clock, as_count),

@@ -80,7 +80,7 @@ def table(traces: Sequence[Trace], facts: SuiteFacts) -> Table:
         rows.append(row)
     columns = {
         "task": Column("Task"),
-        "model": Column("Model"),
+        "model": Column("Model", words=True),
         "seed": Column("Seed", says=as_count),
         "size": Column("Size"),
         "wrong": Column(f"Wrong {noun_of(facts.every.values())}s", "Of this one sequence.", as_count),
