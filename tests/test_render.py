@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -19,8 +20,8 @@ from PIL import Image
 from membench.report import statistics
 from membench.report.claims import Faster, MeanFaster, Order
 from membench.report.claims.verdict import Verdict
-from membench.report.figures import curves, style
-from membench.report.figures.axes import Plan
+from membench.report.figures import bits, curves, style
+from membench.report.figures.axes import LINES, Plan
 from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
 from membench.report.pages import drawings, render
@@ -382,6 +383,97 @@ def test_every_point_lies_inside_its_panel(which: str) -> None:
             if line.get_transform() == ax.transData:
                 x, y = np.asarray(line.get_xydata(), dtype=float).T
                 assert left <= x.min() and x.max() <= right and bottom <= y.min() and y.max() <= top
+
+
+def crowd(seeds: int, arms: int) -> tuple[Frames, Any]:
+    """Records of as many arms on copy, and what is known of them."""
+    tables = simulate(seeds, models=("lstm",))
+    names = tuple(f"arm-{i}" for i in range(arms))
+    each = (pd.concat([t.assign(model=t["model"].where(t["model"] != "lstm", n)) for n in names]) for t in tables)
+    tables = Frames(*each)
+    return tables, facts(seeds, models=names)
+
+
+@pytest.mark.parametrize("which", ["solved_by", "lengths", "bits"])
+def test_more_arms_than_eyes_can_follow_have_a_panel_each(which: str) -> None:
+    for arms in (8, 9):
+        tables, known = crowd(1, arms)
+        with style.drawing():
+            figure = (
+                curves.solved_by(tables, known, "copy", statistics.outcomes(tables, 0.1))
+                if which == "solved_by"
+                else {"lengths": curves.lengths, "bits": bits.costs}[which](tables, known, "copy")
+            )
+        assert figure is not None
+        coloured = [{line.get_color() for line in ax.lines} - {style.MUTED, style.INK} for ax in figure.axes]
+        if arms > LINES:
+            pens = Plan(tables, known).pens
+            assert coloured == [{pen.colour} for pen in pens.values()]
+            assert [ax.get_title(loc="left") for ax in figure.axes] == list(pens) and figure.get_suptitle() == "copy"
+            grey = [sum(line.get_color() == style.MUTED for line in ax.lines) for ax in figure.axes]
+            assert min(grey) >= arms - 1
+        else:
+            assert len(figure.axes) == (2 if which == "lengths" else 1) and figure.get_suptitle() == ""
+
+
+def test_grey_medians_have_all_their_points_and_no_words_lie_under_a_curve() -> None:
+    tables, known = crowd(1, 9)
+    with style.drawing():
+        figure = curves.convergence(tables, known, "copy", statistics.outcomes(tables, 0.1))
+        style.saved(figure)  # laid out
+    steps = tables.evaluations["step"].nunique()
+    for ax in figure.axes:
+        grey = [line for line in ax.lines if line.get_alpha() == 0.2]
+        assert len(grey) == 8 and all(len(line.get_xdata()) == steps and line.get_rasterized() for line in grey)
+        assert ax.texts and all(text.get_window_extent().y0 >= ax.bbox.y1 for text in ax.texts)
+
+
+def test_colours_are_of_arms_and_readings_differ_in_marks() -> None:
+    said = Faster("suite-C2", "Something is said.", "somewhere [p]", "copy", "ntm-constant", "ntm-learned", 2.0)
+    nothing = ("undecided", "")
+    found = [
+        Verdict(said, r, lambda p: nothing, "", 5, 10, estimate=2.0, interval=Interval(1, 3)) for r in ("dot", "cosine")
+    ]
+    with style.drawing():
+        figure = forest(found)
+        assert figure is not None
+    assert not {line.get_color() for line in figure.axes[0].lines} & style.COLOURS.keys()
+    assert {line.get_marker() for line in figure.axes[0].lines if line.get_gid()} == {"o", "s"}
+
+
+def test_values_are_told_when_pointing_at_a_line(tmp_path: Path) -> None:
+    tables = simulate(6)
+    page = render.report(tables, facts(6), tmp_path).read_text()
+    told = {e.attrib["id"]: [t.text for t in e.iter() if t.tag.endswith("}title")] for e in parsed(page).iter("figure")}
+    share = csv.DictReader(io.StringIO((tmp_path / "tables" / "solving.csv").read_text()))
+    solved = {row["model"]: f"{row['model']}: {row['solved']} of {row['runs']} solved" for row in share}
+    lines = told["figure-solved-copy"]
+    assert len(lines) > 1 and all(any(line.startswith(text) for line in lines) for text in solved.values())
+    (median,) = (
+        row["median"]
+        for row in csv.DictReader(io.StringIO((tmp_path / "tables" / "lengths.csv").read_text()))
+        if (row["model"], row["size"], row["weights"]) == ("lstm", "120", "best")
+    )
+    (line,) = {text for text in told["figure-lengths-copy"] if text.startswith("lstm, best weights")}  # in each reading
+    assert f"120: {float(median):.2f}" in line
+    assert any("lstm: " in text and "minutes a run" in text for text in told["figure-cost"])
+    with style.drawing():
+        figure, ((ax,),) = style.canvas(1, 1, 2, 2)
+        ax.plot([0, 1], gid=style.tip(HOSTILE))
+        svg, _ = style.saved(figure)
+    assert HOSTILE not in svg
+    assert HOSTILE in [e.text for e in parsed(style.inline(svg, "figure", "")).iter() if e.tag.endswith("}title")]
+
+
+def test_the_best_figure_comes_first(tmp_path: Path) -> None:
+    known = ["claims", "convergence-copy", "factorial-copy", "factorial-recall", "solved-copy"]
+    assert drawings.first(known) == ["factorial-copy", "factorial-recall"]
+    assert drawings.first([n for n in known if not n.startswith("factorial")]) == ["claims"]
+    assert drawings.first(["heat", "solved-copy"]) == ["solved-copy"] and drawings.first([]) == []
+    page = render.report(simulate(2), facts(2, claims=()), tmp_path).read_text()
+    text = (tmp_path / "report.md").read_text()
+    for drawn in (re.findall('id="figure-([^"]+)"', page), re.findall(r"\(figures/(.*)\.png\)", text)):
+        assert drawn[0] == "solved-copy" and len(drawn) == len(set(drawn))
 
 
 def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:

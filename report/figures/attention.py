@@ -12,7 +12,7 @@ from .. import statistics
 from ..frames import Frames, SuiteFacts
 from ..table import Column, Table, as_bits, as_count, as_steps
 from ..watched import Course
-from .axes import Plan, legend, outer
+from .axes import Plan, legend, outer, thousands
 from .style import MUTED
 
 SHARP = 1.0
@@ -126,8 +126,9 @@ def picture(
     for _, ax in shown:  # once all are drawn, since they share their limits
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        thousands(ax, facts.clock)
     for side in SIDES:
         shown[0][1].plot([], [], color=MUTED, linestyle=DASHES[side], linewidth=0.9, label=f"{side} heads")
     legend(figure, axes)
-    outer(figure, axes, "entropy (bits)", facts.clock)
+    outer(figure, axes, "entropy (bits)")
     return figure

@@ -1,7 +1,8 @@
 """Panels: which arm is drawn where and with which pen, and the axes that figures share."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,13 +12,24 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from ..answers import Clock
 from ..claims.arms import readings_of
 from ..frames import Frames, SuiteFacts
-from .style import MUTED, Pen, canvas, pens
+from .style import DASHES, MUTED, Pen, canvas, pens
 
 WIDTH, HEIGHT = 3.7, 2.7
 """Inches a panel."""
 
 TITLE = 40
 """Letters of a title that fit above it."""
+
+LINES = 8
+"""Arms that may share a panel as lines."""
+
+
+class Panel(NamedTuple):
+    """A panel of curves: its axes, its models with their pens and names, and those that are grey behind them."""
+
+    ax: Axes
+    models: list[tuple[str, Pen, str]]
+    others: list[str]
 
 
 class Plan:
@@ -69,11 +81,51 @@ class Plan:
                 found.append((model, ax))
         return figure, axes, found
 
-    def panels(self, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, list[tuple[str, Pen]]]]:
-        """Each panel with its reading and its models with their pens."""
-        for ax, reading in zip(axes, self.readings, strict=True):
-            ax.set_title(f"{reading} reading" if reading else "")
-            yield ax, reading, [(model, self.pens[self.arm(model)]) for model in self.panel(reading)]
+    def crowded(self, models: Sequence[str]) -> bool:
+        """Whether a panel of a reading would have more lines than eyes can follow."""
+        return max((len(set(self.panel(reading)) & set(models)) for reading in self.readings), default=0) > LINES
+
+    def lines(self, models: Sequence[str], task: str, height: float) -> tuple[Figure, Any, list[Panel]]:
+        """A figure of curves of shared axes: it, all its axes, and its panels.
+
+        A panel is a reading. Where arms are many it is an arm under all its readings, which differ in their dashes,
+        with the other arms in grey; the figure is then headed by its task.
+        """
+        drawn = [model for model in self.models if model in models]
+        if not self.crowded(drawn):
+            figure, axes = canvas(1, len(self.readings), WIDTH, height, sharex=True, sharey=True)
+            found = []
+            for ax, reading in zip(axes[0], self.readings, strict=True):
+                ax.set_title(f"{reading} reading" if reading else "")
+                mine = [model for model in self.panel(reading) if model in drawn]
+                found.append(Panel(ax, [(m, self.pens[self.arm(m)], self.arm(m)) for m in mine], []))
+            return figure, axes, found
+        arms: dict[str, list[str]] = {}
+        for model in drawn:
+            arms.setdefault(self.arm(model), []).append(model)
+        columns = 3
+        figure, axes = canvas(-(-len(arms) // columns), columns, 2 * WIDTH / columns, 1.4, sharex=True, sharey=True)
+        figure.suptitle(task, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        found = []
+        for ax, (name, mine) in zip(axes.flat, arms.items(), strict=False):
+            ax.set_title(textwrap.fill(name, TITLE - 6), fontsize=7.5, fontweight="normal", pad=3)
+            entries = []
+            for model in mine:
+                reading = self.reading[model]
+                dashes = DASHES[self.readings.index(reading)] if reading else DASHES[0]
+                entries.append((model, self.pens[name]._replace(dashes=dashes), ""))
+            found.append(Panel(ax, entries, [model for model in drawn if model not in mine]))
+        for reading, dashes in zip(self.readings, DASHES, strict=False):
+            axes.flat[0].plot([], [], color=MUTED, linestyle=dashes, label=f"{reading} reading" if reading else "")
+        for ax in axes.flat[len(arms) :]:
+            ax.remove()
+        return figure, axes, found
+
+
+def behind(others: Sequence[str]) -> dict[str, Any]:
+    """How the other arms are drawn, all of them at all their points; where they are many, stored as pixels."""
+    many = len(others) >= LINES
+    return {"color": MUTED, "alpha": 0.2 if many else 0.4, "linewidth": 1, "zorder": 1, "rasterized": many}
 
 
 def bar(ax: Axes, solved: float) -> None:
@@ -105,12 +157,11 @@ def thousands(ax: Axes, clock: Clock) -> None:
     ax.set_xlim(left=0)
 
 
-def outer(figure: Figure, axes: Any, height: str, clock: Clock) -> None:
-    """Steps, or what the clock counts, along the lowest panel of every column, heights beside the first column."""
+def outer(figure: Figure, axes: Any, height: str) -> None:
+    """What panels share is said once: along the lowest of every column, and what heights are beside the first."""
     for place, column in enumerate(axes.T):
         shown = [ax for ax in column if ax in figure.axes]
         for ax in shown:
-            thousands(ax, clock)
             ax.tick_params(labelbottom=ax is shown[-1], labelleft=place == 0)
             ax.set_xlabel(ax.get_xlabel() if ax is shown[-1] else "")
     figure.supylabel(height, fontsize=9)
@@ -122,6 +173,7 @@ def legend(figure: Figure, axes: Any) -> None:
     for ax in np.ravel(axes):
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
+    entries.pop("", None)
     if entries:
         widest = 0.55 + 0.075 * max(map(len, entries))  # inches of an entry: handle, gap and letters
         columns = max(1, int(figure.get_figwidth() // widest))

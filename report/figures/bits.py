@@ -6,8 +6,8 @@ from matplotlib.ticker import FuncFormatter
 
 from .. import statistics
 from ..frames import COMPLETE, Frames, SuiteFacts
-from .axes import HEIGHT, WIDTH, Plan, legend, thousands
-from .style import INK, canvas
+from .axes import HEIGHT, Plan, behind, legend, outer, thousands
+from .style import INK, tip
 
 LEAST = 0.01
 """Bits below which a curve is drawn no lower: the axis is logarithmic."""
@@ -22,18 +22,21 @@ def costs(frames: Frames, facts: SuiteFacts, task: str) -> Figure:
     finished = frames.runs[frames.runs["status"].isin(COMPLETE) & (frames.runs["task"] == task)]
     mine = frames.evaluations.merge(finished[["task", "model", "seed"]])
     diverged = finished[finished["status"] == "diverged"]
-    figure, axes = canvas(1, len(plan.readings), WIDTH, HEIGHT + 0.35, sharex=True, sharey=True)
-    for ax, _, models in plan.panels(axes[0]):
-        for model, pen in models:
-            runs = mine[mine["model"] == model]
-            if runs.empty:
-                continue
-            curve = statistics.median_curve(
-                runs.assign(errors=runs["loss"] / np.log(2)), diverged.loc[diverged["model"] == model, "seed"]
-            )
-            low, middle, high = (curve[name].clip(lower=LEAST) for name in ("low", "median", "high"))
-            ax.fill_between(curve["step"], low, high, color=pen.colour, alpha=0.2, linewidth=0)
-            ax.plot(curve["step"], middle, color=pen.colour, linestyle=pen.dashes, label=plan.arm(model))
+    curves = {}
+    for model, runs in mine.groupby("model"):
+        curve = statistics.median_curve(
+            runs.assign(errors=runs["loss"] / np.log(2)), diverged.loc[diverged["model"] == model, "seed"]
+        )
+        curves[str(model)] = curve.assign(**{name: curve[name].clip(lower=LEAST) for name in ("low", "median", "high")})
+    figure, axes, panels = plan.lines(list(curves), task, HEIGHT + 0.35)
+    for ax, models, others in panels:
+        for other in others:
+            ax.plot(curves[other]["step"], curves[other]["median"], **behind(others))
+        for model, pen, name in models:
+            curve = curves[model]
+            ax.fill_between(curve["step"], curve["low"], curve["high"], color=pen.colour, alpha=0.2, linewidth=0)
+            said = f"{facts.label(model)}: {curve['median'].iloc[-1]:.2f} bits at the end"
+            ax.plot(curve["step"], curve["median"], color=pen.colour, linestyle=pen.dashes, label=name, gid=tip(said))
         if len(mine) and not facts.answer(task).counted.startswith("wrong"):
             optimum = float((mine["loss"] - mine["errors"]).median() / np.log(2))
             ax.axhline(optimum, color=INK, linestyle=":", linewidth=0.9, label="optimum")
@@ -42,6 +45,6 @@ def costs(frames: Frames, facts: SuiteFacts, task: str) -> Figure:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         thousands(ax, facts.clock)
-    axes[0, 0].set_ylabel("bits a sequence")
+    outer(figure, axes, "bits a sequence")
     legend(figure, axes)
     return figure

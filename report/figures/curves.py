@@ -5,6 +5,7 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,8 @@ from .. import statistics
 from ..answers import counted_of
 from ..frames import Frames, SuiteFacts, TrainedOn
 from ..statistics import survival
-from .axes import HEIGHT, TITLE, WIDTH, Plan, bar, legend, outer, ratios, symlog, thousands
-from .style import MUTED, SHADE, canvas
+from .axes import HEIGHT, TITLE, WIDTH, Panel, Plan, bar, behind, legend, outer, ratios, symlog, thousands
+from .style import MUTED, SHADE, canvas, tip
 
 LETTER = 0.2
 """Width of a title's letter, in cells of the heat map."""
@@ -43,10 +44,9 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
     figure, axes, shown = plan.arms([name for name in plan.models if name in parts])
     for model, ax in shown:
         pen, curve = plan.pens[plan.arm(model)], curves[model]
-        others = [curves[name] for name in plan.panel(plan.reading[model]) if name in curves and name != model]
-        for other in others:
-            points = other.iloc[:: -1 - len(others) // 4]  # the more there are, the less each is looked at
-            ax.plot(points["step"], points["median"], color=MUTED, alpha=0.4, linewidth=1, zorder=1)
+        others = [name for name in plan.panel(plan.reading[model]) if name in curves and name != model]
+        for other in map(curves.__getitem__, others):
+            ax.plot(other["step"], other["median"], **behind(others))
         seeds = [run for _, run in parts[model].groupby("seed")]
         for run in seeds:
             ax.plot(
@@ -57,13 +57,20 @@ def convergence(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataF
         mine = complete.loc[complete["model"] == model, "time"]
         found = f"{np.isfinite(mine).sum()} of {len(mine)} solved" if len(mine) else "unfinished"
         gap = " " if len(model) + len(found) < TITLE else "\n"
-        ax.set_title(f"{facts.label(model)}:{gap}{found}")
-        size = _size(frames, task, model)
-        ax.text(0.98, 0.95, size, transform=ax.transAxes, ha="right", va="top", color=MUTED, fontsize=6.5)
+        ax.set_title(f"{facts.label(model)}:{gap}{found}", pad=13)
+        above: dict[str, Any] = {
+            "xytext": (0, 3),
+            "textcoords": "offset points",
+            "va": "bottom",
+            "color": MUTED,
+            "fontsize": 6.5,
+        }
+        ax.annotate(_size(frames, task, model), (0, 1), xycoords="axes fraction", **above)
         bar(ax, facts.bar(task))
     for _, ax in shown:  # once all are drawn, since they share their limits
         symlog(ax, facts.bar(task))
-    outer(figure, axes, f"{facts.answer(task).counted} a sequence", facts.clock)
+        thousands(ax, facts.clock)
+    outer(figure, axes, f"{facts.answer(task).counted} a sequence")
     return figure
 
 
@@ -77,22 +84,26 @@ def _size(frames: Frames, task: str, model: str) -> str:
 def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure:
     """The share of seeds solved by each step; a tick where a run ended unsolved (censored)."""
     plan = Plan(frames, facts)
-    figure, axes = canvas(1, len(plan.readings), WIDTH, HEIGHT + 0.35, sharex=True, sharey=True)
     mine = outcomes[outcomes["task"] == task]
     budget = max(mine["budget"], default=1)
-    for ax, _, models in plan.panels(axes[0]):
-        for model, pen in models:
-            runs = mine[mine["model"] == model]
-            if runs.empty:
-                continue
-            times, reached = survival.reached(runs)
-            curve = survival.solved_by(times, reached)
-            steps, share = np.append(0, curve.steps), np.append(0, curve.fraction)
-            if share[-1] == 1:  # all solved, and so they stay
-                steps, share = np.append(steps, budget), np.append(share, 1)
-            ax.step(
-                steps, share, where="post", color=pen.colour, linestyle=pen.dashes, label=plan.arm(model), clip_on=False
-            )
+    ended, curves = {}, {}
+    for model, runs in mine.groupby("model"):
+        times, reached = ended[str(model)] = survival.reached(runs)
+        curve = survival.solved_by(times, reached)
+        steps, share = np.append(0, curve.steps), np.append(0, curve.fraction)
+        if share[-1] == 1:  # all solved, and so they stay
+            steps, share = np.append(steps, budget), np.append(share, 1)
+        curves[str(model)] = steps, share
+    figure, axes, panels = plan.lines(list(curves), task, HEIGHT + 0.35)
+    for ax, models, others in panels:
+        for other in others:
+            ax.step(*curves[other], where="post", **behind(others))
+        for model, pen, name in models:
+            (times, reached), (steps, share) = ended[model], curves[model]
+            said = f"{facts.label(model)}: {np.isfinite(times).sum()} of {len(times)} solved"
+            said += f", half of them by {np.median(times):,.0f} {facts.clock}" if np.isfinite(np.median(times)) else ""
+            look = {"color": pen.colour, "linestyle": pen.dashes, "clip_on": False}
+            ax.step(steps, share, where="post", label=name, gid=tip(said), **look)
             ends = np.unique(reached[np.isinf(times)])
             at = share[np.searchsorted(steps, ends, side="right") - 1]
             if len(ends):
@@ -101,7 +112,7 @@ def solved_by(frames: Frames, facts: SuiteFacts, task: str, outcomes: pd.DataFra
         ax.set_xlim(0, budget)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         thousands(ax, facts.clock)
-    axes[0, 0].set_ylabel("seeds solved")
+    outer(figure, axes, "seeds solved")
     legend(figure, axes)
     return figure
 
@@ -118,40 +129,54 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
         points = pd.concat([_evaluated(frames, points, facts.trained[task]), points])
     plan = Plan(frames, facts)
     shown = [weights for weights in ("best", "final") if (points["weights"] == weights).any()]
-    cells = [(weights, reading) for weights in shown for reading in plan.readings]
-    rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
-    figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
     sizes = points.drop_duplicates("size").sort_values("steps", kind="stable")
     place = {size: i for i, size in enumerate(sizes["size"])}
-    for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
-        ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
-        inside = int(sizes["trained"].sum())
+    inside = int(sizes["trained"].sum())
+    found = {}
+    for (model, weights), part in points.groupby(["model", "weights"]):
+        errors = part["errors"].groupby(part["size"].map(place))
+        found[str(model), str(weights)] = [errors.quantile(q) for q in (0.25, 0.5, 0.75)]
+    models = list(dict.fromkeys(points["model"]))
+    panels: list[tuple[str, Panel]] = []
+    if plan.crowded(models):
+        figure, axes, alone = plan.lines(models, task, HEIGHT)
+        panels = [(shown[0], panel) for panel in alone]
+    else:
+        cells = [(weights, reading) for weights in shown for reading in plan.readings]
+        rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
+        figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
+        for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
+            ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
+            entries = [(model, plan.pens[plan.arm(model)], plan.arm(model)) for model in plan.panel(reading)]
+            panels.append((weights, Panel(ax, entries, [])))
+    for weights, (ax, entries, others) in panels:
         ax.axvspan(-0.5, inside - 0.5, color=SHADE, linewidth=0, zorder=0)
-        models = plan.panel(reading)
-        for i, model in enumerate(models):
-            pen = plan.pens[plan.arm(model)]
-            mine = points[(points["model"] == model) & (points["weights"] == weights)]
-            if mine.empty:
+        for other in others:
+            if (other, weights) in found:
+                middle = found[other, weights][1]
+                ax.plot(middle.index.to_numpy(float), middle, **behind(others))
+        for i, (model, pen, name) in enumerate(entries):
+            if (model, weights) not in found:
                 continue
-            grouped = mine["errors"].groupby(mine["size"].map(place))
-            low, middle, high = (grouped.quantile(q) for q in (0.25, 0.5, 0.75))
-            ax.errorbar(
-                middle.index.to_numpy(float) + 0.3 * ((i + 0.5) / len(models) - 0.5),
+            low, middle, high = found[model, weights]
+            line, *_ = ax.errorbar(
+                middle.index.to_numpy(float) + 0.3 * ((i + 0.5) / len(entries) - 0.5),
                 middle,
                 yerr=[middle - low, high - middle],
                 color=pen.colour,
                 linestyle=pen.dashes,
                 marker=pen.marker,
                 elinewidth=0.8,
-                label=plan.arm(model),
+                label=name,
             )
-    for ax in axes.flat:  # once all are drawn, since they share their limits
+            each = ", ".join(f"{size}: {middle[at]:.2f}" for size, at in place.items() if at in middle.index)
+            line.set_gid(tip(f"{facts.label(model)}, {weights} weights, median {facts.answer(task).counted}: {each}"))
+    for _, (ax, _, _) in panels:  # once all are drawn, since they share their limits
         symlog(ax, facts.bar(task))
+        ax.set_xlabel("size of the sequence")
         ax.set_xticks(range(len(place)), list(place))
         ax.set_xlim(-0.5, len(place) - 0.5)
-        ax.set_xlabel("size of the sequence")
-        ax.set_ylabel(f"{facts.answer(task).counted} a sequence")
-        ax.label_outer()
+    outer(figure, axes, f"{facts.answer(task).counted} a sequence")
     legend(figure, axes)
     return figure
 
@@ -228,10 +253,12 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
             if runs.empty:
                 continue
             pen, reading = plan.pens[plan.arm(model)], plan.reading[model]
-            budget = float(runs["budget"].max())
+            minutes = runs["seconds"].median() / 60
+            mean = survival.restricted_mean(*survival.reached(runs), float(runs["budget"].max()))
             ax.plot(
-                runs["seconds"].median() / 60,
-                survival.restricted_mean(*survival.reached(runs), budget),
+                minutes,
+                mean,
+                gid=tip(f"{facts.label(model)}: {minutes:.1f} minutes a run, {mean:,.0f} {facts.clock} to solve"),
                 linestyle="",
                 marker=pen.marker,
                 markersize=6.5,
@@ -244,10 +271,10 @@ def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | 
         ax.set_title(task)
         ax.set_xlabel("minutes a run")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
-    minutes = complete.groupby(["task", "model"])["seconds"].median() / 60
+    every = complete.groupby(["task", "model"])["seconds"].median() / 60
     for ax in axes[0]:
         ax.set_xscale("log")
-        ax.set_xlim(minutes.min() / 1.6, minutes.max() * 1.6)
+        ax.set_xlim(every.min() / 1.6, every.max() * 1.6)
         ax.set_ylim(0, 1.03 * complete["budget"].max())
         ratios(ax)
     axes[0, 0].set_ylabel(f"mean {facts.clock} to solve (thousands)")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..claims.verdict import Verdict, paper_text
 from .axes import WIDTH, legend, ratios
-from .style import INK, MUTED, canvas, pens
+from .style import INK, MUTED, canvas, pens, tip
 
 
 def papers(verdict: Verdict) -> tuple[float, ...]:
@@ -23,13 +23,16 @@ def _end(verdict: Verdict) -> float:
 
 
 def forest(verdicts: Sequence[Verdict]) -> Figure | None:
-    """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow."""
+    """The claims that are ratios of times: ours with its interval under each reading, the paper's hollow.
+
+    Readings differ in their marks and in grey, since colours are of arms.
+    """
     drawn = [v for v in verdicts if v.unit == "ratio" and v.ours]
     if not drawn:
         return None
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
     readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
-    looks = pens([*readings])
+    looks = {r: pen._replace(colour=INK if r == readings[0] else MUTED) for r, pen in pens([*readings]).items()}
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
     ends += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]
@@ -48,7 +51,9 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
                 ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
         known = v.estimate is not None and 0 < v.estimate < np.inf
         place, face = (v.estimate, pen.colour) if known else (_end(v), "none")
-        ax.plot(place, y, marker=pen.marker, color=pen.colour, markerfacecolor=face, markersize=6, linestyle="")
+        pointed = tip(f"{v.claim.label}{f', {v.reading} reading' if v.reading else ''}: {v.ours}, {v.verdict}")
+        look = {"marker": pen.marker, "markersize": 6, "linestyle": ""}
+        ax.plot(place, y, color=pen.colour, markerfacecolor=face, gid=pointed, **look)
     for place, name in enumerate(ids):
         one = next(v for v in drawn if v.claim.id == name)
         above = (0.006, place - 0.38)

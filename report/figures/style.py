@@ -105,6 +105,11 @@ def canvas(rows: int, columns: int, width: float, height: float, **sharing: Any)
     return figure, figure.subplots(rows, columns, squeeze=False, **sharing)
 
 
+def tip(text: str) -> str:
+    """The ``gid`` of an artist whose values the reader is told when pointing at it."""
+    return f"tip: {text}"
+
+
 def saved(figure: Figure) -> tuple[str, bytes]:
     """The figure as an SVG file's text, transparent, and as a PNG file, on white; equal figures give equal bytes."""
     text, data = io.StringIO(), io.BytesIO()
@@ -113,6 +118,7 @@ def saved(figure: Figure) -> tuple[str, bytes]:
     figure.savefig(data, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     lines = "\n".join(line.strip() for line in text.getvalue().splitlines())
     lines = re.sub(r"(\d\.\d\d)\d+", r"\1", lines)  # points need no more digits
+    lines = re.sub(r"""<g id=(["'])tip: (.*?)\1>""", r"<g><title>\2</title>", lines)
     lines = lines.replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")  # where a reader has no such letters
     return re.sub(r'(?<= d=")M[^CQ"]{99,}', _straight, lines) + "\n", _small(data)
 

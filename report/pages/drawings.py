@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
 from ..figures import attention, bits, curves, heads, matrix, style
+from ..figures.axes import LINES, Plan
 from ..figures.forest import forest
 from ..frames import Frames, SuiteFacts
 from ..statistics.matrix import matrix as cells_of
@@ -75,6 +76,10 @@ def draw(
         if figure is not None:
             pictures.append(Picture(name, title, " ".join(caption.split()), *style.saved(figure)))
 
+    plan = Plan(frames, facts)
+    grey = f"A panel an arm, since they are more than {LINES}; grey: the others"
+    grey += "; readings differ in their dashes. " if len(plan.readings) > 1 else ". "
+    best = "Only best weights are drawn; final ones are in the table of every size. "
     tasks = [task for task in facts.tasks if (frames.evaluations["task"] == task).any()]
     with style.drawing():
         add(
@@ -100,15 +105,16 @@ def draw(
         for task in tasks:
             tested = outcomes[outcomes["task"] == task]
             n = seeds_said(tested[tested["complete"]])
+            crowd = grey if plan.crowded(list(tested["model"])) else ""
             counted, bar = facts.answer(task).counted, bar_said(facts.solved, {task: facts.answer(task)})
             add(
                 f"convergence-{task}",
                 f"Learning {task}",
                 f"""{counted.capitalize()} a sequence on the evaluation set, a panel an arm. Thick: median over the
                 seeds that had their full budget, a diverged one counting as untrained; band: their middle half; thin:
-                every seed, unfinished ones too; grey: the medians of the other arms, at fewer points where they are
-                many. Dotted: the bar, {bar} a sequence; the scale is logarithmic above it and linear below. In the
-                corner: trained floats, and floats carried from step to step. {n}""",
+                every seed, unfinished ones too; grey: the medians of the other arms. Dotted:
+                the bar, {bar} a sequence; the scale is logarithmic above it and linear below. Over each panel: trained
+                floats, and floats carried from step to step. {n}""",
                 lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             if facts.clock == "sequences":
@@ -116,7 +122,8 @@ def draw(
                     f"bits-{task}",
                     f"What a sequence of {task} costs",
                     f"""Cross-entropy of a sequence's answers on the evaluation set, in bits, by the sequences trained
-                    on: median over the seeds that had their full budget, and their middle half. {n}""",
+                    on: median over the seeds that had their full budget, and their middle half.
+                    {crowd}{n}""",
                     lambda task=task: bits.costs(frames, facts, task),  # type: ignore[misc]
                 )
             add(
@@ -124,12 +131,13 @@ def draw(
                 f"Seeds that have solved {task}",
                 f"""The share of seeds that have solved it by each step (Kaplan-Meier). A tick marks where runs ended
                 unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
-                {seeds_said(tested)}""",
+                {crowd}{seeds_said(tested)}""",
                 lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )
         cut = tables.CUT if frames.runs["cut"].any() else ""
         for task in tasks:
             points = frames.generalisation[frames.generalisation["task"] == task]
+            crowd = grey if plan.crowded(list(points["model"])) else ""
             n, on = seeds_said(points), "" if points["trained"].any() else ", by the evaluation set"
             whole = "" if points["trained"].any() else " (its lowest error, on that set, for best weights)"
             trained = f" ({facts.trained[task].sizes})" if task in facts.trained else ""
@@ -139,7 +147,7 @@ def draw(
                 f"""{facts.answer(task).counted.capitalize()} a sequence for sizes in the order of their length; shaded:
                 what it was trained on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half.
                 Best weights are those of the lowest evaluation error, final ones those after the last step.
-                {n}{cut}""",
+                {crowd}{best if crowd else ""}{n}{cut}""",
                 lambda task=task: curves.lengths(frames, facts, task),  # type: ignore[misc]
             )
         add(

@@ -3,11 +3,13 @@ if (box) {
   box.hidden = false;
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const named = (element) => words.every((word) => element.textContent.toLowerCase().includes(word));
+    const named = (text) => words.every((word) => text.toLowerCase().includes(word));
     let hidden = 0;
-    for (const row of document.querySelectorAll("table.data tbody tr:has(.arm)")) hidden += row.hidden = !named(row);
-    for (const title of document.querySelectorAll("figure g > title")) title.parentNode.classList.toggle("faint", !named(title));
-    said.textContent = hidden ? `${hidden} rows hidden` : "";
+    for (const row of document.querySelectorAll("table.data tbody tr:has(.arm)")) hidden += row.hidden = !named(row.textContent);
+    for (const title of document.querySelectorAll("figure g > title")) {
+      title.parentNode.classList.toggle("faint", !named(`${title.textContent} ${title.closest("figure").id}`));
+    }
+    said.textContent = hidden ? `rows hidden: ${hidden}` : "";
   });
 }
 for (const choice of document.querySelectorAll(".theme input")) {
