@@ -162,7 +162,7 @@ def test_axes_say_what_is_counted(trained: Path, few: Suite) -> None:
             said = f"{facts.answer(task).counted} a sequence"
             assert curves.convergence(tables, facts, task, outcomes).get_supylabel() == said
             lengths = curves.lengths(tables, facts, task)
-            assert lengths is not None and lengths.axes[0].get_ylabel() == said
+            assert lengths is not None and lengths.get_supylabel() == said
         heat = curves.heat(tables, facts)
         assert heat is not None and heat.axes[-1].get_ylabel() == "share of errors"
 
