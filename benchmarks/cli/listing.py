@@ -33,7 +33,8 @@ def plan_lines(
         "machine has no records"
     )
     took = duration(pace.left({each.run.key: (each.run, each.step) for each in due}, workers))
-    yield f"{suite.name}: {len(due)} of {len(planned)} runs to do on {workers} workers, about {took} ({basis})."
+    hands = f"{workers} worker{'s' * (workers != 1)}"
+    yield f"{suite.name}: {len(due)} of {len(planned)} runs to do on {hands}, about {took} ({basis})."
 
 
 def rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:

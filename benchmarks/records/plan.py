@@ -141,7 +141,8 @@ def _known(what: str, asked: Sequence[object], there: Iterable[object]) -> None:
     there = list(there)
     if unknown := [name for name in asked if name not in there]:
         hint = meant(unknown[0], there) if len(unknown) == 1 and isinstance(unknown[0], str) else ""
-        raise UsageError(f"no {what} {_join(unknown)} in this suite{hint or ';'} there are {_join(there)}")
+        more = "; --with FILE adds those of a file" if what == "model" else ""
+        raise UsageError(f"no {what} {_join(unknown)} in this suite{hint or ';'} there are {_join(there)}{more}")
 
 
 def _join(names: Iterable[object]) -> str:
