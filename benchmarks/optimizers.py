@@ -166,40 +166,20 @@ class AdamW:
 
 
 @dataclass(frozen=True)
-class TorchAdam:
+class TorchAdam(AdamW):
     """Adam as ``torch.optim.Adam`` computes it: weight decay is added to the gradient, of all parameters.
 
-    Epsilon is added to the root of the *corrected* second moment. Defaults are torch's.
-
     Attributes:
-        learning_rate: Of a step.
-        beta1: Of the mean gradient.
-        beta2: Of the mean square.
-        epsilon: Added to the root.
         weight_decay: Which part of the parameters is added to the gradient (L2).
     """
 
-    learning_rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
     weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        _above_zero(self, "learning_rate", "epsilon")
-        _below_one(self, "beta1", "beta2")
-        _demand(self, "a finite number from 0 on", lambda value: 0 <= value < math.inf, "weight_decay")
-
-    def begin(self, parameters: Tensor) -> Moments:
-        """The state before the first step."""
-        return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters), 0)
 
     def step(
         self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
     ) -> Moments:
         """As ``Adam.step``."""
-        rest = AdamW(self.learning_rate, self.beta1, self.beta2, self.epsilon, weight_decay=0.0)
-        return rest.step(parameters, gradients.add(parameters, alpha=self.weight_decay), state, factor)
+        return super().step(parameters, gradients.add(parameters, alpha=self.weight_decay), state, factor)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +86,22 @@ def said() -> Callable[[Path], Lines]:
         return found
 
     return read
+
+
+@pytest.fixture
+def mapped_over() -> Callable[[Sequence[Any], Any], None]:
+    """Whether ``vmap`` over members of one architecture gives each one's logits and gradients."""
+    from torch.func import functional_call, stack_module_state, vmap
+
+    def check(members: Sequence[Any], x: torch.Tensor) -> None:
+        parameters, buffers = stack_module_state(list(members))
+        together = vmap(lambda *values: functional_call(members[0], values, (x,)))(parameters, buffers)
+        together.sin().sum().backward()
+        for n, member in enumerate(members):
+            logits = member(x)
+            torch.testing.assert_close(together[n], logits)
+            logits.sin().sum().backward()
+            for key, parameter in member.named_parameters():
+                torch.testing.assert_close(parameters[key].grad[n], parameter.grad, atol=1e-5, rtol=1e-4)
+
+    return check

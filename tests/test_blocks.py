@@ -1,11 +1,10 @@
 """The parts that layers share, against plain loops over numbers."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from membench.baselines.blocks import Block, Network, ShortConvolution, counts, network, norm
 from membench.ntm import stream
@@ -69,15 +68,8 @@ def test_pieces_of_a_sequence_give_what_the_whole_gives(convolution: bool) -> No
         torch.testing.assert_close(one, other)
 
 
-def test_members_of_a_cohort_are_mapped_over() -> None:
-    members, x = [network(4, 2, 3, [Adding()], seed, True).double() for seed in (1, 2)], inputs(5, 2, 4)
-    values = stack_module_state(members)
-
-    def one(*values: Any) -> Tensor:
-        logits: Tensor = functional_call(members[0], values, (x,))
-        return logits
-
-    torch.testing.assert_close(vmap(one)(*values), torch.stack([member(x) for member in members]))
+def test_members_of_a_cohort_are_mapped_over(mapped_over: Callable[..., None]) -> None:
+    mapped_over([network(4, 2, 3, [Adding()], seed, True).double() for seed in (1, 2)], inputs(5, 2, 4))
 
 
 def test_what_is_no_count_is_refused() -> None:

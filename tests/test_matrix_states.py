@@ -197,15 +197,8 @@ def test_a_stream_gives_what_the_whole_sequence_gives(name: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", SPECS)
-def test_members_of_a_cohort_are_mapped_over(name: str) -> None:
-    modules, x = [SPECS[name].build(4, 2, seed=seed) for seed in (1, 2)], drawn("members", 5, 3, 4)
-    weights, _ = torch.func.stack_module_state(modules)
-
-    def call(values: dict[str, Tensor]) -> Tensor:
-        logits: Tensor = torch.func.functional_call(modules[0], values, (x,))
-        return logits
-
-    torch.testing.assert_close(torch.vmap(call)(weights), torch.stack([module(x) for module in modules]))
+def test_members_of_a_cohort_are_mapped_over(name: str, mapped_over: Callable[..., None]) -> None:
+    mapped_over([SPECS[name].build(4, 2, seed=seed) for seed in (1, 2)], drawn("members", 5, 3, 4))
 
 
 def test_a_gate_that_is_closed_or_wide_open_overflows_nothing() -> None:

@@ -1,6 +1,7 @@
 """The Transformer against plain loops, and its ways to know a position against their definitions."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,15 +100,8 @@ def test_a_stream_gives_what_the_whole_sequence_gives(spec: Transformer) -> None
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_members_of_a_cohort_are_mapped_over(spec: Transformer) -> None:
-    modules, x = [spec.build(3, 2, seed=seed) for seed in (1, 2)], drawn("members", 5, 3, 3)
-    weights, _ = torch.func.stack_module_state(modules)
-
-    def call(values: dict[str, Tensor]) -> Tensor:
-        logits: Tensor = torch.func.functional_call(modules[0], values, (x,))
-        return logits
-
-    torch.testing.assert_close(torch.vmap(call)(weights), torch.stack([module(x) for module in modules]))
+def test_members_of_a_cohort_are_mapped_over(spec: Transformer, mapped_over: Callable[..., None]) -> None:
+    mapped_over([spec.build(3, 2, seed=seed) for seed in (1, 2)], drawn("members", 5, 3, 3))
 
 
 def test_turned_vectors_know_how_far_apart_they_are_and_nothing_else() -> None:
