@@ -78,11 +78,11 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     complete = outcomes[outcomes["complete"]]
     each = (
-        f"{task} in {int(np.isfinite(mine['time']).sum())} of {_some(len(mine), 'run')}"
+        f"{task} is solved by {int(np.isfinite(mine['time']).sum())} of {_some(len(mine), 'run')}"
         for task in facts.tasks
         if len(mine := complete[complete["task"] == task])
     )
-    return f"{asked} Found: solved are {listed(list(each))}."
+    return f"{asked} Found: {listed(list(each))}."
 
 
 def found_said(v: Verdict) -> str:
