@@ -299,7 +299,7 @@ def _written(record: Record) -> int:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(1000 * min(seconds, 1e9))
+    return round(1000 * min(seconds, 1e10))  # the year 2286; what is endless is no number
 
 
 def _now() -> int:
