@@ -17,6 +17,7 @@ from membench.benchmarks.records.plan import plan
 from membench.benchmarks.suites import find, names
 from membench.benchmarks.training.evaluate import evaluate, evaluation_set
 from membench.ntm import Constant, Learned, Random
+from membench.report.figures import style
 
 RESULTS = Path(__file__).parent.parent / "results"
 PUBLISHED = [name for name in names() if (RESULTS / name).is_dir()]
@@ -24,6 +25,8 @@ WEIGHTS = sorted(str(path.relative_to(RESULTS)) for path in RESULTS.glob("*/weig
 CPU = torch.device("cpu")
 PAGES = ("report.md", "claims.json", "tables/*.csv")
 """Pages of words and numbers; how figures are drawn differs from machine to machine."""
+HEAVIEST = "collier2018-audit"
+"""The page with the most figures, which alone are drawn: they take longer than all of the words."""
 
 
 def test_collier2018_is_trained_as_the_paper_was() -> None:
@@ -64,7 +67,9 @@ def test_every_record_has_the_digest_of_its_run() -> None:
 
 
 @pytest.mark.parametrize("suite", PUBLISHED)
-def test_the_pages_are_what_the_records_say(suite: str, tmp_path: Path) -> None:
+def test_the_pages_are_what_the_records_say(suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if suite != HEAVIEST:
+        monkeypatch.setattr(style, "saved", lambda figure: ('<svg width="9pt" height="9pt"></svg>', b""))
     folders = {suite, *(e.home for e in find(suite).experiments if e.home)}
     command = ["git", "-C", str(RESULTS), "status", "--porcelain", "--untracked-files=all", "--", *folders]
     state = subprocess.run(command, capture_output=True, text=True)
