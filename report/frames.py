@@ -110,6 +110,7 @@ class SuiteFacts:
         added: Models that are not the suite's own but were added to it.
         clock: What steps of training are counted in.
         parameters: Trainable numbers of a task's model, where a claim speaks of them.
+        found: What the command line finds it by, with the files of what was added; its name where empty.
     """
 
     name: str
@@ -129,6 +130,7 @@ class SuiteFacts:
     added: tuple[str, ...] = ()
     clock: Clock = "steps"
     parameters: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    found: str = ""
 
     def bar(self, task: str) -> float:
         """Of a task."""

@@ -104,6 +104,7 @@ def test_a_report_shows_the_arm_marked_as_added_or_says_that_it_is_left_out(ran:
             "gru is none of the arms of the suite: it was added, and is trained as ntm is." in text
             and "gru (added)" in text
         )
+        assert f"bench report --suite {ran.suite} --with {GRU}" in text
         assert "lstm (added)" not in text
     said = bench(*asked).stderr
     assert "tiny: not its arms, and left out without --with: records of gru\n" in said

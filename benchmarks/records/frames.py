@@ -92,6 +92,7 @@ def facts_of(suite: Suite) -> SuiteFacts:
         added=tuple(dict.fromkeys(e.model_name for e in suite.experiments if e.added)),
         clock=suite.clock,
         parameters=_parameters(suite),
+        found=suite.options,
     )
 
 
