@@ -1,12 +1,14 @@
 """The map: which architecture learns which task, how soon, how far, at what cost."""
 
 import runpy
+from ast import literal_eval
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from membench.benchmarks.cli.matrix import choices_text
 from membench.report import statistics
 from membench.report.figures import matrix as figure
 from membench.report.figures import style
@@ -14,7 +16,7 @@ from membench.report.frames import Frames
 from membench.report.pages import drawings
 from membench.report.pages.matrix import table
 from membench.report.pages.render import report
-from membench.report.statistics.matrix import CELL, best, longest, matrix
+from membench.report.statistics.matrix import CELL, best, chosen, longest, matrix
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 simulate, facts, arms = (SIMULATED[name] for name in ("simulate", "facts", "arms"))
@@ -69,6 +71,19 @@ def test_the_best_reading_is_that_of_most_solved_then_soonest_then_fewest_errors
         frame = pd.DataFrame(tried).astype(CELL)
         assert best(frame)["reading"].tolist() == [expected]
         tried = [each for each in tried if each["reading"] != expected]
+
+
+def test_only_a_task_with_all_its_runs_has_chosen_readings() -> None:
+    cells, facts = best(CELLS), FACTS
+    assert set(chosen(cells, FRAMES)) == set(facts.tasks)
+    runs = FRAMES.runs.copy()
+    runs.loc[runs["task"] == "copy", "status"] = ["new", *runs.loc[runs["task"] == "copy", "status"][1:]]
+    found = chosen(cells, FRAMES._replace(runs=runs))
+    assert found and set(found) == set(facts.tasks) - {"copy"}
+    for cell in cells[cells["task"] != "copy"].to_dict("records"):
+        assert found[cell["task"]][cell["arm"]] == cell["reading"]
+    assert literal_eval(choices_text(found).partition("\n")[2]) == found
+    assert choices_text({}).endswith("none yet.")
 
 
 def test_the_table_fits_a_terminal_and_says_every_cell() -> None:

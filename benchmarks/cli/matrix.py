@@ -1,5 +1,6 @@
 """``bench map``: which architecture learns which task, in one table or picture."""
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -59,4 +60,13 @@ def map_suite(suite: str, added: tuple[str, ...], results: Path, best: bool, png
         click.echo(f"Drawn: {png}", err=True)
     table = matrix.table(shown, facts, by)
     said = f"{facts.title}\n\n{table.plain()}\n\n{textwrap.fill(table.note, 80)}\n{table.legend()}"
+    if best and any(arm.reading for arm in facts.arms):
+        said += f"\n\n{choices_text(cells.chosen(shown, frames))}"
     click.echo(shown.to_json(orient="records", indent=2) if as_json else said)
+
+
+def choices_text(chosen: dict[str, dict[str, str]]) -> str:
+    """The best reading of every arm, by task, as Python to be pasted into a suite."""
+    lines = [f"    {json.dumps(task)}: {json.dumps(readings)}," for task, readings in chosen.items()]
+    note = "The best readings of tasks of which every run is there" + (", as Python:" if lines else ": none yet.")
+    return "\n".join([note, *(["{", *lines, "}"] if lines else [])])

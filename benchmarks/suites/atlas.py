@@ -121,12 +121,15 @@ PROVISIONAL = "1e-3"
 """The rate of an arm that ``atlas-rates`` has not tried yet."""
 
 CHOSEN: Mapping[str, Mapping[str, str]] = {}
-"""The rate of every arm on every task, by task; ``bench map atlas-rates --best`` shows it. Empty: not tried yet."""
+"""By task, the rate of every arm; ``bench map atlas-rates --best`` prints it, of each task that was tried in full."""
+
+OPEN = tuple(task for task in TASKS if task not in CHOSEN)
+"""Tasks whose rates are provisional."""
 
 
 def rate(task: str, arm: str) -> str:
     """The learning rate of an arm on a task."""
-    return CHOSEN[task][arm] if CHOSEN else PROVISIONAL
+    return PROVISIONAL if task in OPEN else CHOSEN[task][arm]
 
 
 def training(task: str, rate: str, steps: int) -> Training:
@@ -163,11 +166,12 @@ SOURCES = {
 }
 
 RATED = (
-    "Each arm has on each task the learning rate that atlas-rates chose with other seeds and half of the steps; to see "
-    "how: bench map atlas-rates --best."
-    if CHOSEN
-    else f"Learning rates are provisional: {PROVISIONAL} of every arm, since atlas-rates has not run yet. An arm that "
-    "has not solved a task may do so at another one."
+    "Each arm has the learning rate that atlas-rates chose with other seeds and half of the steps, on these tasks: "
+    f"{', '.join(CHOSEN) or 'none yet'}; to see how: bench map atlas-rates --best."
+)
+PENDING = (
+    f"Learning rates are provisional, {PROVISIONAL} of every arm, on these tasks: {', '.join(OPEN)}. An arm that has "
+    "not solved one of them may do so at another rate."
 )
 
 suite = Suite(
@@ -182,9 +186,12 @@ suite = Suite(
     solved=SOLVED,
     relapse={task: 10 * bar for task, bar in SOLVED.items()},
     clock="sequences",
-    sources={**SOURCES, "training.optimizer.learning_rate": f"[o] by atlas-rates; {PROVISIONAL} until it has run"},
+    sources={
+        **SOURCES,
+        "training.optimizer.learning_rate": f"[o] by atlas-rates; {PROVISIONAL} of tasks that it has not tried",
+    },
     notes=(
-        f"{RATED}\n"
+        f"{RATED} {PENDING if OPEN else ''}\n"
         "Not solved means: not within this budget, which takes minutes. Parameters are 65,000, give or take a fifth; "
         "states are as large as an architecture needs.\n"
         "What may have a short convolution has one; LSTM, stack, tape, NTM and DNC have no place for it. Answers are "

@@ -79,3 +79,10 @@ def best(cells: pd.DataFrame) -> pd.DataFrame:
     share = cells["solved"] / cells["runs"]
     ranked = cells.assign(unsolved=1 - share).sort_values(["unsolved", "mean", "area"], kind="stable")
     return ranked.drop_duplicates(["task", "arm"])[list(CELL)].sort_index(ignore_index=True)
+
+
+def chosen(cells: pd.DataFrame, frames: Frames) -> dict[str, dict[str, str]]:
+    """By task, of every arm the reading of ``best`` cells; tasks of which a run is missing are left out."""
+    missing = set(frames.runs.loc[~frames.runs["status"].isin(COMPLETE), "task"])
+    tried = cells[~cells["task"].isin(missing)].groupby("task", sort=False)
+    return {str(task): dict(zip(mine["arm"], mine["reading"], strict=True)) for task, mine in tried}
