@@ -324,6 +324,7 @@ class Suite:
         factors: Where the arms form a grid: a model's level of each factor.
         own: Where they do: the model that is the paper's own.
         notes: Said in the report under its summary, one paragraph a line.
+        provisional: Tasks whose settings are still to be chosen; pages mark them.
         remarks: Likewise, of what its records show and no verdict says; not before there are runs.
         found: What a command found it by: ``mini --with ./mine.py``; for hints.
     """
@@ -342,6 +343,7 @@ class Suite:
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own: str = ""
     notes: str = ""
+    provisional: tuple[str, ...] = ()
     remarks: str = ""
     found: str = field(default="", compare=False)
 
@@ -366,6 +368,9 @@ class Suite:
         tasks = {experiment.task_name for experiment in self.experiments}
         for bar in ("solved", "relapse"):
             _barred(f"Suite({self.name!r}): {bar}", getattr(self, bar), tasks)
+        if unknown := sorted(set(self.provisional) - tasks):
+            there = ", ".join(sorted(tasks))
+            raise ValueError(f"Suite({self.name!r}): provisional={unknown[0]!r}: accepted are its tasks: {there}")
         if self.own and self.own not in self.factors:
             there = ", ".join(self.factors) or "none"
             raise ValueError(f"Suite({self.name!r}): own={self.own!r}: accepted is a model of its factors: {there}")

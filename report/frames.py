@@ -104,6 +104,7 @@ class SuiteFacts:
             ``{"ntm-a": {"memory": "constant", "first weighting": "one-hot"}}``.
         own: Where the arms form a grid: the model that is the paper's own.
         notes: Printed under the summary, plain text, one paragraph a line.
+        provisional: Tasks whose settings are still to be chosen.
         remarks: Likewise, once a run has had its full budget.
         relapse: More errors than this, and a solved run has relapsed; likewise.
         answers: What each task asks for and what is counted as errors; of a task that is not named, wrong bits.
@@ -124,6 +125,7 @@ class SuiteFacts:
     factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own: str = ""
     notes: str = ""
+    provisional: tuple[str, ...] = ()
     remarks: str = ""
     relapse: Bar = 1.0
     answers: Mapping[str, Answer] = field(default_factory=dict)

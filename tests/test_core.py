@@ -430,6 +430,7 @@ def test_an_experiment_names_what_cannot_be(change: Any, says: str) -> None:
         ({"solved": float("nan")}, "solved=nan"),
         ({"solved": "0.1"}, "solved='0.1'"),
         ({"own": "gru"}, "own='gru': accepted is a model of its factors: none"),
+        ({"provisional": ("sort",)}, "provisional='sort': accepted are its tasks: copy"),
         ({"budget": 0}, "budget=0: accepted is a number of steps, or None"),
         ({"budget": 1.5}, "budget=1.5"),
         ({"name": "index.html"}, r"Suite\(name='index.html'\): the results folder has a file of that name"),

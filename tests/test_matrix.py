@@ -1,7 +1,9 @@
 """The map: which architecture learns which task, how soon, how far, at what cost."""
 
+import re
 import runpy
 from ast import literal_eval
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from membench.report.figures import matrix as figure
 from membench.report.figures import style
 from membench.report.frames import Frames
 from membench.report.pages import drawings
-from membench.report.pages.matrix import table
+from membench.report.pages.matrix import leads, table
 from membench.report.pages.render import report
 from membench.report.statistics.matrix import CELL, best, chosen, longest, matrix
 
@@ -115,4 +117,33 @@ def test_a_page_of_many_tasks_begins_with_it(tmp_path: Path, monkeypatch: pytest
     few = simulate(2, every=5000, tasks=("copy",), models=models)
     report(few, facts(2, claims=(), arms=arms(("copy",), models)), tmp_path)
     assert "figures/map.png" in (tmp_path / "report.md").read_text()
-    assert 'aria-label="Which architecture learns what"' in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert drawings.first(["claims", "map", "solved-copy"]) == ["map"] and page.index("figure-map") < page.index("<h2>")
+    curves, records = '<a href="#figure-convergence-copy">', '<a class="more" href="copy/lstm/">records</a>'
+    assert re.search(rf'data-v="1" style="background: color-mix[^"]*">{curves}[12]/2', page) and records in page
+    assert 'id="figure-convergence-copy"' in page
+
+
+def test_a_cell_leads_to_its_curves_trace_and_records() -> None:
+    found = leads(CELLS, FACTS, FRAMES, ("convergence-copy", "trace-copy-dnc", "trace-recall-lstm"))
+    place = found["dnc", "copy"]
+    assert (place.curves, place.trace, place.records) == ("convergence-copy", "trace-copy-dnc", "copy/dnc/")
+    assert (found["lstm", "copy"].trace, found["dnc", "recall"].curves) == ("", "")
+    copies = CELLS[CELLS["task"] == "copy"]
+    assert sorted(found[model, "copy"].rank for model in FACTS.models) == list(range(1, len(copies) + 1))
+    first = min(FACTS.models, key=lambda model: found[model, "copy"].rank)
+    assert found[first, "copy"].share == (copies["solved"] / copies["runs"]).max()
+
+
+def test_cells_without_runs_say_so_and_provisional_tasks_are_marked() -> None:
+    marked = replace(FACTS, provisional=("copy",), added=("dnc",))
+    some = CELLS[(CELLS["task"] != "recall") & (CELLS["model"] != "lstm")]
+    text = table(some, marked).plain()
+    assert "copy *" in text and "recall *" not in text and "dnc (added)" in text
+    assert re.search(r"^lstm +no run +no run +no run", text, re.MULTILINE)
+    with style.drawing():
+        svg = style.saved(figure.picture(some, marked))[0]
+    assert svg.count("no run") == len(FACTS.models) + len(FACTS.tasks) - 1 and "provisional" in svg
+    begun = FRAMES._replace(runs=FRAMES.runs[FRAMES.runs["model"] != "lstm"])
+    place = leads(some, marked, begun, ("convergence-copy",))["lstm", "copy"]
+    assert (place.rank, place.curves, place.records) == (None, "", "")

@@ -87,6 +87,7 @@ def facts_of(suite: Suite) -> SuiteFacts:
         trained=trained,
         factors=suite.factors,
         own=suite.own,
+        provisional=suite.provisional,
         remarks=suite.remarks,
         notes="\n".join(filter(None, (suite.notes, *_additions(suite)))),
         added=tuple(dict.fromkeys(e.model_name for e in suite.experiments if e.added)),

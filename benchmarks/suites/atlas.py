@@ -190,6 +190,7 @@ suite = Suite(
         **SOURCES,
         "training.optimizer.learning_rate": f"[o] by atlas-rates; {PROVISIONAL} of tasks that it has not tried",
     },
+    provisional=OPEN,
     notes=(
         f"{RATED} {PENDING if OPEN else ''}\n"
         "Not solved means: not within this budget, which takes minutes. Parameters are 65,000, give or take a fifth; "

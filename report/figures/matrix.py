@@ -22,6 +22,11 @@ SOLVED = "#01619b"
 COSTS = {"seconds": "minutes", "parameters": "parameters", "state_size": "state"}
 """What stands at the side, and how it is called."""
 
+NO_RUN = "no run"
+"""In a cell of which no run has had its full budget."""
+
+PROVISIONAL = "* settings of this task are provisional"
+
 
 def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure | None:
     """Architecture x task: the solved share as colour, in words how soon and how far, costs at the side.
@@ -33,19 +38,21 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
     """
     if cells.empty:
         return None
-    rows = rows_of(cells, facts, by)
-    tasks = [task for task in facts.tasks if (cells["task"] == task).any()]
+    rows, tasks, there = rows_of(facts, by), list(facts.tasks), asked(facts, by)
     cells = cells.assign(
         share=cells["solved"] / cells["runs"], text=[words(cell, by) for cell in cells.to_dict("records")]
     )
-    share, text = (cells.pivot(index=by, columns="task", values=name).loc[rows, tasks] for name in ("share", "text"))
+    share, text = (
+        cells.pivot(index=by, columns="task", values=name).reindex(index=rows, columns=tasks)
+        for name in ("share", "text")
+    )
     left = 0.3 + 0.08 * max(len(facts.label(row)) for row in rows)
     widths = [COLUMN * len(tasks), SIDE * len(COSTS) + 0.2]
     figure = Figure(figsize=(left + sum(widths) + 0.9, 1.5 + ROW * len(rows)), layout="constrained")
     ax, side = figure.subplots(1, 2, width_ratios=widths, sharey=True)
     sns.heatmap(
         share.astype(float).rename(index=facts.label),
-        annot=text.fillna(""),
+        annot=text.astype(object).where(share.notna(), ""),
         fmt="",
         vmin=0,
         vmax=1,
@@ -63,14 +70,21 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
         },
         annot_kws={"fontsize": 7},
     )
+    for row, column in np.argwhere(share.isna().to_numpy()):
+        if (rows[row], tasks[column]) in there:
+            ax.text(column + 0.5, row + 0.5, NO_RUN, ha="center", va="center", fontsize=7, color=MUTED)
     ax.set(xlabel="", ylabel="")
+    if facts.provisional:
+        ax.set_xlabel(PROVISIONAL, loc="left", fontsize=7.5, color=MUTED)
     ax.tick_params(length=0, top=False, labeltop=True, labelbottom=False, labelsize=8.5)
     ax.tick_params(axis="y", rotation=0)
-    ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=25, ha="left", rotation_mode="anchor")
+    ax.set_xticks(
+        ax.get_xticks(), [heading(task, facts) for task in tasks], rotation=25, ha="left", rotation_mode="anchor"
+    )
     ax.grid(False)
-    costs = cells.groupby(by)[list(COSTS)].median().loc[rows]
-    for column, (name, heading) in enumerate(COSTS.items()):
-        side.text(column + 1, -0.15, heading, ha="right", va="bottom", fontsize=8, color=MUTED)
+    costs = cells.groupby(by)[list(COSTS)].median().reindex(rows)
+    for column, (name, called) in enumerate(COSTS.items()):
+        side.text(column + 1, -0.15, called, ha="right", va="bottom", fontsize=8, color=MUTED)
         for row, value in enumerate(costs[name] / (60 if name == "seconds" else 1)):
             said = "" if np.isnan(value) else f"{value:.1f}" if name == "seconds" else as_short(value)
             side.text(column + 1, row + 0.5, said, ha="right", va="center", fontsize=8, color=INK)
@@ -79,10 +93,19 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
     return figure
 
 
-def rows_of(cells: pd.DataFrame, facts: SuiteFacts, by: str) -> list[str]:
-    """The models, or arms, that there are cells of, in the order of the suite."""
-    names = dict.fromkeys(arm.model if by == "model" else arm.name for arm in facts.arms)
-    return [name for name in names if (cells[by] == name).any()]
+def rows_of(facts: SuiteFacts, by: str) -> list[str]:
+    """The models, or arms, in the order of the suite."""
+    return list(dict.fromkeys(arm.model if by == "model" else arm.name for arm in facts.arms))
+
+
+def asked(facts: SuiteFacts, by: str) -> set[tuple[str, str]]:
+    """The rows and tasks that the suite has a cell for: not every model need be on every task."""
+    return {(arm.model if by == "model" else arm.name, arm.task) for arm in facts.arms}
+
+
+def heading(task: str, facts: SuiteFacts) -> str:
+    """A task, marked where its settings are provisional."""
+    return f"{task} *" if task in facts.provisional else task
 
 
 def words(cell: Mapping[Hashable, Any], by: str) -> str:

@@ -56,8 +56,8 @@ class Picture:
 
 
 def first(names: Collection[str]) -> list[str]:
-    """The figures that a page begins with: of the grid, else of the claims, else of how many seeds have solved it."""
-    kinds = ([name for name in names if name.startswith(kind)] for kind in ("factorial-", "claims", "solved-"))
+    """The figures that a page begins with: the map, of the grid, of the claims, or of how many seeds have solved it."""
+    kinds = ([name for name in names if name.startswith(kind)] for kind in ("map", "factorial-", "claims", "solved-"))
     return next((found for found in kinds if found), [])
 
 

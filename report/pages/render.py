@@ -18,12 +18,13 @@ from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics.effects import alone, deciding, effects
+from ..statistics.matrix import matrix as cells_of
 from ..table import marked
 from ..trace import Trace
 from ..watched import Course
-from . import tables
+from . import matrix, tables
 from . import trace_words as traced
-from .drawings import draw, draw_traces, first
+from .drawings import draw, draw_traces, first, mapped
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
 """A sign beside each verdict, so that colour is never alone."""
@@ -86,8 +87,10 @@ def report(
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     verdicts = judge(frames, facts)
     pictures = [*draw(frames, facts, outcomes, verdicts, courses), *draw_traces(traces, facts)]
+    cells = cells_of(frames, facts, outcomes)
     choices, own = effects(outcomes, facts), alone(outcomes, facts)
     shown = [
+        *([matrix.table(cells, facts)] if mapped(facts) else []),
         tables.claims(verdicts),
         tables.otherwise(verdicts),
         tables.solving(frames, facts, outcomes),
@@ -122,6 +125,7 @@ def report(
         "rest": [picture for picture in pictures if picture.name not in leading],
         "verdicts": [(verdict, MEANINGS[verdict]) for verdict in VERDICTS if verdict in {v.verdict for v in verdicts}],
         "tables": {table.name: table if len(table.frame) else None for table in shown},
+        "leads": matrix.leads(cells, facts, frames, {picture.name for picture in pictures}),
         "unfinished": unfinished(frames),
         "commits": distinct(frames.runs["commit"]),
         "devices": distinct(frames.runs["device"]),

@@ -70,15 +70,19 @@ def longest(points: pd.DataFrame, bar: float, runs: int) -> str:
     return found
 
 
-def best(cells: pd.DataFrame) -> pd.DataFrame:
-    """Of every arm on every task the reading under which it learns best.
+def ranked(cells: pd.DataFrame) -> pd.DataFrame:
+    """From the one that learns best on.
 
     Most runs solved; among equals fewest sequences to solve, an unsolved run counting with its whole budget; among
     equals fewest errors over the whole training; then the first.
     """
-    share = cells["solved"] / cells["runs"]
-    ranked = cells.assign(unsolved=1 - share).sort_values(["unsolved", "mean", "area"], kind="stable")
-    return ranked.drop_duplicates(["task", "arm"])[list(CELL)].sort_index(ignore_index=True)
+    unsolved = cells.assign(unsolved=1 - cells["solved"] / cells["runs"])
+    return unsolved.sort_values(["unsolved", "mean", "area"], kind="stable")[list(CELL)]
+
+
+def best(cells: pd.DataFrame) -> pd.DataFrame:
+    """Of every arm on every task the reading under which it learns best."""
+    return ranked(cells).drop_duplicates(["task", "arm"]).sort_index(ignore_index=True)
 
 
 def chosen(cells: pd.DataFrame, frames: Frames) -> dict[str, dict[str, str]]:
