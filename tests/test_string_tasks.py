@@ -1,4 +1,4 @@
-"""Duplicate, bucket sort, modular counting and arithmetic, read back from their tensors and solved by hand."""
+"""Duplicate, bucket sort, modular counting, read back from their tensors and solved by hand."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from membench.benchmarks.core import Batch
 from membench.benchmarks.tasks.bucket_sort import BucketSort
 from membench.benchmarks.tasks.duplicate import Duplicate
-from membench.benchmarks.tasks.modular import ModularArithmetic, ModularCounting
+from membench.benchmarks.tasks.modular import ModularCounting
 from membench.ntm import stream
 
 
@@ -54,17 +54,6 @@ def test_ones_are_counted_modulo(modulus: int) -> None:
     assert set(answers) == set(range(modulus))
 
 
-def test_expressions_are_worth_what_python_says() -> None:
-    seen = set()
-    for one in each(ModularArithmetic().sample((6,), 60, stream("arithmetic"))):
-        text = "".join("01234+-*"[symbol] for symbol in symbols(one.inputs[:-1, :8]))
-        assert symbols(one.targets[-1:]) == [eval(text) % 5]
-        assert one.inputs[:, 8].tolist() == one.scored.tolist() == [0] * 11 + [1]
-        assert all((symbol in "01234") == (n % 2 == 0) for n, symbol in enumerate(text))
-        seen |= set(text)
-    assert seen == set("01234+-*")
-
-
 @pytest.mark.parametrize(
     "wrong, said",
     [
@@ -72,7 +61,7 @@ def test_expressions_are_worth_what_python_says() -> None:
         (lambda: BucketSort(symbols=0), r"BucketSort\(symbols=0\): at least 1"),
         (lambda: BucketSort().steps((2, 3)), r"BucketSort: size \(2, 3\): accepted is \(length >= 1\)"),
         (lambda: ModularCounting(test=((0,),)), r"ModularCounting: size \(0,\): accepted is \(length >= 1\)"),
-        (lambda: ModularArithmetic(modulus=0), r"ModularArithmetic\(modulus=0\): at least 1"),
+        (lambda: ModularCounting(modulus=0), r"ModularCounting\(modulus=0\): at least 1"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused(wrong: Callable[[], object], said: str) -> None:
