@@ -7,6 +7,7 @@ has epsilon inside the root, torch's starts at zero and has it outside, Graves's
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,6 +29,23 @@ def sqrt(x: Tensor) -> Tensor:
         return torch.from_numpy(np.sqrt(x.numpy()))
 
 
+Rates = Sequence[float] | Tensor
+"""What is an optimiser's step's own: numbers, or a vector of them on a device, where a CUDA graph looks them up."""
+
+
+def add(x: Tensor, rate: float | Tensor, change: Tensor, over: Tensor | None = None) -> None:
+    """To x the rate times a change, over something where it is given; x is changed in place."""
+    if isinstance(rate, Tensor):
+        if over is None:
+            x.addcmul_(change, rate)
+        else:
+            x.addcdiv_(change * rate, over)
+    elif over is None:
+        x.add_(change, alpha=rate)
+    else:
+        x.addcdiv_(change, over, value=rate)
+
+
 class Moments(NamedTuple):
     """An optimiser's state: (members, parameters) each, and the steps taken; ``third`` where there is one."""
 
@@ -44,6 +62,16 @@ class Moments(NamedTuple):
     def copy(self, device: torch.device | str) -> "Moments":
         """The same state in tensors of its own, on a device."""
         return self.each(lambda moment: moment.to(device, copy=True))
+
+    def tensors(self) -> list[Tensor]:
+        """Without the count."""
+        return [moment for moment in (self.first, self.second, self.third) if moment is not None]
+
+    def put(self, others: "Moments") -> "Moments":
+        """Those of others, in the tensors of this one."""
+        for mine, other in zip(self.tensors(), others.tensors(), strict=True):
+            mine.copy_(other)
+        return self._replace(step=others.step)
 
     def row(self, member: int) -> "Moments":
         """One member's, as if it were alone."""
@@ -79,8 +107,54 @@ def matrices(module: nn.Module) -> list[slice]:
     return found
 
 
+class Steps(ABC):
+    """What all optimisers are: a state to begin with, numbers that change from step to step, and a step."""
+
+    @abstractmethod
+    def begin(self, parameters: Tensor) -> Moments:
+        """The state before the first step."""
+
+    @abstractmethod
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """What the step after so many takes that others do not.
+
+        Args:
+            taken: Steps before it.
+            factor: Of the learning rate.
+        """
+
+    @abstractmethod
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """Move the parameters and the tensors of the state, in place. No number is asked of a device.
+
+        Args:
+            parameters: (members, parameters).
+            gradients: Of the same shape.
+            state: What ``begin`` gave; its count of steps does not matter.
+            rates: What ``rates`` gave.
+            decayed: Where the matrices lie in a row: which parameters weight decay shrinks, if there is one.
+        """
+
+    def step(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
+    ) -> Moments:
+        """Move ``parameters`` in place; gives the next state (its tensors are those of ``state``, updated).
+
+        Args:
+            parameters: (members, parameters).
+            gradients: Of the same shape.
+            state: What ``begin`` or the step before gave.
+            factor: Of the learning rate.
+            decayed: As ``move`` takes it.
+        """
+        self.move(parameters, gradients, state, self.rates(state.step, factor), decayed)
+        return state._replace(step=state.step + 1)
+
+
 @dataclass(frozen=True)
-class Adam:
+class Adam(Steps):
     """Adam as TensorFlow's AdamOptimizer computes it (Kingma & Ba 2015, the reordered form that ends section 2).
 
     Epsilon is added to the root of the *uncorrected* second moment. Defaults are TensorFlow's.
@@ -99,28 +173,23 @@ class Adam:
         """The state before the first step."""
         return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters), 0)
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """Move ``parameters`` in place; gives the next state (its tensors are those of ``state``, updated).
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """The learning rate, corrected for moments that began at zero."""
+        step = taken + 1
+        return (self.learning_rate * factor * (1 - self.beta2**step) ** 0.5 / (1 - self.beta1**step),)
 
-        Args:
-            parameters: (members, parameters).
-            gradients: Of the same shape.
-            state: What ``begin`` or the step before gave.
-            factor: Of the learning rate.
-            decayed: Which parameters weight decay would shrink; here there is none.
-        """
-        first, second, step = state.first, state.second, state.step + 1
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``; nothing decays."""
+        first, second, (rate,) = state.first, state.second, rates
         first.lerp_(gradients, 1 - self.beta1)  # m
         second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
-        rate = self.learning_rate * factor * (1 - self.beta2**step) ** 0.5 / (1 - self.beta1**step)
-        parameters.addcdiv_(first, sqrt(second).add_(self.epsilon), value=-rate)
-        return Moments(first, second, step)
+        add(parameters, -rate, first, sqrt(second).add_(self.epsilon))
 
 
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(Steps):
     """Adam as ``torch.optim.AdamW`` computes it, with decoupled weight decay (Loshchilov & Hutter 2019) on matrices.
 
     Epsilon is added to the root of the *corrected* second moment. Defaults are torch's; without decay it is torch's
@@ -149,20 +218,22 @@ class AdamW:
         """The state before the first step."""
         return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters), 0)
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``Adam.step``; ``decayed`` is where the matrices lie in a row."""
-        first, second, step = state.first, state.second, state.step + 1
-        rate = self.learning_rate * factor
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """What is left of a matrix; the root of what the second moment has of its mean; the corrected learning rate."""
+        step, rate = taken + 1, self.learning_rate * factor
+        return 1 - rate * self.weight_decay, (1 - self.beta2**step) ** 0.5, rate / (1 - self.beta1**step)
+
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``."""
+        first, second, (left, part, rate) = state.first, state.second, rates
         if self.weight_decay:
             for matrix in decayed:
-                parameters[:, matrix].mul_(1 - rate * self.weight_decay)
+                parameters[:, matrix].mul_(left)
         first.lerp_(gradients, 1 - self.beta1)  # m
         second.mul_(self.beta2).addcmul_(gradients, gradients, value=1 - self.beta2)  # v
-        root = sqrt(second).div_((1 - self.beta2**step) ** 0.5).add_(self.epsilon)
-        parameters.addcdiv_(first, root, value=-rate / (1 - self.beta1**step))
-        return Moments(first, second, step)
+        add(parameters, -rate, first, sqrt(second).div_(part).add_(self.epsilon))
 
 
 @dataclass(frozen=True)
@@ -175,15 +246,15 @@ class TorchAdam(AdamW):
 
     weight_decay: float = 0.0
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``Adam.step``."""
-        return super().step(parameters, gradients.add(parameters, alpha=self.weight_decay), state, factor)
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``."""
+        super().move(parameters, gradients.add(parameters, alpha=self.weight_decay), state, rates)
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(Steps):
     """RMSProp as TensorFlow's RMSPropOptimizer computes it: epsilon inside the root, mean square from one.
 
     Attributes:
@@ -206,20 +277,22 @@ class RMSProp:
         """The state before the first step: no momentum, mean square one."""
         return Moments(torch.zeros_like(parameters), torch.ones_like(parameters), 0)
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``Adam.step``."""
-        momentum, square = state.first, state.second
-        rate = self.learning_rate * factor
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """The learning rate."""
+        return (self.learning_rate * factor,)
+
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``."""
+        momentum, square, (rate,) = state.first, state.second, rates
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
-        momentum.mul_(self.momentum).addcdiv_(gradients, sqrt(square + self.epsilon), value=rate)
+        add(momentum.mul_(self.momentum), rate, gradients, sqrt(square + self.epsilon))
         parameters.sub_(momentum)
-        return Moments(momentum, square, state.step + 1)
 
 
 @dataclass(frozen=True)
-class GravesRMSProp:
+class GravesRMSProp(Steps):
     """RMSProp as Graves 2013 writes it and Graves et al. 2014 take it over: by the variance of the gradient.
 
     The variance is the mean square *less* the squared mean. Where it is lost in rounding it counts as zero, never as
@@ -246,23 +319,25 @@ class GravesRMSProp:
         zeros = torch.zeros_like(parameters)
         return Moments(zeros, zeros.clone(), 0, zeros.clone())
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``Adam.step``."""
-        momentum, square, mean = state.first, state.second, state.third
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """The learning rate."""
+        return (self.learning_rate * factor,)
+
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``."""
+        momentum, square, mean, (rate,) = state.first, state.second, state.third, rates
         assert mean is not None  # begin gave one
-        rate = self.learning_rate * factor
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)  # n
         mean.mul_(self.decay).add_(gradients, alpha=1 - self.decay)  # g
         root = sqrt(square.addcmul(mean, mean, value=-1).clamp_min_(0.0).add_(self.epsilon))
-        momentum.mul_(self.momentum).addcdiv_(gradients, root, value=-rate)  # Delta
+        add(momentum.mul_(self.momentum), -rate, gradients, root)  # Delta
         parameters.add_(momentum)
-        return Moments(momentum, square, state.step + 1, mean)
 
 
 @dataclass(frozen=True)
-class TorchRMSprop:
+class TorchRMSprop(Steps):
     """RMSProp as ``torch.optim.RMSprop`` computes it: epsilon outside the root, mean square from zero.
 
     Defaults are torch's.
@@ -291,11 +366,15 @@ class TorchRMSprop:
         zeros = torch.zeros_like(parameters)
         return Moments(zeros, zeros.clone(), 0, zeros.clone() if self.centred else None)
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``Adam.step``."""
-        momentum, square, mean = state.first, state.second, state.third
+    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
+        """The learning rate."""
+        return (self.learning_rate * factor,)
+
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``Steps.move``."""
+        momentum, square, mean, (rate,) = state.first, state.second, state.third, rates
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
         if mean is not None:
             mean.lerp_(gradients, 1 - self.decay)
@@ -303,8 +382,7 @@ class TorchRMSprop:
         else:
             root = sqrt(square)
         momentum.mul_(self.momentum).addcdiv_(gradients, root.add_(self.epsilon))
-        parameters.add_(momentum, alpha=-self.learning_rate * factor)
-        return Moments(momentum, square, state.step + 1, mean)
+        add(parameters, -rate, momentum)
 
 
 Optimizer = Adam | AdamW | TorchAdam | RMSProp | GravesRMSProp | TorchRMSprop

@@ -187,10 +187,10 @@ def test_a_learner_and_a_trace_measure_in_evaluation_mode_and_train_in_training_
     runs = [Run(experiment(Linear()), seed) for seed in seeds]
     learner = Learner(runs, torch.device("cpu"))
     batch = TASK.sample((2,), runs[0].experiment.training.batch, stream("modes"))
-    learner.train([[batch] * len(runs)])
+    learner.train(learner.laid_out([[batch] * len(runs)]))
     learner.evaluate([batch])
     look(built(runs[0]), batch, objective_of(TASK))
-    learner.train([[batch] * len(runs)])
+    learner.train(learner.laid_out([[batch] * len(runs)]))
     assert [mode for mode, _ in groupby(modes)] == [True, False, True], "trained, measured and traced, trained again"
 
 

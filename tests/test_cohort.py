@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
@@ -13,16 +13,21 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Batch, Experiment, Model, Run
-from membench.benchmarks.optimizers import Adam, ElementWise, RMSProp
+from membench.benchmarks import optimizers
+from membench.benchmarks.core import Experiment, Model, Run
+from membench.benchmarks.learning_rates import WarmUp
+from membench.benchmarks.optimizers import Adam, AdamW, ElementWise, GravesRMSProp, Optimizer, RMSProp
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.training import graph, learner
+from membench.benchmarks.training import train as train_module
 from membench.benchmarks.training.differentiate import Mapped, Own
+from membench.benchmarks.training.graph import WARM
 from membench.benchmarks.training.learner import Learner
 from membench.benchmarks.training.train import train, train_together
-from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, Random, stream
+from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, Random, Redrawn, stream
 from membench.ntm.unroll import Differentiation, Slope
 
 CPU = torch.device("cpu")
@@ -228,44 +233,6 @@ def test_steps_taken_many_at_a_time_are_the_same_steps(
         monkeypatch.undo()
 
 
-class Replay:
-    """Does what a CUDA graph does: computes from the same tensors into the same tensors again and again."""
-
-    how = "CUDA graph"
-
-    def __init__(self, mapped: Mapped, weights: Tensor, example: Batch) -> None:
-        self.mapped, self.forward = mapped, mapped.forward
-        self.weights, self.batch = weights, Batch(*(part.clone() for part in example))
-        self.losses, self.gradients = mapped(weights, self.batch)
-        self.read = [*self.batch, *mapped.buffers.values(), weights]
-        self.places = [tensor.data_ptr() for tensor in self.read]
-
-    def __call__(self, weights: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        for part, new in zip(self.batch, batch, strict=True):
-            part.copy_(new)
-        assert weights is self.weights and [tensor.data_ptr() for tensor in self.read] == self.places
-        losses, gradients = self.mapped(weights, self.batch)
-        self.gradients.copy_(gradients)
-        return losses.clone(), self.gradients
-
-
-def test_a_step_reads_and_writes_the_same_tensors_every_time(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = runs_of(with_model(experiment, Reference(experiment.model)))
-    expected = said(list(train_together(runs, CPU)))
-    begin = Learner.__init__
-
-    def captured(self: Learner, *arguments: Any) -> None:
-        begin(self, *arguments)
-        assert isinstance(self.differentiate, Mapped)
-        self.differentiate = Replay(self.differentiate, self.weights, self.silence)
-        self.ahead = 6
-
-    monkeypatch.setattr(Learner, "__init__", captured)
-    assert said(list(train_together(runs, CPU))) == expected
-
-
 @pytest.mark.parametrize("model", [MODELS["LSTM"], MODELS["DNC"], MODELS["NTM by its reference"]], ids=repr)
 def test_no_step_asks_for_a_number_on_its_way(experiment: Experiment, model: Model) -> None:
     """What a graph captures must not wait for a value: fake tensors have none to give."""
@@ -299,6 +266,116 @@ class GRU:
 
     def state_size(self, steps: int) -> int:
         return 8
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Batches are made ahead, and steps captured: a graph computes from the same tensors into the same tensors.
+
+    Capturing computes nothing, and fails where a number is asked for: fake tensors have none to give. Gives what was
+    done.
+    """
+    done: list[str] = []
+    learners: list[Learner] = []
+    begin = Learner.__init__
+
+    def begun(self: Learner, *arguments: Any) -> None:
+        begin(self, *arguments)
+        learners.append(self)
+
+    def capture(function: Callable[[], tuple[Tensor, ...]]) -> tuple[tuple[Tensor, ...], Callable[[], None]]:
+        done.append("capture")
+        places = [learners[-1].weights, *learners[-1].moments.tensors()]
+        before = [place.clone() for place in places]
+        with monkeypatch.context() as plain, FakeTensorMode(allow_non_fake_inputs=True):
+            plain.setattr(optimizers, "sqrt", torch.sqrt)  # as on a GPU
+            shapes = [part.shape for part in function()]
+        for place, value in zip(places, before, strict=True):
+            place.copy_(value)  # some of them fake tensors do change
+        answers = tuple(torch.empty(shape) for shape in shapes)
+
+        def replay() -> None:
+            done.append("replay")
+            now = [learners[-1].weights, *learners[-1].moments.tensors()]
+            assert all(one is place for one, place in zip(now, places, strict=True)), "a graph knows no other"
+            for place, answer in zip(answers, function(), strict=True):
+                place.copy_(answer)
+
+        return answers, replay
+
+    monkeypatch.setattr(Learner, "__init__", begun)
+    monkeypatch.setattr(graph, "capture", capture)
+    monkeypatch.setattr(learner, "on_gpu", lambda device: True)
+    monkeypatch.setattr(train_module, "on_gpu", lambda device: True)
+    monkeypatch.setattr(learner, "AHEAD", 6)
+    return done
+
+
+CAPTURED: dict[str, tuple[Model, tuple[int, ...], Optimizer]] = {
+    "vmap": (MODELS["NTM by its reference"], (1, 2), Adam(3e-3)),
+    "one after another": (GRU(), SEEDS, GravesRMSProp(1e-3)),
+    "a seed alone": (MODELS["LSTM"], (2,), AdamW(3e-3)),
+}
+
+
+@pytest.mark.parametrize(("model", "seeds", "optimizer"), CAPTURED.values(), ids=CAPTURED)
+def test_a_captured_step_is_the_step(
+    experiment: Experiment, model: Model, seeds: tuple[int, ...], optimizer: Optimizer, request: pytest.FixtureRequest
+) -> None:
+    """With gradients, clip, optimiser and a learning rate that changes in one graph, and evaluations in another."""
+    runs = runs_of(with_model(experiment, model, optimizer=optimizer, schedule=WarmUp(20), eval_every=5), seeds)
+    expected = said(list(train_together(runs, CPU)))
+    done = request.getfixturevalue("as_on_a_gpu")
+    events = list(train_together(runs, CPU))
+    alike(said(events), expected)
+    assert done.count("capture") == 2 and done.count("replay") == 25 - WARM + 6 - WARM
+    assert all("CUDA graph" in e.provenance["implementation"] for e in events if isinstance(e, Started))
+
+
+def test_a_captured_cohort_goes_on_exactly(experiment: Experiment, as_on_a_gpu: list[str]) -> None:
+    runs = runs_of(with_model(experiment, GRU()))
+    whole = [line for line in said(list(train_together(runs, CPU))) if line["event"] != "ended"]
+    calls = count()
+    first = list(train_together(runs, CPU, stop=lambda: next(calls) == 3))
+    assert [e.step for e in first if isinstance(e, Ended)] == [16] * 3  # 6, 10 for the evaluation, 16
+    snapshots = {e.key: e for e in first if isinstance(e, Snapshot)}
+    rest = list(train_together(runs, CPU, [snapshots[run.key] for run in runs]))
+    assert [line for line in said(first) + said(rest) if line["event"] != "ended"] == whole
+
+
+def test_in_a_graph_one_member_s_nan_touches_no_other(experiment: Experiment, as_on_a_gpu: list[str]) -> None:
+    sick, healthy = (
+        list(train_together(runs_of(with_model(experiment, Explodes(seed=seed), optimizer=Adam(4e-3))), CPU))
+        for seed in (2, 0)
+    )
+    ended = {e.key: e.status for e in sick if isinstance(e, Ended)}
+    assert ended == {"copy/ntm/1": "done", "copy/ntm/2": "diverged", "copy/ntm/3": "done"}
+    for key in ("copy/ntm/1", "copy/ntm/3"):
+        assert said(sick, key) == said(healthy, key)
+
+
+class Asking(nn.Linear):
+    """It asks for a number on its way."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * float(inputs.sum() > -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asks:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        return Asking(inputs, outputs)
+
+
+def test_what_cannot_be_captured_is_computed_as_it_stands(
+    experiment: Experiment, as_on_a_gpu: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    drawn = NTM(rows=4, width=3, memory=Redrawn(Random(0.5)), controller=LSTMController(units=8))
+    for model in (Asks(), drawn):
+        with caplog.at_level("INFO"):
+            events = list(train_together(runs_of(with_model(experiment, model, steps=8)), CPU))
+        assert [e.status for e in events if isinstance(e, Ended)] == ["done"] * 3 and not as_on_a_gpu
+    assert "a step of Asking is no CUDA graph: " in caplog.text
 
 
 def test_members_that_vmap_cannot_batch_take_turns(experiment: Experiment, caplog: pytest.LogCaptureFixture) -> None:

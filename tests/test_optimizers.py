@@ -334,6 +334,20 @@ def test_a_copy_of_the_state_goes_on_alike(spec: Optimizer) -> None:
     assert once.equal(again)
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_rates_may_be_tensors(spec: Optimizer) -> None:
+    """As a CUDA graph needs them, which would keep a number for ever."""
+    parameters, gradients = start()
+    state, moved = spec.begin(parameters), parameters.clone()
+    for step, gradient in enumerate(gradients):
+        rates = torch.tensor(spec.rates(step), dtype=torch.float64)
+        spec.move(moved, gradient, state, rates, [slice(0, 3)])
+    expected, state = parameters.clone(), spec.begin(parameters)
+    for gradient in gradients:
+        state = spec.step(expected, gradient, state, decayed=[slice(0, 3)])
+    torch.testing.assert_close(moved, expected, rtol=1e-12, atol=1e-15)
+
+
 def clip(how: GlobalNorm | ElementWise, gradients: Tensor) -> Tensor:
     gradients = gradients.clone()
     return how.clip(gradients, torch.linalg.vector_norm(gradients, dim=-1, keepdim=True))

@@ -49,10 +49,8 @@ for name, model in models.items():
     training = Training(steps=10, eval_sizes=((3,), (8,)), batch=6, clip=GlobalNorm(1.0))
     run = Run(Experiment("copy", task, name.replace(", ", "-"), model, training), 1)
     learner = Learner([run], torch.device("cpu"))
-    steps = [
-        [float(part) for part in learner.train([[training_batch(run.experiment, identity(task), 1, step)]])]
-        for step in range(10)
-    ]
+    batches = [[training_batch(run.experiment, identity(task), 1, step)] for step in range(10)]
+    steps = [[float(part) for part in learner.step(batch)] for batch in learner.laid_out(batches)]
     (score,) = learner.evaluate(evaluation_set(task, training, torch.device("cpu")))
     numbers = [*(number for step in steps for number in step), score.loss]
     print(name, *(number.hex() for number in numbers), sha256(learner.weights.numpy()).hexdigest())

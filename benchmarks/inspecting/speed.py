@@ -79,7 +79,7 @@ def alone(experiment: Experiment, implementation: str, batch: Batch) -> Callable
     if implementation in ("reference", "fused"):
         experiment = replace(experiment, model=Fixed(experiment.model, implementation))
     learner = Learner([Run(experiment, 1)], torch.device("cpu"))
-    return lambda: learner.train([[batch]])
+    return lambda: learner.train(learner.laid_out([[batch]]))
 
 
 def together(experiment: Experiment, batch: Batch) -> Callable[[], object]:
@@ -91,7 +91,7 @@ def together(experiment: Experiment, batch: Batch) -> Callable[[], object]:
     learner = Learner([Run(experiment, seed) for seed in range(1, MEMBERS + 1)], torch.device("cpu"))
     if why := getattr(learner.differentiate, "why", ""):
         raise UsageError(why)
-    return lambda: learner.train([[batch] * MEMBERS])
+    return lambda: learner.train(learner.laid_out([[batch] * MEMBERS]))
 
 
 def implementations(experiment: Experiment) -> list[str]:

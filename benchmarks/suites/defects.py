@@ -19,7 +19,7 @@ from ...baselines.defects import Defective
 from ...ntm import NTM, Constant, LSTMController, OneHot, Zeros
 from ...report.claims import Claim, Differs, Solves
 from ..core import Batch, Experiment, Model, Size, Suite, Task, Training
-from ..optimizers import Adam, ElementWise, GravesRMSProp, Moments, sqrt
+from ..optimizers import Adam, ElementWise, GravesRMSProp, Moments, Rates, add, sqrt
 from ..tasks.copy import Copy
 from ..tasks.recall import Recall
 from ..tasks.sort import Sort
@@ -29,18 +29,17 @@ from ..tasks.sort import Sort
 class SignError(GravesRMSProp):
     """Graves's RMSProp with the mean square *plus* the squared mean (snipsco/ntm-lasagne, 65c950b) [c]."""
 
-    def step(
-        self, parameters: Tensor, gradients: Tensor, state: Moments, factor: float = 1.0, decayed: Sequence[slice] = ()
-    ) -> Moments:
-        """As ``GravesRMSProp.step``."""
-        momentum, square, mean = state.first, state.second, state.third
+    def move(
+        self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
+    ) -> None:
+        """As ``GravesRMSProp.move``."""
+        momentum, square, mean, (rate,) = state.first, state.second, state.third, rates
         assert mean is not None  # begin gave one
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)
         mean.mul_(self.decay).add_(gradients, alpha=1 - self.decay)
         root = sqrt(square.addcmul(mean, mean, value=1).add_(self.epsilon))
-        momentum.mul_(self.momentum).addcdiv_(gradients, root, value=-self.learning_rate * factor)
+        add(momentum.mul_(self.momentum), -rate, gradients, root)
         parameters.add_(momentum)
-        return Moments(momentum, square, state.step + 1, mean)
 
 
 @dataclass(frozen=True)

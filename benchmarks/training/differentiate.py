@@ -2,8 +2,8 @@
 
 Who computes it is the model's own affair. A module may have a method ``differentiation(members)`` that gives a function
 for itself and others like it: a fused step, a kernel of a GPU. Where it has none, or answers None, autograd follows the
-module: through ``vmap`` for several members, which a GPU captures as one CUDA graph; one member after another where
-``vmap`` cannot batch the model.
+module: through ``vmap`` for several members; one member after another where ``vmap`` cannot batch the model. On a GPU a
+CUDA graph captures the whole step around it (``learner``): there no answer may ask a device for a number.
 """
 
 import logging
@@ -75,7 +75,7 @@ def differentiation(
         why = str(error).strip().partition("\n")[0]
         logger.info("vmap cannot batch %s, whose members take turns: %s", type(modules[0]).__name__, why)
         return InTurn(modules, loss, f"vmap cannot batch {type(modules[0]).__name__}: {why}")
-    return Captured(mapped, weights, example) if weights.is_cuda else mapped
+    return mapped
 
 
 class InTurn:
@@ -164,37 +164,6 @@ class Mapped:
     def forward(self, weights: Tensor, inputs: Tensor) -> Tensor:
         logits: Tensor = vmap(self.one, (0, 0, None))(views(weights, self.parameters), self.buffers, inputs)
         return logits
-
-
-class Captured:
-    """Another answer, captured as a CUDA graph: one launch instead of thousands.
-
-    The weights stay where they are; every batch has the shape of the first. Not measured on a GPU.
-    """
-
-    how = "CUDA graph"
-
-    def __init__(self, differentiate: Differentiate, weights: Tensor, example: Batch) -> None:
-        self.forward = differentiate.forward
-        self.weights, self.batch = weights, Batch(*(part.clone() for part in example))
-        with torch.cuda.device(weights.device):
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                for _ in range(3):  # libraries choose and allocate on their first calls, which cannot be captured
-                    differentiate(weights, self.batch)
-            torch.cuda.current_stream().wait_stream(aside)
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.losses, self.gradients = differentiate(weights, self.batch)
-
-    def __call__(self, weights: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        if weights is not self.weights:
-            raise ValueError("a CUDA graph reads the weights it was captured with, and no others")
-        for part, new in zip(self.batch, batch, strict=True):
-            part.copy_(new)
-        self.graph.replay()
-        return self.losses.clone(), self.gradients
 
 
 def members(batch: Batch) -> list[Batch]:

@@ -60,7 +60,7 @@ def evaluate_each(forward: Forward, batches: Sequence[Batch], task: Task) -> lis
             longest = max(longest, int(batch.scored.sum(dim=0).max()) * objective.answers(batch.targets.shape[2]))
     floors = [found for batch in batches if (found := floor_of(task, batch)) is not None]
     floor = float(torch.cat(floors).double().mean()) if floors else None
-    members = zip(torch.cat(losses, dim=1).double(), torch.cat(wrongs, dim=1).double(), strict=True)
+    members = zip(*(torch.cat(parts, dim=1).double().cpu() for parts in (losses, wrongs)), strict=True)
     return [
         Score(float(loss.mean()), float(errors.mean()), float((errors == 0).double().mean()), longest, floor)
         for loss, errors in members

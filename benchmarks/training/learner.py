@@ -1,5 +1,6 @@
 """What is trained: models whose trainable values are the rows of a matrix, and how a step of training moves them."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -10,15 +11,21 @@ from torch import Tensor, nn
 
 from ...ntm.unroll import Slope
 from ..core import Batch, Run, Task, Training, longest, objective_of, pad
-from ..optimizers import Moments, matrices
+from ..optimizers import Moments, Rates, matrices
 from ..outside import overheard
 from ..records.checkpoints import Snapshot
 from ..records.provenance import provenance
-from .differentiate import differentiation, rows
+from .differentiate import InTurn, differentiation, rows
 from .evaluate import Score, evaluate_each, measured
+from .graph import Graph, asks
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 50
 """Steps whose data go to a GPU at a time: some 50 MB for ten members of the copy task."""
+
+ROOM = 1 << 28
+"""Bytes that these data take at most, where a step's are no more; three such pieces may be there at once."""
 
 
 class Learner:
@@ -28,11 +35,18 @@ class Learner:
     row to row, so a member whose loss is not a number spoils its own row alone. The sequences of several members are
     padded to the longest that is trained on, which changes no answer, so that every step has one shape.
 
+    On a GPU, where a run alone is treated likewise, the whole step is one CUDA graph: gradients, clip and optimiser.
+    Nobody waits for it until the losses of many steps are read at once. It is launched piece by piece where the model
+    draws anew for every sequence, since the draws are made outside, or asks for a number on its way.
+
     Attributes:
-        weights: All trainable values, (members, parameters), in the order of the module's parameters.
+        weights: All trainable values, (members, parameters), in the order of the module's parameters. Their place
+            never changes, nor that of the optimiser's state.
         moments: The optimiser's state.
         differentiate: The way to a gradient.
         ahead: How many steps' data are wanted at a time.
+        graph: The step as a CUDA graph; None where it is not captured.
+        padded: Whether every step has the shape of the longest.
     """
 
     ahead = 1
@@ -48,8 +62,23 @@ class Learner:
         self.silence = silence(task, len(runs), training, device)
         loss, slopes = partial(objective, task, training), partial(slope, task, training)
         self.differentiate = differentiation(modules, loss, slopes, self.weights, self.silence)
-        if len(runs) > 1 and device.type == "cuda":
-            self.ahead = AHEAD
+        self.graph = self.outlook = None
+        if on_gpu(device):
+            size = sum(part.numel() * part.element_size() for part in self.silence)
+            self.ahead = max(1, min(AHEAD, ROOM // size))
+            if self.capturable():
+                self.graph = Graph(lambda *given: self.move(Batch(*given[:-1]), given[-1]))
+                self.outlook = Graph(lambda inputs: (self.differentiate.forward(self.weights, inputs),))
+        self.padded = len(runs) > 1 or self.graph is not None
+
+    def capturable(self) -> bool:
+        """Whether a step can be captured: our own code and what ``vmap`` can batch can, others are tried."""
+        if self.redraws or type(self.differentiate) is not InTurn:
+            return not self.redraws
+        self.differentiate.bind(self.weights)
+        if why := asks(lambda *batch: self.differentiate(self.weights, Batch(*batch)), *self.silence):
+            logger.info("a step of %s is no CUDA graph: %s", type(self.modules[0]).__name__, why)
+        return not why
 
     def put(self, weights: Tensor) -> None:
         """Overwrite all trainable values."""
@@ -59,61 +88,95 @@ class Learner:
         """Take over weights and, unless training is over, the optimiser's state; one snapshot a member."""
         self.put(torch.stack([snapshot.weights for snapshot in snapshots]))
         if moments := [snapshot.moments for snapshot in snapshots if snapshot.moments is not None]:
-            self.moments = Moments.join(moments).copy(self.weights.device)
+            self.moments = self.moments.put(Moments.join(moments))
 
-    def train(self, batches: Sequence[Sequence[Batch]]) -> tuple[Tensor, Tensor]:
-        """Train some steps, in each on a batch a member.
+    def train(self, data: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        """Train some steps, each on what ``laid_out`` gave for it.
 
         Returns:
             Losses and gradient norms before clipping, (steps, members). On a GPU they may not be there yet: whoever
             reads them waits. Once one is not finite, what follows of that member means nothing.
         """
-        losses, norms = zip(*(self.step(batch) for batch in self.laid_out(batches)), strict=True)
+        losses, norms = zip(*map(self.step, data, self.rates(len(data))), strict=True)
         return rows(losses), rows(norms)
 
     def laid_out(self, batches: Sequence[Sequence[Batch]]) -> list[Batch]:
-        """The batch of every step, (members, time, batch, ...), on the device."""
+        """Of a batch a member for every step the batch of every step, (members, time, batch, ...), on the device."""
         device = self.weights.device
-        if len(self.weights) == 1:
+        if not self.padded:
             return [Batch(*(part.to(device)[None] for part in batch)) for (batch,) in batches]
-        host = Batch(*(torch.zeros(len(batches), *part.shape) for part in self.silence))
+        pinned = device.type == "cuda"  # what is pinned is copied while the GPU computes
+        host = Batch(*(torch.zeros(len(batches), *part.shape, pin_memory=pinned) for part in self.silence))
         for step, members in enumerate(batches):
             for member, batch in enumerate(members):
                 for row, part in zip(host, batch, strict=True):
                     row[step, member, : len(part)] = part
-        data = Batch(*(part.to(device) for part in host))  # in one piece
+        data = Batch(*(part.to(device, non_blocking=True) for part in host))  # in one piece
         return [Batch(*parts) for parts in zip(*data, strict=True)]
 
-    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def rates(self, steps: int) -> Sequence[Rates]:
+        """What the optimiser takes in each of the next steps: numbers, or for a graph a tensor of them."""
+        optimizer, schedule, whole = self.training.optimizer, self.training.schedule, self.training.steps
+        numbers = [
+            optimizer.rates(step, 1.0 if schedule is None else schedule.factor(step, whole))
+            for step in range(self.moments.step, self.moments.step + steps)
+        ]
+        if self.graph is None:
+            return numbers
+        device = self.weights.device
+        return torch.tensor(numbers, pin_memory=device.type == "cuda").to(device, non_blocking=True).unbind()
+
+    def step(self, batch: Batch, rates: Rates | None = None) -> tuple[Tensor, Tensor]:
         """One step of every member on its part of (members, time, batch, ...); losses and gradient norms (members,)."""
         for redraw in self.redraws:
             redraw(f"step {self.moments.step}")
+        if rates is None:
+            (rates,) = self.rates(1)
+        if self.graph is None:
+            losses, norms = self.move(batch, rates)
+        else:
+            losses, norms = self.graph(*batch, torch.as_tensor(rates))
+        self.moments = self.moments._replace(step=self.moments.step + 1)
+        return losses, norms
+
+    def move(self, batch: Batch, rates: Rates) -> tuple[Tensor, Tensor]:
+        """The whole of a step but for the count: what a graph captures. Changes weights and state where they are."""
         losses, gradients = self.differentiate(self.weights, batch)
         norms = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
         if self.training.clip is not None:
             gradients = self.training.clip.clip(gradients, norms)
-        schedule, taken = self.training.schedule, self.moments.step
-        factor = 1.0 if schedule is None else schedule.factor(taken, self.training.steps)
-        self.moments = self.training.optimizer.step(self.weights, gradients, self.moments, factor, self.matrices)
+        self.training.optimizer.move(self.weights, gradients, self.moments, rates, self.matrices)
         return losses, norms[:, 0]
 
     def evaluate(self, batches: Sequence[Batch]) -> list[Score]:
         """Every member's score."""
         for redraw in self.redraws:
             redraw("measured")
-        at_once = len(self.weights) > 1 and not self.redraws  # a draw goes by a sequence's place in its batch
+        at_once = self.padded and not self.redraws  # a draw goes by a sequence's place in its batch
         whole = [pad(batches)] if at_once else batches  # of a cohort one call for all sizes
         with ExitStack() as modes:
             for module in self.modules:
                 modes.enter_context(measured(module))
-            return evaluate_each(partial(self.differentiate.forward, self.weights), whole, self.task)
+            return evaluate_each(self.forward, whole, self.task)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Every member's logits, (members, time, batch, outputs), of inputs that all are given."""
+        if self.outlook is not None:
+            return self.outlook(inputs)[0]
+        return self.differentiate.forward(self.weights, inputs)
 
     def provenance(self) -> dict[str, Any]:
         """What a record says of where its runs came from."""
         where = provenance(self.modules[0], self.weights.device)
-        if (members := len(self.weights)) > 1:
-            where["implementation"] = ", ".join(filter(None, (f"cohort of {members}", self.differentiate.how)))
+        members, graph = len(self.weights), "" if self.graph is None else "CUDA graph"
+        whose = f"cohort of {members}" if members > 1 else where["implementation"]
+        where["implementation"] = ", ".join(filter(None, (whose, self.differentiate.how, graph)))
         return where
+
+
+def on_gpu(device: torch.device) -> bool:
+    """Whether steps are captured, and data made ahead of them."""
+    return device.type == "cuda"
 
 
 def built(run: Run) -> nn.Module:

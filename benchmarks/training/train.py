@@ -16,8 +16,9 @@ from ...ntm import stream
 from ..core import Batch, Experiment, Run, Size, pad
 from ..records.checkpoints import Snapshot
 from ..records.events import Event
+from .ahead import ahead
 from .evaluate import evaluation_set, identity, test_set
-from .learner import Learner
+from .learner import Learner, on_gpu
 from .trainee import Trainee
 
 
@@ -70,27 +71,31 @@ def train_together(
         learner.go_on(snapshots)
     batches = evaluation_set(experiment.task, training, device)
     drawn = identity(experiment.task)
-    data = ahead(runs, drawn, step, learner.ahead)
     fresh = not snapshots
-    while left := [member for member in members if not member.over]:
-        if fresh and step % training.eval_every == 0:  # a snapshot between two evaluations is not evaluated again
-            scores = learner.evaluate(batches)
+
+    def make(first: int) -> list[Batch]:
+        return learner.laid_out(drawn_batches(runs, drawn, first, learner.ahead))
+
+    with ahead(make, on_gpu(device)) as data:
+        while left := [member for member in members if not member.over]:
+            if fresh and step % training.eval_every == 0:  # a snapshot between two evaluations is not evaluated again
+                scores = learner.evaluate(batches)
+                for member in left:
+                    yield from member.evaluated(step, scores[member.row])
+                left = [member for member in left if not member.over]
+            fresh = True
+            if step >= training.steps:
+                break
+            if stop():
+                for member in left:
+                    yield member.snapshot(step)
+                    yield member.end("interrupted", step)
+                return
+            found = learner.train(data(step))  # a GPU has only begun with them
+            losses, norms = (part.cpu() for part in found)  # and is waited for, once for all steps and members
             for member in left:
-                yield from member.evaluated(step, scores[member.row])
-            left = [member for member in left if not member.over]
-        fresh = True
-        if step >= training.steps:
-            break
-        if stop():
-            for member in left:
-                yield member.snapshot(step)
-                yield member.end("interrupted", step)
-            return
-        losses, norms = learner.train(data)  # a GPU has only begun with them, and meanwhile:
-        before, step = step, step + len(data)
-        data = ahead(runs, drawn, step, learner.ahead)
-        for member in left:
-            yield from member.trained(before, losses[:, member.row].tolist(), norms[:, member.row].tolist())
+                yield from member.trained(step, losses[:, member.row].tolist(), norms[:, member.row].tolist())
+            step += len(losses)
 
     left = [member for member in left if not member.over]
     if step % training.eval_every:
@@ -125,7 +130,7 @@ def generalise(
     learner.put(final)
 
 
-def ahead(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[Batch]]:
+def drawn_batches(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[Batch]]:
     """The data of so many steps, a batch a run each, or of those up to the next evaluation or the end."""
     experiment, training = runs[0].experiment, runs[0].experiment.training
     until = min(first + steps, first - first % training.eval_every + training.eval_every, training.steps)
