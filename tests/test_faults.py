@@ -377,7 +377,7 @@ def test_a_cohort_goes_on_from_wherever_its_members_are(tiny: str, tmp_path: Pat
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> None:
     """An experiment's seeds are a cohort, as on a GPU."""
-    monkeypatch.setattr(placing, "cohorts", lambda due, slots: cohorts(due, ["cuda:0"]))
+    monkeypatch.setattr(placing, "cohorts", lambda due, *_: cohorts(due, ["cuda:0"]))
 
 
 @pytest.mark.parametrize("end", ["raise MemoryError", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["raised", "died"])

@@ -249,3 +249,21 @@ def test_a_guess_grows_with_the_work(suite: Suite) -> None:
     experiment = small.experiment
     longer = replace(experiment, training=replace(experiment.training, batch=64))
     assert estimate.guess(Run(longer, 1)) > estimate.guess(small) > 0
+
+
+def test_a_cohort_is_one_row(suite: Suite, tmp_path: Path) -> None:
+    ntm = suite.experiments[0]
+    cohort = [Run(ntm, seed) for seed in (1, 2, 3, 7)]
+    stream = io.StringIO()
+    planned = [Planned(run, "new") for run in cohort]
+    shows = Progress(planned, 1, Pace(suite, tmp_path, "cuda:0"), stream, cohorts=[cohort])
+    for run, errors in zip(cohort, (1.0, 2.0, 4.0, 9.0), strict=True):
+        shows(started(run))
+        for step in (20, 40):
+            shows(evaluated(run, step, 0.25 * step, errors))
+    assert stream.getvalue().splitlines() == ["copy/ntm/1-3,7: starts"]
+    assert shows.line().endswith("; copy/ntm/1-3,7 40/45 3.00 wrong bits (median of 4)")
+    (row,) = map(progress.together, shows.groups().values())
+    assert row.speed == 1.0  # a step of each, in a second of which every member has a quarter
+    shows(Ended(cohort[0].key, "diverged", 31, 2.0))
+    assert shows.line().endswith(" (median of 3)") and "1 of 4 runs, about 4s left" in shows.line()

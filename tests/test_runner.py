@@ -52,7 +52,7 @@ def test_a_suite_is_run_once(tiny: str, undisturbed: Path) -> None:
 def test_runs_are_planned_seed_by_seed_and_can_be_chosen(tiny: str, tmp_path: Path) -> None:
     assert [p.run.key for p in plan(find(tiny), tmp_path)] == ["copy/ntm/1", "copy/lstm/1", "copy/ntm/2", "copy/lstm/2"]
     assert [p.run.key for p in plan(find(tiny), tmp_path, models=["lstm"], seeds=[2])] == ["copy/lstm/2"]
-    for wrong, there in (({"tasks": ["sort"]}, "copy"), ({"models": ["gru"]}, "ntm, lstm"), ({"seeds": [3]}, "1, 2")):
+    for wrong, there in (({"tasks": ["sort"]}, "copy"), ({"models": ["gru"]}, "ntm, lstm"), ({"seeds": [3]}, "1-2")):
         with pytest.raises(UsageError, match=f"there are {there}"):
             plan(find(tiny), tmp_path, **wrong)  # type: ignore[arg-type]
 

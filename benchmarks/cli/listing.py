@@ -1,6 +1,6 @@
 """Runs as lines and rows: the plan before it is carried out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core import Suite
@@ -9,28 +9,35 @@ from ..running.estimate import Pace, duration
 
 
 def plan_lines(
-    suite: Suite, planned: Sequence[Planned], due: Sequence[Planned], pace: Pace, workers: int
+    suite: Suite,
+    planned: Sequence[Planned],
+    due: Sequence[Planned],
+    pace: Pace,
+    workers: int,
+    together: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """What is to be done, arm by arm, and how long it may take."""
+    """What is to be done, arm by arm, in which cohorts if any (``slots.together``), and how long it may take."""
     width = max((len(each.run.experiment.key) for each in planned), default=0)
     for arm in dict.fromkeys(each.run.experiment.key for each in planned):
         statuses = [each.status for each in planned if each.run.experiment.key == arm]
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
         left = pace.left({e.run.key: (e.run, e.step) for e in due if e.run.experiment.key == arm}, 1)
         added = next(each.run.experiment.added for each in planned if each.run.experiment.key == arm)
+        whose = f"; {together[arm]}" if together and arm in together else ""
         said = f"; added, trained as {added} is" if added else ""
-        yield f"  {arm:{width}}  {counts}" + (f"; about {duration(left)} on one worker" if left else "") + said
+        yield f"  {arm:{width}}  {counts}{whose}" + (f"; about {duration(left)} on one worker" if left else "") + said
     stale = sum(each.status == "stale" for each in planned)
     if not due:
         rest = f"{stale} of {len(planned)} runs are stale, made under other settings; the rest are done"
         yield f"{suite.name}: {rest if stale else f'all {len(planned)} runs are done'}."
         return
-    guessed = {each.run.experiment.key for each in due} - pace.known.keys()
+    arms = {each.run.experiment.key for each in due}
+    guessed = arms - pace.known.keys()
+    measured = {"from this machine's records": arms - pace.tried, "from a short trial": arms & pace.tried}
     basis = (
-        "from this machine's records"
+        " and ".join(words for words, of in measured.items() if of)
         if not guessed
-        else f"a rough guess for {len(guessed)} of {len({e.run.experiment.key for e in due})} arms, of which this "
-        "machine has no records"
+        else f"a rough guess for {len(guessed)} of {len(arms)} arms, of which this machine has no records"
     )
     took = duration(pace.left({each.run.key: (each.run, each.step) for each in due}, workers))
     hands = f"{workers} worker{'s' * (workers != 1)}"

@@ -101,6 +101,7 @@ def run(
     from ..running.estimate import Pace
     from ..running.progress import Progress
     from ..running.runner import execute, writable
+    from ..running.trial import trial
     from ..tracking.store_file import store_uri
     from . import arguments, listing
 
@@ -117,8 +118,14 @@ def run(
     devices = slots.slots("local" if dry_run else engine, device, workers, ray_address)
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     refuse(each.run.experiment for each in due)
-    pace = Pace(found, results, devices[0])
-    for line in listing.plan_lines(found, planned, due, pace, len(devices)):
+    pace, room, doing = Pace(found, results, devices[0]), None, [each.run for each in due]
+    if due and devices[0] != "cpu" and engine == "local":
+        click.echo(f"Tries the arms on {devices[0]} for a minute at most.", err=True)
+        found_out = trial((suite, *added), doing, devices, list(pace.known))
+        room = found_out.room
+        pace.learn(found_out.seconds)
+    groups = slots.cohorts(doing, devices, room)
+    for line in listing.plan_lines(found, planned, due, pace, len(devices), slots.together(groups, room)):
         click.echo(line, err=True)
     if limit is not None and due:
         click.echo(f"Stops after {time_limit}.", err=True)
@@ -129,7 +136,7 @@ def run(
         refuse_stale(planned)  # before anything is opened
     writable(results)
     listeners: list[Any] = []
-    with Progress(due, len(devices), pace, sys.stderr, limit) as progress:
+    with Progress(due, len(devices), pace, sys.stderr, limit, groups) as progress:
         listeners.append(progress)
         tracker = None
         if due and uri is not None:
@@ -139,7 +146,7 @@ def run(
             listeners.append(tracker)
         try:
             options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
-            options |= {"engine": engine, "ray_address": ray_address, "added": added}
+            options |= {"engine": engine, "ray_address": ray_address, "added": added, "room": room}
             outcome = execute(planned, suite, results, listeners, **options)
         finally:
             if tracker is not None:

@@ -74,9 +74,12 @@ def chosen(suite: Suite, tasks: Sequence[str] = (), models: Sequence[str] = (), 
     _known("task", tasks, dict.fromkeys(e.task_name for e in suite.experiments))
     _known("model", models, dict.fromkeys(e.model_name for e in suite.experiments))
     if beyond := [seed for seed in seeds if seed not in suite.seeds]:
+        more = f"tuple(range({beyond[0]}, {beyond[-1] + 1}))"
+        if list(range(beyond[0], beyond[-1] + 1)) != beyond or len(beyond) < 4:
+            more = f"({_join(beyond)},)"
         raise UsageError(
-            f"no seed {_join(beyond)} in this suite; there are {_join(suite.seeds)}; more of them are a suite of your "
-            f"own: suite = replace(find({suite.name!r}), name='more', seeds=({_join(beyond)},))"
+            f"no seed {ranges(beyond)} in this suite; there are {ranges(suite.seeds)}; more of them are a suite of "
+            f"your own: suite = replace(find({suite.name!r}), name='more', seeds={more})"
         )
     runs = [
         run
@@ -147,3 +150,14 @@ def _known(what: str, asked: Sequence[object], there: Iterable[object]) -> None:
 
 def _join(names: Iterable[object]) -> str:
     return ", ".join(map(str, names)) or "any"
+
+
+def ranges(seeds: Sequence[int]) -> str:
+    """Seeds as one writes them: ``1-3,7``."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

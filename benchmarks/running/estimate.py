@@ -28,6 +28,10 @@ class Pace:
         suite: Whose arms.
         results: The folder of records to learn from.
         device: Where it will run, ``cpu`` or ``cuda:0``; records of other processors say nothing.
+
+    Attributes:
+        known: Of the arms that were measured.
+        tried: Which of them in a trial, not in records.
     """
 
     def __init__(self, suite: Suite, results: Path, device: str) -> None:
@@ -40,7 +44,13 @@ class Pace:
             if record is not None and (seconds := measured(record, run, device)) is not None:
                 seen.setdefault(run.experiment.key, []).append(seconds)
         self.known = {arm: median(values) for arm, values in seen.items()}
+        self.tried: set[str] = set()
         self._guessed: dict[str, float] = {}
+
+    def learn(self, seconds: Mapping[str, float]) -> None:
+        """Take over what a trial found."""
+        self.known.update(seconds)
+        self.tried.update(seconds)
 
     def step(self, run: Run) -> float:
         """Seconds a step of this run."""

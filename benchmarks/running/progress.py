@@ -3,8 +3,9 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean, median
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +17,7 @@ from rich.text import Text
 from ...report.answers import counted_of
 from ..core import Run, answer_of
 from ..records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started, judged
-from ..records.plan import Planned
+from ..records.plan import Planned, ranges
 from .estimate import Pace, duration
 
 EVERY = 30.0
@@ -36,6 +37,7 @@ class Row:
     seconds: float | None = None  # spent on it at that step
     speed: float | None = None  # steps a second
     testing: bool = False
+    members: int = 1  # of a cohort that it stands for
 
     def after(self, event: Evaluated) -> "Row":
         """The row once an evaluation is in."""
@@ -43,6 +45,20 @@ class Row:
         if self.seconds is not None and event.step > self.step and event.seconds > self.seconds:
             speed = (event.step - self.step) / (event.seconds - self.seconds)
         return replace(self, step=event.step, errors=judged(event), seconds=event.seconds, speed=speed)
+
+
+def together(rows: Sequence[Row]) -> Row:
+    """One row for the runs of a cohort: where all are, the median of their errors, the steps that each takes."""
+    errors = [row.errors for row in rows if row.errors is not None]
+    speeds = [row.speed for row in rows if row.speed is not None]
+    return replace(
+        rows[0],
+        step=min(row.step for row in rows),
+        errors=median(errors) if errors else None,
+        speed=mean(speeds) / len(rows) if speeds else None,  # a run's seconds are its share of the cohort's
+        testing=any(row.testing for row in rows),
+        members=len(rows),
+    )
 
 
 class Display(Console):
@@ -64,10 +80,17 @@ class Progress:
         pace: What is known of their speed; it learns from what is seen.
         stream: Where to.
         limit: Seconds after which training stops, if there is a limit.
+        cohorts: Runs that are shown as one, since they are trained as one.
     """
 
     def __init__(
-        self, due: Iterable[Planned], workers: int, pace: Pace, stream: TextIO, limit: float | None = None
+        self,
+        due: Iterable[Planned],
+        workers: int,
+        pace: Pace,
+        stream: TextIO,
+        limit: float | None = None,
+        cohorts: Iterable[Sequence[Run]] = (),
     ) -> None:
         self.left = {each.run.key: (each.run, each.step) for each in due}
         self.total, self.ended = len(self.left), 0
@@ -75,6 +98,7 @@ class Progress:
         self.workers, self.pace = workers, pace
         self.until = None if limit is None else time.monotonic() + limit
         self.rows: dict[str, Row] = {}
+        self.cohort_of = {run.key: named(cohort) for cohort in cohorts for run in cohort}
         self.compiling: frozenset[str] = frozenset()  # runs that wait for their kernels
         self.console = Display(file=stream, highlight=False)
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -125,7 +149,8 @@ class Progress:
                 step = event.step
                 self.left = {**self.left, event.key: (run, step)}
             row = Row(run, step)
-            self.say(f"{event.key}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
+            if (shown := self.shown_as(event.key)) not in map(self.shown_as, self.rows):
+                self.say(f"{shown}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
         if isinstance(event, Evaluated):
             row = row.after(event)
             if row.speed is not None:
@@ -150,6 +175,17 @@ class Progress:
         took = f", {duration(event.seconds)}" if event.seconds else ""
         self.say(f"{event.key}: {how}{errors}{took}" + (f" ({event.message})" if event.message else ""))
 
+    def shown_as(self, key: str) -> str:
+        """The name of a run's cohort, which is its own where it is alone."""
+        return self.cohort_of.get(key, key)
+
+    def groups(self) -> dict[str, list[Row]]:
+        """What is being trained, cohort by cohort."""
+        found: dict[str, list[Row]] = {}
+        for key, row in self.rows.items():
+            found.setdefault(self.shown_as(key), []).append(row)
+        return found
+
     def headline(self) -> str:
         """Runs done, and the time that is left."""
         left = f"about {duration(self.pace.left(self.left, self.workers))} left"
@@ -162,8 +198,8 @@ class Progress:
     def line(self) -> str:
         """The headline, and how far each run is."""
         rows = (
-            f"{key} {row.step:,}/{_steps(row):,} {'compiling' if key in self.compiling else counted(row)}"
-            for key, row in self.rows.items()
+            f"{name} {row.step:,}/{_steps(row):,} {'compiling' if row.run.key in self.compiling else counted(row)}"
+            for name, row in ((name, together(rows)) for name, rows in self.groups().items())
         )
         return "; ".join([self.headline(), *rows])
 
@@ -177,20 +213,21 @@ class Progress:
         errors = counted_of([answer_of(row.run.experiment.task) for row in self.rows.values()])
         for name in ("step", errors, "steps/s", "left"):
             table.add_column(name, justify="right", overflow="fold")
-        for key, row in self.rows.items():
+        for name, rows in self.groups().items():
+            row = together(rows)
             table.add_row(
-                key,
+                name,
                 f"{row.step:,}/{_steps(row):,}",
                 "" if row.errors is None else f"{row.errors:.2f}",
                 "" if row.speed is None else f"{row.speed:.3g}",
-                self._left(key, row),
+                self._left(rows),
             )
         return Group(head, table) if self.rows else head
 
-    def _left(self, key: str, row: Row) -> str:
-        if row.testing or key in self.compiling:
-            return "testing" if row.testing else "compiling"
-        return duration(self.pace.left({key: (row.run, row.step)}, 1))
+    def _left(self, rows: Sequence[Row]) -> str:
+        if rows[0].testing or rows[0].run.key in self.compiling:
+            return "testing" if rows[0].testing else "compiling"
+        return duration(self.pace.left({row.run.key: (row.run, row.step) for row in rows}, 1))
 
     def _work(self) -> int:
         return sum(run.experiment.training.steps - step for run, step in self.left.values())
@@ -207,4 +244,10 @@ def _steps(row: Row) -> int:
 def counted(row: Row) -> str:
     """E.g. ``3.25 wrong bits``."""
     answer = answer_of(row.run.experiment.task)
-    return "not evaluated yet" if row.errors is None else f"{row.errors:.2f} {answer.counted}"
+    whose = f" (median of {row.members})" if row.members > 1 else ""
+    return "not evaluated yet" if row.errors is None else f"{row.errors:.2f} {answer.counted}{whose}"
+
+
+def named(cohort: Sequence[Run]) -> str:
+    """E.g. ``copy/ntm/1-50``, of a run alone its key."""
+    return f"{cohort[0].experiment.key}/{ranges([run.seed for run in cohort])}"

@@ -10,6 +10,7 @@ from .. import records
 from ..errors import UsageError
 from ..records.plan import Planned, refuse_stale
 from .schedule import Listener, Schedule
+from .slots import Room
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def execute(
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     added: Sequence[str] = (),
+    room: Room | None = None,
 ) -> Outcome:
     """Do what is due.
 
@@ -53,12 +55,14 @@ def execute(
         engine: ``local`` for processes of this machine, ``ray`` for a cluster.
         ray_address: The cluster's; None for RAY_ADDRESS, or for one of this machine.
         added: Files whose arms are planned beside the suite's own.
+        room: What a worker's share of a GPU has room for; None to ask the GPUs of this machine.
 
     Raises:
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
     """
     from ..suites import find
     from .slots import cohorts, slots
+    from .trial import trial
 
     sources = (suite, *added)
     found = find(*sources)
@@ -76,7 +80,10 @@ def execute(
         except records.Busy as error:
             raise UsageError(f"{error}; let it finish, or stop it") from None
         planned = [Planned(each.run, "new") for each in planned]
-    due = cohorts([each.run for each in planned if each.due], places)
+    wanted = [each.run for each in planned if each.due]
+    if room is None and engine == "local" and wanted and places[0] != "cpu":
+        room = trial(sources, wanted, places, (), budget=0.0).room
+    due = cohorts(wanted, places, room)
     schedule = Schedule(due, found.name, results, list(listeners), time_limit)
     if due and engine == "ray":
         from . import cluster

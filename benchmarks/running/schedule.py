@@ -93,7 +93,7 @@ class Schedule:
             self.stopped = time.monotonic()
 
     def tell(self, event: Event, cohort: Sequence[Run] = ()) -> None:
-        """Pass an event on; but not yet that a run failed in a cohort of several: ``finished`` has it tried alone."""
+        """Pass an event on; but not yet that a run failed in a cohort of several: ``finished`` has it tried again."""
         if isinstance(event, Evaluated | Generalised):
             self._tries.pop(event.key, None)  # it got on
         if isinstance(event, Ended):
@@ -104,7 +104,8 @@ class Schedule:
             listener(event)
 
     def finished(self, cohort: Sequence[Run], statuses: Mapping[str, Status | None]) -> None:
-        """A process is through with its runs."""
+        """A process is through with its runs. Those that failed together are tried again, in two halves."""
+        failed = []
         for run in cohort:
             status = statuses[run.key]
             if status is None and run.key not in self._passed and self.stopped is None:
@@ -113,9 +114,11 @@ class Schedule:
             elif status is None:
                 self.elsewhere += 1
             elif status == "failed" and run.key not in self.ended and self.stopped is None:
-                self.queue.append((run,))  # perhaps through another's fault, or for want of memory for them all
+                failed.append(run)  # perhaps through another's fault, or for want of memory for them all
             elif status == "interrupted" and self.stopped is None:  # somebody stopped that one process
                 self.died((run,), "asked to stop")
+        half = (len(failed) + 1) // 2
+        self.queue.extend(tuple(part) for part in (failed[:half], failed[half:]) if part)
 
     def died(self, cohort: Sequence[Run], how: str) -> None:
         """A process ended before its runs did: they are tried again, one by one, or given up."""
