@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -148,6 +148,31 @@ def state_size(model: Model, steps: int) -> int | None:
     return None if size is None else size(steps)
 
 
+@runtime_checkable
+class Inspection(Protocol):
+    """What else is measured of the best weights, once training is over. Frozen dataclasses: see ``inspections``.
+
+    Attributes:
+        numbers: The names of what it measures.
+        size: Of the sequences that it is measured on.
+    """
+
+    numbers: ClassVar[tuple[str, ...]]
+
+    @property
+    def size(self) -> Size: ...
+
+    def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
+        """The numbers by name, each 0 or more; none where the model does not show what is asked for.
+
+        Args:
+            batch: Sequences of the size.
+            wrong: Which answers are wrong, (time, batch, answers): 1 or 0, and 0 in steps that are not scored.
+            seen: What is to be seen of the module, each (time, batch, heads, size): see ``unroll.watch``.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Training:
     """How a model is trained and watched.
@@ -211,6 +236,7 @@ class Experiment:
         arm: What claims and labels call it, the same under every reading (``ntm-constant``); empty for its model's
             name.
         added: Empty, or of an arm that a user added to the suite: the arm of the task whose training it shares.
+        inspections: What else is measured of the best weights at the end.
 
     Raises:
         ValueError: A name, a task, a model or a size that cannot be used.
@@ -228,6 +254,7 @@ class Experiment:
     tested: Model | None = None
     arm: str = ""
     added: str = ""
+    inspections: tuple[Inspection, ...] = ()
 
     def __post_init__(self) -> None:
         for field_name, name in (("task_name", self.task_name), ("model_name", self.model_name)):
@@ -246,7 +273,7 @@ class Experiment:
             if lacks and (part != "tested" or value is not None):
                 raise ValueError(f"{self.key}: {part}={reprlib.repr(value)} has no {', no '.join(lacks)}")
             object.__setattr__(self, part, value)
-        for size in (*self.training.eval_sizes, *self.task.test):
+        for size in (*self.training.eval_sizes, *self.task.test, *(each.size for each in self.inspections)):
             try:
                 steps = self.task.steps(size)
             except Exception as error:
@@ -386,7 +413,14 @@ class Suite:
     def arms(self) -> tuple[Arm, ...]:
         """The experiments as claims and pages speak of them."""
         return tuple(
-            Arm(e.task_name, e.model_name, e.arm or e.model_name, e.reading, tuple(map(tuple, e.task.test)))
+            Arm(
+                e.task_name,
+                e.model_name,
+                e.arm or e.model_name,
+                e.reading,
+                tuple(map(tuple, e.task.test)),
+                tuple((number, tuple(each.size)) for each in e.inspections for number in each.numbers),
+            )
             for e in self.experiments
         )
 

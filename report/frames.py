@@ -1,4 +1,4 @@
-"""What the report is made of: three tables, and what is known of the suite besides.
+"""What the report is made of: four tables, and what is known of the suite besides.
 
 The caller reads the records; nothing here knows a file. A table's columns and types are listed once, in ``COLUMNS``,
 and ``frames`` builds the tables from plain rows, so an empty suite has the same columns as a full one.
@@ -69,6 +69,18 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "bits": "float64",  # of which they are a share: scored answers a sequence, or nats when guessing
         "perfect": "float64",  # fraction of sequences without a wrong answer
     },
+    # What else was measured of the best weights.
+    "inspections": {
+        "task": "str",
+        "model": "str",
+        "reading": "str",
+        "seed": "int64",
+        "step": "int64",  # whose weights
+        "size": "str",
+        "sequences": "int64",
+        "number": "str",  # what it is, in words
+        "value": "float64",
+    },
 }
 
 
@@ -78,6 +90,7 @@ class Frames(NamedTuple):
     runs: pd.DataFrame
     evaluations: pd.DataFrame
     generalisation: pd.DataFrame
+    inspections: pd.DataFrame
 
 
 class TrainedOn(NamedTuple):
@@ -183,9 +196,11 @@ def frames(
     runs: Iterable[Mapping[str, Any]] = (),
     evaluations: Iterable[Mapping[str, Any]] = (),
     generalisation: Iterable[Mapping[str, Any]] = (),
+    inspections: Iterable[Mapping[str, Any]] = (),
 ) -> Frames:
-    """All three tables from rows; empty ones with the right columns where no rows are given."""
-    return Frames(frame("runs", runs), frame("evaluations", evaluations), frame("generalisation", generalisation))
+    """All four tables from rows; empty ones with the right columns where no rows are given."""
+    given = {"runs": runs, "evaluations": evaluations, "generalisation": generalisation, "inspections": inspections}
+    return Frames(**{name: frame(name, rows) for name, rows in given.items()})
 
 
 def distinct(column: "pd.Series[str]") -> list[str]:

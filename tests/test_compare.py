@@ -22,7 +22,7 @@ def shortened(model: str) -> Frames:
     tables = simulate(10, tasks=("copy",), models=(A, B))
     mine, seen = tables.runs["model"] == model, tables.evaluations
     runs = tables.runs.assign(**{name: tables.runs[name].where(~mine, BUDGET) for name in ("step", "steps")})
-    return Frames(runs, seen[(seen["model"] != model) | (seen["step"] <= BUDGET)], tables.generalisation)
+    return tables._replace(runs=runs, evaluations=seen[(seen["model"] != model) | (seen["step"] <= BUDGET)])
 
 
 def row(tables: Frames) -> dict[str, Any]:

@@ -21,6 +21,7 @@ ONLY = {
             f"benchmarks.{name}"
             for name in (
                 "core",
+                "inspections",
                 "outside",
                 "optimizers",
                 "objectives",
@@ -50,7 +51,7 @@ FLOORS = {
         "errors",
         "optimizers learning_rates curriculum objectives",
         "core",
-        "tasks",
+        "tasks inspections",
         "outside",
         "suites",
         "records catalogue",

@@ -134,7 +134,7 @@ def test_tables_are_csv_and_latex(hostile: Path) -> None:
 
 
 def nothing(tables: Frames) -> Frames:
-    return Frames(tables.runs, frames().evaluations, frames().generalisation)
+    return frames()._replace(runs=tables.runs)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ each (time, batch, heads, size); of any other, a trace has outputs and errors al
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...ntm import stream
 from ...report import statistics
@@ -25,17 +24,10 @@ from ..objectives import Objective, Tokens
 from ..records import files
 from ..records.frames import frames_of
 from ..records.plan import plan
-from ..training.evaluate import identity, measured
+from ..training.evaluate import identity, watched
 from ..training.learner import built
 from . import weights
 from .weights import Kept, Weights
-
-
-@runtime_checkable
-class Watchable(Protocol):
-    """A module that can be looked into."""
-
-    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]: ...
 
 
 class Traced(NamedTuple):
@@ -147,8 +139,7 @@ def example(task: Task, size: Size) -> Batch:
 
 def look(module: nn.Module, batch: Batch, objective: Objective) -> tuple[Array, dict[str, Array]]:
     """Probabilities (time, outputs) and what is to be seen, each (time, heads, size), of a batch of one."""
-    with torch.no_grad(), measured(module):
-        logits, seen = module.watch(batch.inputs) if isinstance(module, Watchable) else (module(batch.inputs), {})
+    logits, seen = watched(module, batch.inputs)
     outputs = objective.probabilities(logits)[:, 0].numpy()
     return outputs, {name: part[:, 0].numpy() for name, part in seen.items()}
 

@@ -78,6 +78,18 @@ class Generalised(Event):
 
 
 @dataclass(frozen=True)
+class Inspected(Event):
+    """What else was measured of the best weights: see ``inspections``."""
+
+    name = "inspected"
+    what: str  # the kind of inspection
+    step: Count  # whose weights
+    size: list[Count]
+    sequences: Count
+    values: dict[str, Amount]  # by name; none where the model does not show what is asked for
+
+
+@dataclass(frozen=True)
 class Ended(Event):
     """Last line of a session: ``done`` and ``diverged`` are final, ``failed`` and ``interrupted`` are tried again."""
 
@@ -119,7 +131,7 @@ class Compiling(Event):
 
 
 _KINDS: dict[str, TypeAdapter[Event]] = {
-    kind.name: TypeAdapter(kind) for kind in (Started, Evaluated, Resumed, Generalised, Ended)
+    kind.name: TypeAdapter(kind) for kind in (Started, Evaluated, Resumed, Generalised, Inspected, Ended)
 }
 
 

@@ -20,6 +20,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
     runs: list[dict[str, Any]] = []
     evaluations: list[dict[str, Any]] = []
     generalisation: list[dict[str, Any]] = []
+    inspections: list[dict[str, Any]] = []
     for run, record in of_suite(results, suite):
         stale = record is not None and record.started is not None and record.started.digest != run.digest
         pace = suite.pace(run.experiment)
@@ -63,7 +64,11 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     "perfect": point.perfect,
                 }
             )
-    return frames(runs, evaluations, generalisation)
+        for found in record.inspected.values():
+            if not cut:
+                beside = {"step": found.step * pace, "size": size_text(tuple(found.size)), "sequences": found.sequences}
+                inspections += [{**arm, **beside, "number": each, "value": v} for each, v in found.values.items()]
+    return frames(runs, evaluations, generalisation, inspections)
 
 
 def facts_of(suite: Suite) -> SuiteFacts:

@@ -129,14 +129,15 @@ def _status(run: Run, record: Record) -> Plan:
     if ended is None or ended.status == "interrupted":
         return "unfinished"
     if ended.status == "done" and missing(run, record) and checkpoint_of(record.path).exists():
-        return "unfinished"  # a test size was added since; the kept weights can answer
+        return "unfinished"  # a test was added since; the kept weights can answer
     return ended.status
 
 
 def missing(run: Run, record: Record) -> bool:
-    """Whether a test size of the suite was never measured."""
-    return any(
-        (weights, size) not in record.generalised for weights in ("best", "final") for size in run.experiment.task.test
+    """Whether a test size of the suite was never measured, or an inspection."""
+    experiment, tested = run.experiment, record.generalised
+    return any((weights, size) not in tested for weights in ("best", "final") for size in experiment.task.test) or any(
+        (type(each).__name__, each.size) not in record.inspected for each in experiment.inspections
     )
 
 

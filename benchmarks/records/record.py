@@ -20,7 +20,7 @@ from ..core import Run, Size, Suite, size_text
 from ..errors import UsageError
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
-from .events import Ended, Evaluated, Event, Generalised, Resumed, Started, rank
+from .events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, rank
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""
@@ -74,6 +74,11 @@ class Record:
     def generalised(self) -> dict[tuple[str, tuple[int, ...]], Generalised]:
         """Generalisation points by weights and size."""
         return {(e.weights, tuple(e.size)): e for e in self.events if isinstance(e, Generalised)}
+
+    @property
+    def inspected(self) -> dict[tuple[str, tuple[int, ...]], Inspected]:
+        """What else was measured, by kind and size."""
+        return {(e.what, tuple(e.size)): e for e in self.events if isinstance(e, Inspected)}
 
 
 def path_of(results: Path, suite: str, run: Run) -> Path:
@@ -244,6 +249,8 @@ def _identity(event: Event) -> tuple[Any, ...] | None:
         return ("evaluated", event.step)
     if isinstance(event, Generalised):
         return ("generalised", event.weights, tuple(event.size))
+    if isinstance(event, Inspected):
+        return ("inspected", event.what, tuple(event.size))
     return None
 
 

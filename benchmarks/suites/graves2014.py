@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, FeedforwardController, Learned, LSTMController, OneHot
-from ..core import Experiment, Size, Suite, Task, Training
+from ..core import Experiment, Inspection, Size, Suite, Task, Training
+from ..inspections import Copying, Ends, Prefix, Sorting
 from ..optimizers import ElementWise, GravesRMSProp
 from ..tasks.copy import Copy
 from ..tasks.ngrams import NGrams
@@ -65,6 +66,13 @@ EVALUATED: dict[str, tuple[Size, ...]] = {  # sizes spread as in training [o]
     "ngrams": ((200,),) * 20,
     "sort-8": ((8, 6),) * 20,
     "sort": ((20, 16),) * 20,
+}
+
+INSPECTED: dict[str, tuple[Inspection, ...]] = {  # what figures 5, 6, 8 and 17 show [p]
+    "copy": (Prefix((30,)), Prefix((50,)), Prefix((120,)), Copying((20,))),
+    "repeat-copy": (Ends((10, 20)),),
+    "sort-8": (Sorting((8, 6), channel=8),),
+    "sort": (Sorting((20, 16), channel=8),),
 }
 
 PER_SIZE = {"ngrams": 50}  # 1,000 sequences [p]; 320 of the others [o]
@@ -185,7 +193,9 @@ suite = Suite(
     name="graves2014",
     title="Neural Turing Machines: do they learn what their first paper says, and sooner than an LSTM?",
     paper="Graves, Wayne & Danihelka 2014, Neural Turing Machines, arXiv 1410.5401",
-    experiments=tuple(experiment for task in TASKS for experiment in arms(task)),
+    experiments=tuple(
+        replace(experiment, inspections=INSPECTED.get(task, ())) for task in TASKS for experiment in arms(task)
+    ),
     seeds=tuple(range(1, 6)),
     solved={  # wrong bits a sequence, and nats above the optimum [o]
         "copy": 0.1,

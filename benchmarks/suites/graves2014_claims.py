@@ -5,18 +5,22 @@ the printed numbers of parameters; [o] ours. C1, C7c, C10 and C11, the paper's f
 not, are the primary set, named before any run.
 """
 
+from math import inf
+
 from ...report.claims import (
     Cheaper,
     Claim,
     Degrades,
     Differs,
     Excess,
+    Falls,
     Faster,
     FewerErrors,
     Generalises,
     NeverSolves,
     Order,
     Parameters,
+    Shows,
     Solves,
 )
 
@@ -38,6 +42,39 @@ def counted(part: str, task: str, count: int, printed: str = "") -> Parameters:
     return Parameters(f"graves2014-C14{part}", text, TABLE, task, LSTM, count)
 
 
+def copying(part: str, does: str, number: str) -> list[Shows]:
+    """What the heads are said to do at the longest size trained on, in nine parts of ten [o]."""
+    source = f"{PAPER.format('4.1, figure 6')}; bar [o]"
+    asked = each(f"C13-{part}-", f"To copy, {{}} {does}.")
+    return [Shows(id, text, source, "copy", arm, number, (20,), least=0.9) for id, text, arm in asked]
+
+
+def repeating(part: str, does: str, number: str, least: float = 0.0, below: float = inf) -> list[Shows]:
+    """What is said of vectors and end marker apart."""
+    source = f"{PAPER.format('4.2, figure 8')}; bar [o]"
+    asked = each(f"C6-{part}-", f"Asked for twice the trained number of repeats, {{}} {does}.")
+    return [Shows(id, text, source, "repeat-copy", arm, number, (10, 20), least, below) for id, text, arm in asked]
+
+
+def sorting(part: str, task: str, size: tuple[int, int]) -> list[Shows]:
+    """What the heads are said to do, whether the bar of the task is reached or not."""
+    source = f"{PAPER.format('4.5, figure 17')}; bar [o]"
+    told = f"To sort {size[0]} vectors, {{}} "
+    return [
+        Shows(id, text, source, task, arm, number, size, least=least, unsolved=True)
+        for short, does, number, least in (
+            (
+                "rows",
+                "writes to rows in the order of priority, by a line",
+                "R\N{SUPERSCRIPT TWO} of write row by priority",
+                0.8,
+            ),
+            ("reads", "reads the rows on one way", "share of reads on one way", 0.9),
+        )
+        for id, text, arm in each(f"C12{part}-{short}-", f"{told}{does}.")
+    ]
+
+
 CLAIMS: tuple[Claim, ...] = (
     *(
         Faster(id, text, PAPER.format("4.1"), "copy", arm, LSTM, primary=True)
@@ -55,10 +92,22 @@ CLAIMS: tuple[Claim, ...] = (
         FewerErrors(id, text, PAPER.format("4.1, figure 5"), "copy", arm, LSTM, size=(30,))
         for id, text, arm in each("C2-30", "Beyond 20 vectors, at 30, {} copies better than the LSTM.")
     ),
+    Falls(
+        "graves2014-C3",
+        "Beyond 20 vectors, the longer the sequence, the sooner the LSTM makes its first mistake.",
+        PAPER.format("4.1, figure 5"),
+        "copy",
+        LSTM,
+        "answers before the first mistake",
+        ((30,), (50,), (120,)),
+    ),
     *(
         Degrades(id, text, PAPER.format("4.1, footnote"), "copy", arm, (150,))
         for id, text, arm in each("C4", "At 150 vectors, more than there are rows of memory, {} makes mistakes.")
     ),
+    *copying("found", "reads every vector where it was written", "share of reads from where it was written"),
+    *copying("moves", "moves its heads by one row a step, one way", "share of moves by one row, one way"),
+    *copying("focus", "has its heads' attention on one row", "share of attention on one row"),
     *(
         Solves(id, text, PAPER.format("4.2"), "repeat-copy", (arm,))
         for id, text, arm in each("C5-solved", "Repeat copy is solved by {}.")
@@ -79,6 +128,8 @@ CLAIMS: tuple[Claim, ...] = (
         Degrades(id, text, PAPER.format("4.2, figure 8"), "repeat-copy", arm, (10, 20))
         for id, text, arm in each("C6-more", "For twice the trained number of repeats, {} makes mistakes.")
     ),
+    *repeating("vectors", "repeats the vectors nearly without a mistake", "wrong bits of the vectors", below=1.0),
+    *repeating("end", "says the end where it is not", "wrong bits of the end marker", least=1.0),
     *(
         Solves(id, text, f"{PAPER.format('4.3, figure 10')}, about 30,000 episodes", "recall", (arm,), within=30_000)
         for id, text, arm in each("C7", "On recall, {} is near zero by 30,000 sequences.")
@@ -142,6 +193,8 @@ CLAIMS: tuple[Claim, ...] = (
         Cheaper(id, text, "ours [o], after section 4.5", "sort-8", arm, LSTM)
         for id, text, arm in each("C11-8", "On priority sort of 8 vectors, {} reaches a lower cost than the LSTM.")
     ),
+    *sorting("", "sort", (20, 16)),
+    *sorting("-8", "sort-8", (8, 6)),
     counted("a", "copy", 1_352_969),
     counted("b", "repeat-copy", 5_312_007),
     counted("c", "recall", 1_344_518),

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ...ntm import stream
-from ..core import Batch, Size, Task, Training, floor_of, objective_of, plain
+from ..core import Batch, Inspection, Size, Task, Training, floor_of, objective_of, plain
 from ..objectives import Objective
+
+INSPECTED = 64
+"""Sequences that an inspection looks at."""
 
 Forward = Callable[[Tensor], Tensor]
 """(time, batch, inputs) to logits (time, batch, outputs), or (members, time, batch, outputs) of a cohort."""
@@ -83,6 +86,29 @@ def test_set(task: Task, size: Size, sequences: int, device: torch.device, at_on
         )
         for start in range(0, sequences, at_once)
     ]
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A module that can be looked into: ``watch`` gives the logits, and what is to be seen by name."""
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+def watched(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits, and what is to be seen of the module, each (time, batch, heads, size); nothing of most."""
+    with torch.no_grad(), measured(module):
+        return module.watch(inputs) if isinstance(module, Watchable) else (module(inputs), {})
+
+
+def inspect(module: nn.Module, task: Task, inspection: Inspection) -> dict[str, float]:
+    """What an inspection finds of a module, on sequences that the generalisation points begin with."""
+    (batch,) = test_set(task, inspection.size, INSPECTED, torch.device("cpu"), at_once=INSPECTED)
+    if (redraw := getattr(module, "redraw", None)) is not None:
+        redraw("measured")
+    logits, seen = watched(module, batch.inputs)
+    wrong = objective_of(task).wrong(logits, batch.targets) * batch.scored[..., None]
+    return {name: round(value, 6) for name, value in inspection(batch, wrong, seen).items()}
 
 
 def identity(task: Task) -> str:

@@ -11,14 +11,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.utils import vector_to_parameters
 
 from ...ntm import stream
 from ..core import Batch, Experiment, Run, Size, pad
 from ..records.checkpoints import Snapshot
-from ..records.events import Event
+from ..records.events import Event, Inspected
 from .ahead import ahead
-from .evaluate import evaluation_set, identity, test_set
-from .learner import Learner, on_gpu
+from .evaluate import INSPECTED, evaluation_set, identity, inspect, test_set
+from .learner import Learner, built, on_gpu
 from .trainee import Trainee
 
 
@@ -49,7 +50,8 @@ def train_together(
 
     Yields:
         For every run ``Started`` or ``Resumed``; an ``Evaluated`` and a ``Snapshot`` every ``eval_every`` steps, from
-        step 0 on; ``Generalised`` for best and final weights at every test size; ``Ended``.
+        step 0 on; ``Generalised`` for best and final weights at every test size, ``Inspected`` for what else is
+        asked of the best; ``Ended``.
 
     Raises:
         ValueError: The runs are of several experiments or at different steps.
@@ -102,6 +104,8 @@ def train_together(
         yield from (member.snapshot(step) for member in left)
     if left:
         yield from generalise(left, learner, tester, step, device)
+        for member in left:
+            yield from inspections(member)
     yield from (member.end("done", step) for member in left)
 
 
@@ -128,6 +132,19 @@ def generalise(
             scores = tester.evaluate(batches)
             yield from (member.generalised(name, step, size, scores[member.row]) for member in members)
     learner.put(final)
+
+
+def inspections(member: Trainee) -> Iterator[Event]:
+    """Measure what else the suite asks of the best weights, on the CPU."""
+    run, best = member.run, member.best
+    assert best is not None  # step 0 was evaluated
+    if not run.experiment.inspections:
+        return
+    module = built(tested(run))
+    vector_to_parameters(best.weights, module.parameters())
+    for each in run.experiment.inspections:
+        values = inspect(module, run.experiment.task, each)
+        yield Inspected(run.key, type(each).__name__, best.step, list(each.size), INSPECTED, values)
 
 
 def drawn_batches(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[Batch]]:

@@ -15,6 +15,7 @@ from .never_solves import NeverSolves
 from .order import Order
 from .parameters import Parameters
 from .scores import FallsShort, Scores
+from .shows import Falls, Shows
 from .solves import CannotSolve, Solves
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Degrades",
     "Differs",
     "Excess",
+    "Falls",
     "FallsShort",
     "Faster",
     "FasterOverTasks",
@@ -37,5 +39,6 @@ __all__ = [
     "Order",
     "Parameters",
     "Scores",
+    "Shows",
     "Solves",
 ]

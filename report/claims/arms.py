@@ -12,6 +12,7 @@ class Arm(NamedTuple):
     name: str  # ntm-constant: the same under every reading of the paper
     reading: str = ""  # cosine; empty where it has none
     sizes: tuple[tuple[int, ...], ...] = ()  # tested at the end
+    inspected: tuple[tuple[str, tuple[int, ...]], ...] = ()  # what else is measured at the end, and at which size
 
 
 def meant(arms: Iterable[Arm], task: str, name: str, reading: str) -> Arm | None:

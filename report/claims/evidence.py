@@ -38,7 +38,7 @@ class Question:
         reading: Of the paper.
         facts: What is known of the suite.
         complete: As ``completed`` gives them.
-        generalisation: The frame of that name.
+        generalisation: The frame of that name, as the next two.
     """
 
     claim: Claim
@@ -47,6 +47,7 @@ class Question:
     complete: Mapping[Named, pd.DataFrame]
     generalisation: pd.DataFrame
     evaluations: pd.DataFrame
+    inspections: pd.DataFrame
 
     @property
     def asked(self) -> bool:
@@ -78,6 +79,12 @@ class Question:
         """The share of answers that the best weights get right at a size, by seed."""
         points = self._points(task, name, size)
         return 1 - points["errors"] / points["bits"]
+
+    def inspected(self, task: str, name: str, number: str, size: str) -> "pd.Series[float]":
+        """A number that was measured of the best weights at a size, by seed."""
+        table = self.inspections
+        chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
+        return table[chosen & (table["number"] == number)].set_index("seed")["value"]
 
     def _points(self, task: str, name: str, size: str) -> pd.DataFrame:
         table = self.generalisation

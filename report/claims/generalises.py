@@ -1,6 +1,6 @@
 """What was learned holds, or does not hold, at a size that was tested at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +11,8 @@ from .arms import Arm
 from .claim import Claim, Unit
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .evidence import Question
     from .verdict import Verdict
 
@@ -67,39 +69,61 @@ def tested_at(claim: Claim, arms: Sequence[Arm], task: str, model: str, size: tu
 
 
 def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
-    """Of the solved runs, those whose best weights stay below the bar at a size, or do not.
+    """Of the solved runs, those whose best weights stay below the bar at a size, or do not."""
+    size = "x".join(map(str, claim.size))
+    bar, counted = claim.bar or question.facts.bar(claim.task), question.facts.answer(claim.task).counted
+    did = f"stay below {bar:g} {counted} a sequence" if below else f"make {bar:g} {counted} a sequence or more"
+    errors = question.tested(claim.task, claim.model, size)
 
-    A solved run that was not tested, since it diverged later, counts as an exception.
+    def said(runs: str, median: float) -> str:
+        return f"At size {size}, {runs} {did}; the median is {median:.2f}."
+
+    return of_runs(question, errors, (errors < bar) == below, said, f"size {size}", counted)
+
+
+def of_runs(
+    question: "Question",
+    values: "pd.Series[float]",
+    holds: "pd.Series[bool]",
+    said: Callable[[str, float], str],
+    where: str,
+    what: str,
+    every: bool = False,
+) -> "Verdict":
+    """Of the solved runs of one arm, or of every run, those of which something holds at a size.
+
+    A run that was not tested, since it diverged later, counts as an exception.
+
+    Args:
+        question: What is asked.
+        values: What was measured, by seed.
+        holds: Likewise, whether it is as claimed.
+        said: What was found in words, from how many runs it holds of and from the median of the values.
+        where: The size, in words.
+        what: What the values are.
+        every: Whether runs count, too, that did not solve the task.
     """
     from ..statistics import ENOUGH
     from .verdict import NOT_ESTIMABLE, UNDECIDED, decide_fraction, half_p, share
 
-    runs = question.runs(claim.task, claim.model)
+    (arm,) = question.claim.arms
+    runs = question.runs(*arm)
     if runs.empty:
         return question.not_run()
-    size = "x".join(map(str, claim.size))
-    counts = question.solved(claim.arms)
-    solved = runs.index[np.isfinite(runs["time"])]
-    errors = question.tested(claim.task, claim.model, size)
-    errors = errors.loc[solved.intersection(errors.index)]
-    if errors.empty:
+    counts = question.solved([arm])
+    counting = runs.index if every else runs.index[np.isfinite(runs["time"])]
+    there = counting.intersection(values.index)
+    if there.empty:
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
-        found = f"Of {len(runs)} runs none was solved and tested at size {size}."
+        found = f"Of {len(runs)} runs none was {'' if every else 'solved and '}tested at {where}."
         return question.answer((verdict, found), seeds=len(runs), solved=counts)
-    bar, counted = claim.bar or question.facts.bar(claim.task), question.facts.answer(claim.task).counted
-    good = int((errors < bar).sum())
-    count = good if below else len(errors) - good
-    p = half_p(count, len(solved), always=True)
-    did = f"stay below {bar:g} {counted} a sequence" if below else f"make {bar:g} {counted} a sequence or more"
-    untested = len(solved) - len(errors)
-    found = (
-        f"At size {size}, {count} of {len(solved)} solved runs {did}{f' ({untested} not tested)' if untested else ''}"
-    )
-    found += f"; the median is {errors.median():.2f}."
-    beside = {f"median {counted}": float(errors.median())}
-    numbers = share(count, len(solved))
-    rule = partial(decide_fraction, count, len(solved), True)
-    return question.answer(rule, found, seeds=len(runs), p=p, solved=counts, beside=beside, **numbers)
+    count, of, median = int(holds[there].sum()), len(counting), float(values[there].median())
+    p = half_p(count, of, always=True)
+    missing = f" ({of - len(there)} not tested)" if len(there) < of else ""
+    found = said(f"{count} of {of} {'' if every else 'solved '}runs{missing}", median)
+    rule = partial(decide_fraction, count, of, True)
+    numbers = {"beside": {f"median {what}": median}, **share(count, of)}
+    return question.answer(rule, found, seeds=len(runs), p=p, solved=counts, **numbers)
 
 
 def _said(sizes: Sequence[tuple[int, ...]]) -> str:
