@@ -9,13 +9,17 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import rms_norm, silu
 
+from ..ntm import twins
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
 
 TAPS = 4
 """Steps that a short convolution sees: the present one and three before (Mamba, DeltaNet and others)."""
+
+EPSILON = 1e-5
+"""What is added to a mean square."""
 
 
 class Mixer(Protocol):
@@ -34,9 +38,42 @@ def drawn(*shape: int, bound: float, seed: int, name: str) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape, **FIRST).uniform_(-bound, bound, generator=stream(seed, "weights", name)))
 
 
-def norm(width: int) -> nn.RMSNorm:
+def compiles(*given: Tensor) -> bool:
+    """Whether the loops of ``fused`` may compute with these: float32 on a CPU, and nobody has to see or map them."""
+    plain = all(type(t) in twins.PLAIN and t.dtype == torch.float32 and t.device.type == "cpu" for t in given)
+    return plain and not twins.unseen() and not twins.uncompiled()
+
+
+def norm(width: int) -> "RMSNorm":
     """Root mean square normalisation (Zhang & Sennrich 2019) with a learned scale."""
-    return nn.RMSNorm(width, eps=1e-5, **FIRST)
+    return RMSNorm(width, eps=EPSILON, **FIRST)
+
+
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's, quicker."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return normed(x, self.weight, EPSILON)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Vectors (..., size) of length 1; of zeros, zeros."""
+    size = x.shape[-1]
+    return normed(x, x.new_full((size,), size**-0.5), 1e-24 / size)
+
+
+def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """weight x / sqrt(mean of x^2 + eps), of (..., size)."""
+    if not compiles(x, weight):
+        return _normed(x, weight, eps)
+    from .fused.norm import Normed  # compiled code is loaded once it is needed
+
+    y: Tensor = Normed.apply(_normed, x, weight, eps)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    return rms_norm(x, weight.shape, weight, eps)
 
 
 class ShortConvolution(nn.Module):
@@ -56,8 +93,21 @@ class ShortConvolution(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         seen, steps = torch.cat([state.transpose(0, 1), x]), len(x)
-        mixed: Tensor = Convolved.apply(seen, self.weight)  # type: ignore[no-untyped-call]
-        return silu(mixed), seen[steps:].transpose(0, 1)
+        return convolved(seen, self.weight), seen[steps:].transpose(0, 1)
+
+
+def convolved(x: Tensor, weight: Tensor) -> Tensor:
+    """SiLU(sum of weight_k x_(t+k)), of (steps + taps - 1, batch, width)."""
+    if not compiles(x, weight):
+        return _convolved(x, weight)
+    from .fused.convolution import Convolved as Fused
+
+    y: Tensor = Fused.apply(_convolved, x, weight)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _convolved(x: Tensor, weight: Tensor) -> Tensor:
+    return silu(Convolved.apply(x, weight))  # type: ignore[no-untyped-call]
 
 
 class Convolved(torch.autograd.Function):

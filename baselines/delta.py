@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, silu, softplus
+from torch.nn.functional import silu, softplus
 
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
-from .blocks import TAPS, Network, ShortConvolution, counts, network, norm
-from .matrices import joined, pieces, replaced, split
+from .blocks import TAPS, Network, ShortConvolution, counts, network, norm, unit
+from .matrices import State, flat, joined, pieces, replaced, split
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class DeltaNet:
 
 
 class DeltaMixer(nn.Module):
-    """One layer. Its state: the convolution's, and the matrices (batch, heads, keys, values)."""
+    """One layer. Its state: the convolution's, and the matrices (batch, heads, keys, values), () at first."""
 
     def __init__(self, spec: DeltaNet, seed: int, name: str) -> None:
         super().__init__()
@@ -78,12 +78,11 @@ class DeltaMixer(nn.Module):
         self.norm = norm(spec.values)
         self.outlet = linear(values, spec.width, seed, f"{name}.outlet", biased=False)
 
-    def begin(self, batch: int) -> tuple[Any, Tensor]:
+    def begin(self, batch: int) -> tuple[Any, State]:
         """Before the first step."""
-        past = () if self.convolution is None else self.convolution.begin(batch)
-        return past, self.outlet.weight.new_zeros(batch, self.spec.heads, self.spec.keys, self.spec.values)
+        return () if self.convolution is None else self.convolution.begin(batch), ()
 
-    def forward(self, x: Tensor, state: tuple[Any, Tensor]) -> tuple[Tensor, tuple[Any, Tensor]]:
+    def forward(self, x: Tensor, state: tuple[Any, State]) -> tuple[Tensor, tuple[Any, State]]:
         spec, (past, memory) = self.spec, state
         mixed, strength, steps, gate = self.inlet(x).split(self.sizes, dim=-1)
         if self.convolution is None:
@@ -91,14 +90,14 @@ class DeltaMixer(nn.Module):
         else:
             mixed, past = self.convolution(mixed, past)
         q, k, v = (split(part, spec.heads) for part in mixed.split(spec.channels, dim=-1))
-        q, k = normalize(q, dim=-1), normalize(k, dim=-1)
+        q, k = unit(q), unit(k)
         b = split((1 + spec.negative) * strength.sigmoid(), spec.heads)[..., 0]
         if spec.gated:
             logs = split(-self.rate.exp() * softplus(steps + self.bias), spec.heads)[..., 0]  # log a_t
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(replaced, memory.flatten(0, 1), q, k, v, b, logs)
+        y, after = pieces(replaced, flat(memory), q, k, v, b, logs)
         y = joined(self.norm(y), spec.heads)
         if spec.gated:
             y = y * silu(gate)
-        return self.outlet(y), (past, after.view_as(memory))
+        return self.outlet(y), (past, after.unflatten(0, (-1, spec.heads)))

@@ -10,7 +10,7 @@ from torch.nn.functional import elu, silu, softplus
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, choices, counts, network, norm
-from .matrices import added, joined, pieces, split
+from .matrices import added, flat, joined, pieces, split
 from .positions import rotated
 
 
@@ -90,7 +90,7 @@ class LinearAttention:
 
 
 class LinearAttentionMixer(nn.Module):
-    """One layer. Its state: the convolution's, the position, the matrices (batch, heads, keys, values)."""
+    """One layer. Its state: the convolution's, the position, the matrices (batch, heads, keys, values), () at first."""
 
     def __init__(self, spec: LinearAttention, seed: int, name: str) -> None:
         super().__init__()
@@ -114,8 +114,7 @@ class LinearAttentionMixer(nn.Module):
         """Before the first step."""
         spec, like = self.spec, self.inlet.weight
         past = () if self.convolution is None else self.convolution.begin(batch)
-        place = like.new_zeros(batch) if spec.rotary else ()
-        return past, place, like.new_zeros(batch, spec.heads, spec.keys, spec.values + spec.normaliser)
+        return past, like.new_zeros(batch) if spec.rotary else (), ()
 
     def forward(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         spec, (past, place, memory) = self.spec, state
@@ -125,11 +124,10 @@ class LinearAttentionMixer(nn.Module):
         q, k, values = mixed.split(spec.channels, dim=-1)
         if spec.feature == "elu":
             q, k = elu(q) + 1, elu(k) + 1
-        if spec.shared:
-            q, k = (part.repeat(1, 1, spec.heads) for part in (q, k))
-        q, k, v = (split(part, spec.heads) for part in (q, k, values))
+        looking = 1 if spec.shared else spec.heads
+        q, k, v = split(q, looking), split(k, looking), split(values, spec.heads)
         if spec.rotary:
-            first = place.repeat_interleave(spec.heads)
+            first = place.repeat_interleave(looking)
             q, k, place = rotated(q, first), rotated(k, first), place + len(x)
         if spec.normaliser:
             v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
@@ -141,9 +139,10 @@ class LinearAttentionMixer(nn.Module):
             logs = each.repeat(x.shape[1])[:, None].expand(-1, len(x))
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(added, memory.flatten(0, 1), q, k, v, logs)
+        y, after = pieces(added, flat(memory), q, k, v, logs)
         if spec.normaliser:
-            y = y[..., :-1] / (y[..., -1:] + 1e-10)
+            y, sums = torch.split(y, [spec.values, 1], dim=-1)
+            y = y * (sums + 1e-10).reciprocal()
         elif spec.decay != "input":
             y = self.norm(y)
         y = joined(y, spec.heads)
@@ -153,4 +152,4 @@ class LinearAttentionMixer(nn.Module):
             y = y * silu(gate)
         if spec.decay == "input" and not spec.normaliser:
             y = self.norm(y)  # as released, of all heads, behind the gate
-        return self.outlet(y), (past, place, after.view_as(memory))
+        return self.outlet(y), (past, place, after.unflatten(0, (-1, spec.heads)))

@@ -11,15 +11,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .blocks import compiles
+
 PIECE = 64
 """Steps computed at once: the work on (time, time) grows with it, the number of products falls."""
 
+State = Tensor | tuple[()]
+"""The matrices of all heads; (), as long as nothing was written, which spares the products with zeros."""
+
 
 class Left(NamedTuple):
-    """What is left in every step, of the state before the first and of what each step wrote."""
+    """What is left in every step, of the state before the first and of what each step wrote, times exp(-most)."""
 
     since: Tensor  # (heads, time)
     between: Tensor  # (heads, time, time): in step i of what step j wrote, 0 where j > i
+    most: Tensor  # (heads, time)
 
 
 def split(x: Tensor, count: int) -> Tensor:
@@ -52,29 +58,60 @@ def causal(steps: int, like: Tensor) -> Tensor:
     return torch.ones(steps, steps, dtype=torch.bool, device=like.device).tril()
 
 
-def left(logs: Tensor) -> Left:
-    """By the logarithms of what every step leaves of the state before it, (heads, time)."""
+def left(logs: Tensor, gains: Tensor | None = None, scale: Tensor | None = None) -> Left:
+    """By the logarithms of what every step leaves of the state before it, (heads, time).
+
+    Args:
+        gains: Logarithms of what each step's write is multiplied by, likewise. With them no exponential overflows:
+            ``most`` is the largest logarithm of a step, and else 0. No gradient passes through it.
+        scale: The ``most`` by which the state before was divided, (heads,).
+    """
+    scaled = gains is not None and scale is not None
+    gains = torch.zeros_like(logs) if gains is None else gains
+    scale = logs.new_zeros(len(logs)) if scale is None else scale
+    if not compiles(logs, gains, scale):
+        return _left(logs, gains, scale, scaled)
+    from .fused.decay import Decayed  # compiled code is loaded once it is needed
+
+    return Left(*Decayed.apply(_left, scaled, logs, gains, scale))  # type: ignore[no-untyped-call]
+
+
+def _left(logs: Tensor, gains: Tensor, scale: Tensor, scaled: bool) -> Left:
     total = logs.cumsum(dim=1)
-    between = total[:, :, None] - total[:, None, :]
-    return Left(total.exp(), between.masked_fill(~causal(logs.shape[1], logs), -torch.inf).exp())
+    between = total[:, :, None] - total[:, None, :] + gains[:, None, :]
+    between = between.masked_fill(~causal(logs.shape[1], logs), -torch.inf)
+    since = total + scale[:, None]
+    most = torch.maximum(between.amax(dim=2), since).detach() if scaled else torch.zeros_like(total)
+    return Left((since - most).exp(), (between - most[..., None]).exp(), most)
 
 
-def read(q: Tensor, k: Tensor, written: Tensor, rest: Left, state: Tensor) -> tuple[Tensor, Tensor]:
+def read(q: Tensor, k: Tensor, written: Tensor, rest: Left, state: State) -> tuple[Tensor, Tensor]:
     """What every step reads after it has written, (heads, time, values), and the state after the last.
 
     Args:
-        q: Queries (heads, time, keys).
+        q: Queries (heads, time, keys); where all heads of a sequence have the same, (sequences, time, keys).
         k: Keys, likewise.
         written: Under each key, (heads, time, values).
         rest: What is left of it later.
-        state: Before the first step, (heads, keys, values).
+        state: Before the first step, (heads, keys, values); () where nothing was written yet.
     """
-    output = (q @ k.mT * rest.between) @ written + rest.since[..., None] * (q @ state)
-    last = rest.between[:, -1, :, None]
-    return output, rest.since[:, -1, None, None] * state + k.mT @ (last * written)
+    alike = q @ k.mT
+    if len(q) < len(written):
+        q, k, alike = (part.repeat_interleave(len(written) // len(q), dim=0) for part in (q, k, alike))
+    output = (alike * rest.between) @ written
+    after = k.mT @ (rest.between[:, -1, :, None] * written)
+    if isinstance(state, Tensor):
+        output = output + rest.since[..., None] * (q @ state)
+        after = after + rest.since[:, -1, None, None] * state
+    return output, after
 
 
-def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: Tensor) -> Tensor:
+def flat(state: State) -> State:
+    """(batch, heads, keys, values) to (batch * heads, keys, values)."""
+    return state.flatten(0, 1) if isinstance(state, Tensor) else state
+
+
+def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: State) -> Tensor:
     """What the delta rule writes: strength times what the value differs from that read under its key.
 
     Every step's depends on those before it, w_i = b_i (v_i - k_i a_i S_(i-1)): a triangular system of equations
@@ -83,18 +120,20 @@ def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: Tensor)
     Args:
         strength: (heads, time).
     """
-    known = strength[..., None] * (v - rest.since[..., None] * (k @ state))
+    if isinstance(state, Tensor):
+        v = v - rest.since[..., None] * (k @ state)
+    known = strength[..., None] * v
     others = strength[..., None] * rest.between * (k @ k.mT)
     written: Tensor = torch.linalg.solve_triangular(others, known, upper=False, unitriangular=True)
     return written
 
 
-def added(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+def added(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, state: State) -> tuple[Tensor, Tensor]:
     """What a piece reads where values are added up, and the state after it; logs as of ``left``."""
     return read(q, k, v, left(logs), state)
 
 
-def replaced(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+def replaced(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, logs: Tensor, state: State) -> tuple[Tensor, Tensor]:
     """What a piece reads by the delta rule, and the state after it."""
     rest = left(logs)
     return read(q, k, corrected(k, v, strength, rest, state), rest, state)
