@@ -33,15 +33,16 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the last output says whether the answer ends: wrong bits a sequence of that output, and of the others."""
+    """Of a task whose last output says where the answer ends, the mistakes a sequence, by what is wrong."""
 
-    numbers: ClassVar[tuple[str, ...]] = ("wrong bits of the vectors", "wrong bits of the end marker")
+    numbers: ClassVar[tuple[str, ...]] = ("wrong bits of the vectors", "ends said too early", "ends not said")
     size: Size
 
     def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
         """See ``core.Inspection``."""
-        each = wrong.sum(dim=0).mean(dim=0)
-        return dict(zip(self.numbers, (float(each[:-1].sum()), float(each[-1])), strict=True))
+        end, is_end = wrong[..., -1], batch.targets[..., -1]
+        parts = (wrong[..., :-1].sum(dim=-1), end * (1 - is_end), end * is_end)
+        return dict(zip(self.numbers, (float(part.sum(dim=0).mean()) for part in parts), strict=True))
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,11 @@ def test_an_answer_s_right_beginning_ends_at_its_first_mistake() -> None:
     wrong = torch.zeros(6, 2, 2)
     wrong[4, 1, 0] = wrong[5, 1, 1] = 1  # the other sequence is right throughout
     assert Prefix((1,))(batch, wrong, {}) == {"answers before the first mistake": (4 + 2) / 2}
-    assert list(Ends((1,))(batch, wrong, {}).values()) == [0.5, 0.5]
-    wrong[1, :, 1] = 1
+    batch.targets[5, :, 1] = 1
+    assert list(Ends((1,))(batch, wrong, {}).values()) == [0.5, 0.0, 0.5]
+    wrong[1, :, 1] = wrong[2, 0, 1] = 1
     assert list(Prefix((1,))(batch, wrong, {}).values()) == [0.0]
-    assert list(Ends((1,))(batch, wrong, {}).values()) == [0.5, 1.5]
+    assert list(Ends((1,))(batch, wrong, {}).values()) == [0.5, 1.5, 0.5]
 
 
 @pytest.mark.parametrize(
