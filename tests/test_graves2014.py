@@ -9,6 +9,7 @@ from membench.benchmarks.records.frames import facts_of
 from membench.benchmarks.suites import find
 from membench.benchmarks.suites.graves2014 import TABLE
 from membench.ntm import NTM, OneHot
+from membench.report.claims.judge import asked_under
 
 SUITE = find("graves2014")
 ARMS = {experiment.key: experiment for experiment in SUITE.experiments}
@@ -50,7 +51,8 @@ def test_every_arm_is_built_and_none_is_left_to_a_reference(key: str) -> None:
 def test_every_ntm_has_the_heads_and_units_of_its_table() -> None:
     for task, row in TABLE.items():
         for controller in ("ff", "lstm"):
-            model = ARMS[f"{task}/ntm-{controller}"].model
+            read = "-practical" * bool(row.once)
+            model = ARMS[f"{task}/ntm-{controller}{read}"].model
             assert isinstance(model, NTM) and model.reads == model.writes
             sizes = (model.controller.units, model.controller.layers)
             heads, *expected = row.feedforward if controller == "ff" else row.recurrent
@@ -62,7 +64,7 @@ def test_the_paper_s_reading_differs_in_what_its_counts_ask_for() -> None:
     """With seven shifts and all starts learned the plainest wiring is 0.2 % short of what table 1 prints: 17,162."""
     assert count("copy/ntm-ff-paper") == 17_125
     for key in ("copy/ntm-ff", "copy/ntm-lstm", "recall/ntm-ff", "recall/ntm-lstm"):
-        ours, paper = ARMS[key], ARMS[f"{key}-paper"]
+        ours, paper = ARMS[f"{key}-practical"], ARMS[f"{key}-paper"]
         learned = OneHot(trainable=True)
         assert paper.model == replace(ours.model, reach=3, read_weighting=learned, write_weighting=learned)
         assert paper.training.optimizer.learning_rate == 1e-4
@@ -91,6 +93,14 @@ def test_the_counts_of_ntms_say_that_starts_are_learned(
     controller = 4 * units * seen + 2 * units if recurrent else units * seen + 1
     head_layer, output = (units + 1) * asked, outputs * (units + READ * heads + 2)
     assert controller + head_layer + output + starts == printed
+
+
+def test_a_claim_is_asked_under_readings_only_where_its_task_has_them() -> None:
+    asked = {claim.id.removeprefix("graves2014-"): asked_under(claim, SUITE.arms) for claim in SUITE.claims}
+    assert {id for id, readings in asked.items() if readings == ["practical", "paper"]} == {
+        id for id in asked if id.startswith(("C1a", "C1b", "C1-", "C2", "C4", "C13", "C7a", "C7b", "C8", "C9"))
+    }
+    assert {tuple(readings) for readings in asked.values()} == {("practical", "paper"), ("",)}
 
 
 def test_chance_on_the_evaluation_set_is_that_of_training() -> None:

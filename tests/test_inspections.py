@@ -20,7 +20,7 @@ from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.sort import Sort
 from membench.benchmarks.training.evaluate import INSPECTED, inspect
 from membench.benchmarks.training.learner import built
-from membench.report.claims import Arm, Claim, Falls, Shows
+from membench.report.claims import Arm, Claim, Shows, Shrinks
 from membench.report.claims.judge import judge
 from membench.report.claims.verdict import Verdict
 from membench.report.frames import SuiteFacts, frames
@@ -176,7 +176,7 @@ def test_a_number_reaches_its_bar_in_solved_runs_or_in_all() -> None:
 
 
 def test_a_number_falls_as_sizes_grow() -> None:
-    claim = Falls(*SAID, "copy", "a", "focus", SIZES)
+    claim = Shrinks(*SAID, "copy", "a", "focus", SIZES)
     falling = {"3": [8.0] * 6, "5": [9.0] * 6, "9": [2.0] * 6}
     found = ask(claim, falling, [True] * 3 + [False] * 3)
     assert found.verdict == "agrees" and found.found == (
@@ -190,8 +190,8 @@ def test_a_claim_of_a_number_that_is_not_measured_is_refused() -> None:
     for claim, why in (
         (Shows(*SAID, "copy", "a", "focus", (7,), least=1), r"number='focus', size=\(7,\): of a on copy is measured"),
         (Shows(*SAID, "copy", "a", "foc", (5,), least=1), "number='foc'"),
-        (Falls(*SAID, "copy", "a", "focus", ((3,), (4,), (5,))), r"size=\(4,\)"),
-        (Falls(*SAID, "copy", "a", "focus", ((3,), (5,))), "three or more"),
+        (Shrinks(*SAID, "copy", "a", "focus", ((3,), (4,), (5,))), r"size=\(4,\)"),
+        (Shrinks(*SAID, "copy", "a", "focus", ((3,), (5,))), "three or more"),
     ):
         with pytest.raises(ValueError, match=why):
             ask(claim, {}, [True])

@@ -187,13 +187,15 @@ def arms(task: str) -> Iterator[Experiment]:
     trained = training(task, row.budget)
     for controller in ("ff", "lstm"):
         name, model = f"ntm-{controller}", ntm(task, controller)
-        yield Experiment(task, TASKS[task], name, model, trained, "practical")
         if row.once:
             once = training(task, row.once, batch=1, rate=row.rate)
+            yield Experiment(task, TASKS[task], f"{name}-practical", model, trained, "practical", arm=name)
             yield Experiment(task, TASKS[task], f"{name}-paper", of_paper(model), once, "paper", arm=name)
+        else:
+            yield Experiment(task, TASKS[task], name, model, trained)
         changed = variants(model)
         for what in VARIED.get(task, ()):
-            yield Experiment(task, TASKS[task], f"{name}-{what}", changed[what], trained, "practical")
+            yield Experiment(task, TASKS[task], f"{name}-{what}", changed[what], trained)
     lstm = LSTM(units=row.units, layers=3, forget_bias=1.0, state=Learned(), skips=True)  # [p], [d]
     yield Experiment(task, TASKS[task], "lstm", lstm, training(task, row.longest, rate=1e-4))
 

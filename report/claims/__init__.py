@@ -15,7 +15,7 @@ from .never_solves import NeverSolves
 from .order import Order
 from .parameters import Parameters
 from .scores import FallsShort, Scores
-from .shows import Falls, Shows
+from .shows import Shows, Shrinks
 from .solves import CannotSolve, Solves
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Degrades",
     "Differs",
     "Excess",
-    "Falls",
     "FallsShort",
     "Faster",
     "FasterOverTasks",
@@ -40,5 +39,6 @@ __all__ = [
     "Parameters",
     "Scores",
     "Shows",
+    "Shrinks",
     "Solves",
 ]

@@ -66,8 +66,7 @@ def judged_by(outcomes: pd.DataFrame, frames: Frames, facts: SuiteFacts, claims:
 
 def asked_under(claim: Claim, arms: Sequence[Arm]) -> list[str]:
     """The readings that a claim is asked under: all, or none (an empty one) where none of its arms stands under any."""
-    spoken = {name for _, name in claim.arms}
-    return readings_of(arms) if any(arm.reading for arm in arms if arm.name in spoken) else [""]
+    return readings_of(arms) if any(arm.reading for arm in arms if (arm.task, arm.name) in claim.arms) else [""]
 
 
 def corrected(answered: Sequence[tuple[Verdict, bool]]) -> list[Verdict]:

@@ -64,7 +64,7 @@ class Shows(Claim):
 
 
 @dataclass(frozen=True)
-class Falls(Claim):
+class Shrinks(Claim):
     """A number of the best weights falls as sizes grow, by the line fitted to it; unsolved runs count too.
 
     Attributes:
@@ -72,7 +72,7 @@ class Falls(Claim):
         sizes: Where it was measured, three of them or more, the smallest first.
     """
 
-    kind: ClassVar[str] = "falls"
+    kind: ClassVar[str] = "shrinks"
     unit: ClassVar[Unit] = "fraction"
 
     task: str
