@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, git and pip; everything else is installed into .venv, at the versions of constraints.txt.
 
 .DEFAULT_GOAL := help
-.PHONY: help run mini test style types check faults docs clean
+.PHONY: help run mini test style types check faults gpu docs clean
 
 TIME ?= 15m  # how long `make run` trains before it stops; the next call goes on from there
 JOBS ?= 2    # processes that share the tests
@@ -21,6 +21,7 @@ help:
 	@echo 'make mini   the same design in miniature, to its end, in minutes'
 	@echo 'make test   every check: style, types, and the tests against the installed wheel'
 	@echo 'make faults the slow tests: kills, full disks, hostile files'
+	@echo 'make gpu    on a machine with a GPU: its tests, and its speed in results/speed-gpu.json, in ten minutes'
 	@echo 'make docs   the documentation as a site, build/docs/index.html'
 	@echo 'make clean  remove what make made; results stay'
 
@@ -48,11 +49,17 @@ build/types:
 # What a user gets: the wheel, installed where Python looks before it looks at the checkout.
 check: build/installed/ready
 	PYTHONPATH=$(CURDIR)/build/installed MEMBENCH_INSTALLED=$(CURDIR)/build/installed OMP_NUM_THREADS=1 \
-	.venv/bin/pytest -m 'not slow' -n $(strip $(JOBS)) --dist loadfile
+	.venv/bin/pytest -m 'not slow and not gpu' -n $(strip $(JOBS)) --dist loadfile
 
 # Minutes, not seconds.
 faults: .venv/ready
 	.venv/bin/pytest -m slow
+
+# Ten minutes at most: five for what is measured, and the tests with what is left. Says so where there is no GPU.
+gpu: .venv/ready
+	.venv/bin/bench speed --suite collier2018 --device cuda --task copy --model ntm-constant-cosine --model lstm \
+	--results results --time-limit 4m
+	timeout 280 .venv/bin/pytest -m gpu -n 0
 
 # Installs what it needs on first use.
 docs: .venv/ready build/types

@@ -476,7 +476,7 @@ PARTS = {
 }
 """The parts of an experiment, and what each must have."""
 
-TAKEN_IN_RESULTS = re.compile(r"(index\.html|mlflow\..*|mlartifacts|speed\.json|readme\.md)$", re.IGNORECASE)
+TAKEN_IN_RESULTS = re.compile(r"(index\.html|mlflow\..*|mlartifacts|speed(-gpu)?\.json|readme\.md)$", re.IGNORECASE)
 """What lies beside the folders of suites."""
 
 TAKEN_IN_A_SUITE = ("figures", "tables", "traces", "weights", "claims.json", "report.html", "report.md", "readme.md")

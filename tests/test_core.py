@@ -437,6 +437,7 @@ def test_an_experiment_names_what_cannot_be(change: Any, says: str) -> None:
         ({"name": "mlflow.db"}, "the results folder has a file"),
         ({"name": "MLflow.db-wal"}, "the results folder has a file"),
         ({"name": "speed.json"}, "the results folder has a file"),
+        ({"name": "speed-gpu.json"}, "the results folder has a file"),
         ({"name": None}, r"Suite\(name=None\): letters"),
     ],
 )

@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from membench.benchmarks.cli import main
-from membench.benchmarks.inspecting import speed
+from membench.benchmarks.errors import UsageError
+from membench.benchmarks.inspecting import speed, speed_gpu
 from membench.benchmarks.suites import find
 
 ROW = {"task", "model", "implementation", "ms_per_step", "ratio_to_reference", "ratio_to_lstm", "peak_mb"}
@@ -103,3 +106,33 @@ class GRU:
     assert "copy/gru cohort of 4: skipped, vmap cannot batch Module: " in answer.stderr
     rows = [(row["model"], row["implementation"]) for row in json.loads(answer.stdout)["rows"]]
     assert rows == [("gru", "torch"), ("gru", speed.YARDSTICK)]
+
+
+def test_cohorts_are_timed_as_they_are_trained(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here on a CPU, in the place of a GPU."""
+    monkeypatch.setattr(speed_gpu, "gpu", lambda: "cpu")
+    monkeypatch.setattr(speed_gpu, "free", lambda devices: 1 << 24)
+    monkeypatch.setattr(speed_gpu, "COHORTS", (1, 2, 10**4))
+    monkeypatch.setattr(speed_gpu, "timing", partial(speed_gpu.timing, steps=2))
+    asked = ["speed", "--suite", tiny, "--model", "lstm", "--device", "cuda", "--results", str(tmp_path)]
+    answer = CliRunner().invoke(main, asked)
+    assert answer.exit_code == 0, answer.stderr
+    kept = json.loads((tmp_path / "speed-gpu.json").read_text())
+    assert {"device", "processor", "torch", "cuda", "commit"} <= kept.keys()
+    rows = kept["rows"]
+    assert [(row["model"], row["seeds"]) for row in rows] == [
+        (model, seeds) for model in ("lstm", "torch.nn.LSTM-100") for seeds in (1, 2)
+    ]
+    assert rows[1]["implementation"] == "cohort of 2" and rows[0]["times_one_by_one"] == 1
+    assert all(row["ms_per_step"] > 0 and 0 < row["waiting"] < 1 and row["peak_mb"] is None for row in rows)
+    assert "copy/lstm cohort of 10000: skipped, there is room for " in answer.stderr
+    late = CliRunner().invoke(main, [*asked, "--time-limit", "1s", "--json"])
+    assert late.exit_code == 0 and "skipped" in late.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_that_is_said_in_a_line(tiny: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(main, ["speed", "--suite", tiny, "--device", "cuda", "--results", str(tmp_path)])
+    assert isinstance(answer.exception, UsageError) or answer.exit_code == 2
+    told = str(answer.exception) if isinstance(answer.exception, UsageError) else answer.stderr
+    assert "no CUDA device: torch " in told and "accepted: --device cpu" in told

@@ -23,6 +23,8 @@ from .shared import (
 @with_option
 @arms_options
 @click.option("--rounds", type=click.IntRange(min=3), default=9, help="Turns of each contestant; medians count.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What is timed.")
+@click.option("--time-limit", metavar="DURATION", help="On a GPU: begin nothing more after 90s, 5m.")
 @avx2_option
 @new_results_option
 @json_option
@@ -32,6 +34,8 @@ def speed(
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     rounds: int,
+    device: str,
+    time_limit: str | None,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -41,27 +45,42 @@ def speed(
     on; compare ratios within one call, not milliseconds between calls. Writes RESULTS/speed.json; with --json prints it
     instead.
 
+    With --device cuda a seed alone and cohorts of 10 and 100 are timed as bench run trains them, and what share of a
+    step the GPU waits for its data. Writes RESULTS/speed-gpu.json.
+
     \b
     Examples:
       bench speed --task copy --model ntm-constant-cosine
       bench speed mini --json
+      bench speed mini --device cuda --time-limit 5m
     """
+    from ..inspecting import speed_gpu
     from ..inspecting.check import refuse
     from ..inspecting.speed import document, measure
     from ..outside import overheard
     from ..records.plan import chosen
     from ..running.runner import writable
+    from . import arguments
 
+    limit = None if time_limit is None else arguments.seconds(time_limit)
+    gpu = speed_gpu.gpu() if device == "cuda" else None
     found = find(suite, added)
     refuse(run.experiment for run in chosen(found, tasks, models))
     if not as_json:
         at_home(results)
         writable(results)
+    say = partial(click.echo, err=True)
+    if gpu is not None:
+        measured = speed_gpu.measure(found, tasks, models, gpu, limit, say)
+    else:
+        measured = measure(found, tasks, models, rounds, (suite, *added), say)
     rows = []
     with overheard():
-        for row in measure(found, tasks, models, rounds, (suite, *added), partial(click.echo, err=True)):
+        for row in measured:
             rows.append(row)
-            click.echo(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms", err=True)
-    if not as_json:
+            say(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms")
+    if not as_json and gpu is not None:
+        (results / "speed-gpu.json").write_text(speed_gpu.document(rows, gpu))
+    elif not as_json:
         (results / "speed.json").write_text(document(rows, rounds))
     answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)

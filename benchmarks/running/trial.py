@@ -57,8 +57,6 @@ def tried(
     sources: tuple[str, ...], keys: Sequence[str], devices: Sequence[str], known: Sequence[str], budget: float
 ) -> Trial:
     """The other process."""
-    import torch
-
     from ..suites import find
     from ..training.memory import free
     from ..training.process import prepare
@@ -72,7 +70,7 @@ def tried(
         if arm in seconds or arm in known or time.monotonic() > until:
             continue
         try:
-            seconds[arm] = timing(cohort, torch.device(devices[0]), STEPS).seconds / len(cohort)
+            seconds[arm] = timing(cohort, devices[0], STEPS).seconds / len(cohort)
         except Exception:  # the run itself will say what is wrong, or be tried in smaller cohorts
             continue
     return Trial(room, seconds)

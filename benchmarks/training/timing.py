@@ -31,8 +31,9 @@ class Timing:
     how: str
 
 
-def timing(runs: Sequence[Run], device: torch.device, steps: int = 100, limit: float = 10.0) -> Timing:
+def timing(runs: Sequence[Run], where: torch.device | str, steps: int = 100, limit: float = 10.0) -> Timing:
     """Train a cohort for some steps, but not longer than so many seconds, once it is compiled and captured."""
+    device = torch.device(where)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     learner, drawn = Learner(runs, device), identity(runs[0].experiment.task)
