@@ -608,6 +608,14 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     assert progress(frames()).startswith("Partial report: none of 0")
 
 
+def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
+    known = replace(facts(tables), added=("mine",))
+    assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by 6 of 6 runs."
+    alone = records({("copy", "mine"): UNSOLVED})
+    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by 0 of 6 runs.")
+
+
 @pytest.mark.parametrize("status", ["new", "interrupted", "stale"])
 def test_nothing_is_claimed_before_a_run_has_had_its_budget(status: str) -> None:
     """A claim printed alone would read as what was found."""

@@ -77,6 +77,8 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         return f"{asked} Found: {few} decided{some}{rest}."
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     complete = outcomes[outcomes["complete"]]
+    own = complete[~complete["model"].isin(facts.added)]
+    complete = complete if own.empty else own  # of what was added the table speaks
     each = (
         f"{task} is solved by {int(np.isfinite(mine['time']).sum())} of {_some(len(mine), 'run')}"
         for task in facts.tasks
