@@ -25,7 +25,8 @@ EPSILON = 1e-5
 class Mixer(Protocol):
     """What mixes steps: (time, batch, width) to the same shape, of any number of steps from one on.
 
-    A state is a tensor or a tuple of tensors or states, each tensor (batch, ...); of none, the empty tuple.
+    A state is a tensor or a tuple of tensors or states, each tensor (batch, ...); of none, the empty tuple. One that
+    can be looked into has ``look(x)``: see ``Block.look``.
     """
 
     def begin(self, batch: int) -> Any: ...
@@ -166,11 +167,21 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Any, Any]) -> tuple[Tensor, tuple[Any, Any]]:
         past, memory = state
-        y = self.norm(x)
-        if self.convolution is not None:
-            y, past = self.convolution(y, past)
+        y, past = self.given(x, past)
         y, memory = self.mixer(y, memory)
         return x + y, (past, memory)
+
+    def given(self, x: Tensor, past: Any) -> tuple[Tensor, Any]:
+        """What the mixer is given, and the convolution's state."""
+        y = self.norm(x)
+        return (y, past) if self.convolution is None else self.convolution(y, past)
+
+    def look(self, x: Tensor) -> dict[str, Tensor]:
+        """What is to be seen of a whole sequence, by a mixer that shows something: each (time, batch, heads, size)."""
+        if not hasattr(self.mixer, "look"):
+            return {}
+        seen: dict[str, Tensor] = self.mixer.look(self.given(x, self.begin(x.shape[1])[0])[0])
+        return seen
 
 
 class Network(nn.Module):
@@ -207,6 +218,19 @@ class Network(nn.Module):
             after.append(memory)
         logits: Tensor = self.readout(self.norm(x))
         return logits if state is None else (logits, tuple(after))
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits, and by name what is to be seen of the mixers, each (time, batch, heads, size)."""
+        x, layers = self.embedding(inputs), []
+        for block in self.blocks:
+            layers += [seen] if isinstance(block, Block) and (seen := block.look(x)) else []
+            x, _ = block(x, cast(Block, block).begin(inputs.shape[1]))
+        named = {}
+        for n, seen in enumerate(layers, 1):
+            for name, part in seen.items():
+                side, what = name.split(maxsplit=1)
+                named[f"{side} layer {n} {what}" if len(layers) > 1 else name] = part
+        return self.readout(self.norm(x)), named
 
 
 def network(

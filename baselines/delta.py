@@ -10,7 +10,7 @@ from torch.nn.functional import silu, softplus
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, counts, network, norm, unit
-from .matrices import State, flat, joined, pieces, replaced, split
+from .matrices import State, flat, joined, looked, pieces, replaced, split
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,22 @@ class DeltaMixer(nn.Module):
         return () if self.convolution is None else self.convolution.begin(batch), ()
 
     def forward(self, x: Tensor, state: tuple[Any, State]) -> tuple[Tensor, tuple[Any, State]]:
-        spec, (past, memory) = self.spec, state
+        heads, (past, memory) = self.spec.heads, state
+        asked, gate, past = self.ask(x, past)
+        y, after = pieces(replaced, flat(memory), *asked)
+        y = joined(self.norm(y), heads)
+        if self.spec.gated:
+            y = y * silu(gate)
+        return self.outlet(y), (past, after.unflatten(0, (-1, heads)))
+
+    def look(self, x: Tensor) -> dict[str, Tensor]:
+        """What is to be seen of a whole sequence: see ``matrices.looked``."""
+        asked, *_ = self.ask(x, self.begin(x.shape[1])[0])
+        return looked(replaced, (), self.spec.heads, *asked)
+
+    def ask(self, x: Tensor, past: Any) -> tuple[tuple[Tensor, ...], Tensor, Any]:
+        """Queries, keys, values, strengths and decays; the gate; the convolution's state."""
+        spec = self.spec
         mixed, strength, steps, gate = self.inlet(x).split(self.sizes, dim=-1)
         if self.convolution is None:
             mixed = silu(mixed)
@@ -96,8 +111,4 @@ class DeltaMixer(nn.Module):
             logs = split(-self.rate.exp() * softplus(steps + self.bias), spec.heads)[..., 0]  # log a_t
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(replaced, flat(memory), q, k, v, b, logs)
-        y = joined(self.norm(y), spec.heads)
-        if spec.gated:
-            y = y * silu(gate)
-        return self.outlet(y), (past, after.unflatten(0, (-1, spec.heads)))
+        return (q, k, v, b, logs), gate, past

@@ -10,7 +10,7 @@ from torch.nn.functional import elu, silu, softplus
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, choices, counts, network, norm
-from .matrices import added, flat, joined, pieces, split
+from .matrices import State, added, flat, joined, looked, pieces, split
 from .positions import rotated
 
 
@@ -118,6 +118,29 @@ class LinearAttentionMixer(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         spec, (past, place, memory) = self.spec, state
+        asked, values, gate, past = self.ask(x, past, place)
+        y, after = pieces(self.recall, flat(memory), *asked)
+        if not spec.normaliser and spec.decay != "input":
+            y = self.norm(y)
+        y = joined(y, spec.heads)
+        if spec.decay == "input":
+            y = y + self.skip.repeat_interleave(spec.values) * values
+        if spec.gate:
+            y = y * silu(gate)
+        if spec.decay == "input" and not spec.normaliser:
+            y = self.norm(y)  # as released, of all heads, behind the gate
+        place = place + len(x) if spec.rotary else place
+        return self.outlet(y), (past, place, after.unflatten(0, (-1, spec.heads)))
+
+    def look(self, x: Tensor) -> dict[str, Tensor]:
+        """What is to be seen of a whole sequence: see ``matrices.looked``."""
+        past, place, memory = self.begin(x.shape[1])
+        asked, *_ = self.ask(x, past, place)
+        return looked(self.recall, memory, self.spec.heads, *asked)
+
+    def ask(self, x: Tensor, past: Any, place: Any) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Any]:
+        """What ``recall`` is given; values of all heads; the gate; the convolution's state."""
+        spec = self.spec
         mixed, gate, steps = self.inlet(x).split(self.sizes, dim=-1)
         if self.convolution is not None:
             mixed, past = self.convolution(mixed, past)
@@ -128,28 +151,27 @@ class LinearAttentionMixer(nn.Module):
         q, k, v = split(q, looking), split(k, looking), split(values, spec.heads)
         if spec.rotary:
             first = place.repeat_interleave(looking)
-            q, k, place = rotated(q, first), rotated(k, first), place + len(x)
-        if spec.normaliser:
-            v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
+            q, k = rotated(q, first), rotated(k, first)
+        strength = v.new_ones(1, len(x), 1)
         if spec.decay == "input":
             delta = softplus(steps + self.bias)  # D_t
-            logs, v = split(-self.rate.exp() * delta, spec.heads)[..., 0], split(delta, spec.heads) * v
+            logs, strength = split(-self.rate.exp() * delta, spec.heads)[..., 0], split(delta, spec.heads)
         elif spec.decay == "constant":
             each = torch.log1p(-(2.0 ** -(5 + torch.arange(spec.heads, dtype=x.dtype, device=x.device))))
             logs = each.repeat(x.shape[1])[:, None].expand(-1, len(x))
         else:
             logs = q.new_zeros(1, len(x))
-        y, after = pieces(added, flat(memory), q, k, v, logs)
+        return (q, k, v, strength, logs), values, gate, past
+
+    def recall(
+        self, q: Tensor, k: Tensor, v: Tensor, strength: Tensor, logs: Tensor, state: State
+    ) -> tuple[Tensor, Tensor]:
+        """What a piece reads, and the state after it; values are written times a strength, (heads or 1, time, 1)."""
+        spec, size = self.spec, v.shape[-1]
         if spec.normaliser:
-            y, sums = torch.split(y, [spec.values, 1], dim=-1)
+            v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
+        y, after = added(q, k, strength * v if spec.decay == "input" else v, logs, state)
+        if spec.normaliser:
+            y, sums = torch.split(y, [size, 1], dim=-1)
             y = y * (sums + 1e-10).reciprocal()
-        elif spec.decay != "input":
-            y = self.norm(y)
-        y = joined(y, spec.heads)
-        if spec.decay == "input":
-            y = y + self.skip.repeat_interleave(spec.values) * values
-        if spec.gate:
-            y = y * silu(gate)
-        if spec.decay == "input" and not spec.normaliser:
-            y = self.norm(y)  # as released, of all heads, behind the gate
-        return self.outlet(y), (past, place, after.unflatten(0, (-1, spec.heads)))
+        return y, after

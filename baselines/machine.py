@@ -1,5 +1,6 @@
 """A recurrent layer beside a memory of any kind: what stack and tape share."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -31,7 +32,8 @@ class Machine(nn.Module):
     - ``y, state = machine(x, machine.begin(batch))``, then ``y, state = machine(more, state)``: the pieces of a
       sequence one after the other give what the whole gives, gradients too.
 
-    A kind says what its memory is: ``begin``, ``read`` and ``act``, and perhaps ``moves``.
+    A kind says what its memory is, ``begin``, ``read`` and ``act``, and perhaps ``moves``; and what is to be seen of
+    it, ``unmarked`` and ``look``.
 
     Args:
         read: How many numbers are read from the memory.
@@ -66,20 +68,53 @@ class Machine(nn.Module):
         """The memory after the units' action."""
         raise NotImplementedError
 
+    def unmarked(self, memory: Any, steps: int) -> Any:
+        """A memory of no step's mark, with room for those of so many."""
+        raise NotImplementedError
+
+    def look(self, h: Tensor, marks: Any, moves: Any, mark: Tensor) -> tuple[dict[str, Tensor], Any]:
+        """What is to be seen of a step, each (batch, heads, size), and the marks after it.
+
+        Args:
+            h: The units that act.
+            marks: What the memory would hold, had every step written its mark.
+            moves: As for ``act``.
+            mark: This step's, (steps,): one-hot.
+        """
+        raise NotImplementedError
+
     def forward(self, inputs: Tensor, state: Any = None) -> Tensor | tuple[Tensor, Any]:
         """(time, batch, inputs) to logits (time, batch, outputs); with a state given, also the one after."""
-        h, memory = self.first(inputs) if state is None else state
+        passed = list(self.steps(inputs, self.first(inputs) if state is None else state))
+        logits: Tensor = self.readout(torch.relu(torch.stack([now for now, _ in passed])))
+        return logits if state is None else (logits, passed[-1][1])
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits, and by name what is to be seen, each (time, batch, heads, size).
+
+        ``read attention`` is how much of what each step wrote is in what a step reads.
+        """
+        state = self.first(inputs)
+        marks, moves, hs, seen = self.unmarked(state[1], len(inputs)), self.moves(state[1]), [], []
+        for (now, _), mark in zip(self.steps(inputs, state), torch.eye(len(inputs)).to(inputs), strict=True):
+            step, marks = self.look(now, marks, moves, mark)
+            hs.append(now)
+            seen.append(step)
+        named = {name: torch.stack([step[name] for step in seen]) for name in seen[0]}
+        return self.readout(torch.relu(torch.stack(hs))), named
+
+    def steps(self, inputs: Tensor, state: Any) -> Iterator[tuple[Tensor, Any]]:
+        """Of every step its units, and the state after it."""
+        h, memory = state
         seen, past = self.inlet.weight[:, : self.inputs], self.inlet.weight[:, self.inputs :]
         if self.inner is not None:
             past = torch.cat([past, self.inner.weight], dim=1)  # over what is read, and h
-        hs, moves = [], self.moves(memory)
+        moves = self.moves(memory)
         for x in linear_map(inputs, seen, self.inlet.bias).unbind():
             now = self.activation(x + linear_map(torch.cat([self.read(memory), h], dim=1), past))
             memory = self.act(now, memory, moves)
             h = now[:, : h.shape[1]]
-            hs.append(now)
-        logits: Tensor = self.readout(torch.relu(torch.stack(hs)))
-        return logits if state is None else (logits, (h, memory))
+            yield now, (h, memory)
 
     def first(self, inputs: Tensor) -> Any:
         """The state before the first step of these sequences."""

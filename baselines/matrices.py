@@ -128,6 +128,23 @@ def corrected(k: Tensor, v: Tensor, strength: Tensor, rest: Left, state: State) 
     return written
 
 
+def looked(form: Callable[..., tuple[Tensor, Any]], state: Any, count: int, *asked: Tensor) -> dict[str, Tensor]:
+    """How much of what each step offers is in what a step reads, ``read attention``: (time, batch, heads, time).
+
+    Whatever the form, what is read is linear in the values; so each step's is its mark.
+
+    Args:
+        form: As for ``pieces``.
+        state: Before the first step.
+        count: Heads of a sequence.
+        asked: What the form is given, queries, keys and values first.
+    """
+    q, k, v, *others = asked
+    steps = v.shape[1]
+    y, _ = pieces(form, state, q, k, torch.eye(steps).to(v).expand(len(v), steps, steps), *others)
+    return {"read attention": y.view(-1, count, steps, steps).permute(2, 0, 1, 3)}
+
+
 def added(q: Tensor, k: Tensor, v: Tensor, logs: Tensor, state: State) -> tuple[Tensor, Tensor]:
     """What a piece reads where values are added up, and the state after it; logs as of ``left``."""
     return read(q, k, v, left(logs), state)

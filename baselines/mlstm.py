@@ -11,7 +11,7 @@ from torch.nn.functional import logsigmoid, silu
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
 from .blocks import TAPS, Network, ShortConvolution, counts, network
-from .matrices import State, flat, joined, left, pieces, read, split
+from .matrices import State, flat, joined, left, looked, pieces, read, split
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,20 @@ class MLSTMMixer(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Any, State, Tensor]) -> tuple[Tensor, tuple[Any, State, Tensor]]:
         (past, memory, scale), heads = state, self.spec.heads
+        asked, seen, gate, past = self.ask(x, past)
+        y, (after, last) = pieces(step, (flat(memory), scale.flatten()), *asked)
+        y = joined(self.norm(y), heads) + self.skip * seen
+        return self.outlet(y * silu(gate)), (past, after.unflatten(0, (-1, heads)), last.view_as(scale))
+
+    def look(self, x: Tensor) -> dict[str, Tensor]:
+        """What is to be seen of a whole sequence: see ``matrices.looked``."""
+        past, memory, scale = self.begin(x.shape[1])
+        asked, *_ = self.ask(x, past)
+        return looked(step, (memory, scale.flatten()), self.spec.heads, *asked)
+
+    def ask(self, x: Tensor, past: Any) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Any]:
+        """Queries, keys, values and gates; what queries are made from; the output's gate; the convolution's state."""
+        heads = self.spec.heads
         below, gate = self.inlet(x).chunk(2, dim=-1)
         seen = below
         if self.convolution is not None:
@@ -105,10 +119,7 @@ class MLSTMMixer(nn.Module):
         i, f = (gates + self.gates.bias).chunk(2, dim=-1)
         q, k, v = (split(part, heads) for part in (query, key, value))
         i, f = (split(part, heads)[..., 0] for part in (i, logsigmoid(f)))
-        states = flat(memory), scale.flatten()
-        y, (after, last) = pieces(step, states, q, k / k.shape[-1] ** 0.5, v, i, f)
-        y = joined(self.norm(y), heads) + self.skip * seen
-        return self.outlet(y * silu(gate)), (past, after.unflatten(0, (-1, heads)), last.view_as(scale))
+        return (q, k / k.shape[-1] ** 0.5, v, i, f), seen, gate, past
 
 
 def blockwise(x: Tensor, weight: Tensor) -> Tensor:

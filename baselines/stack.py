@@ -91,11 +91,32 @@ class StackModule(Machine):
     def act(self, h: Tensor, memory: Tensor, moves: None) -> Tensor:
         if not self.spec.stacks:
             return memory
-        push, pop, stay = self.action(h).view(*memory.shape[:2], 1, 1, 3).softmax(dim=-1).unbind(-1)
-        v = self.value(h).view(*memory.shape[:2], 1, -1)
+        actions, v = self.actions(h), self.value(h).view(*memory.shape[:2], 1, -1)
         if self.spec.squash:
             v = torch.sigmoid(v)
-        below = torch.full_like(v, self.spec.empty)  # what comes up from beneath the last cell
-        down, up = torch.cat([v, memory[:, :, :-1]], dim=2), torch.cat([memory[:, :, 1:], below], dim=2)
-        moved: Tensor = push * down + pop * up + stay * memory
-        return moved
+        return moved(memory, actions, v, self.spec.empty)
+
+    def actions(self, h: Tensor) -> tuple[Tensor, ...]:
+        """Push, pop and neither, each (batch, stacks, 1, 1)."""
+        scores: Tensor = self.action(h).view(len(h), self.spec.stacks, 1, 1, 3)
+        return scores.softmax(dim=-1).unbind(-1)
+
+    def unmarked(self, memory: Tensor, steps: int) -> Tensor:
+        return memory.new_zeros(*memory.shape[:3], steps)
+
+    def look(self, h: Tensor, marks: Tensor, moves: None, mark: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The top's marks, and the actions; nothing without stacks."""
+        if not self.spec.stacks:
+            return {}, marks
+        actions = self.actions(h)
+        push, pop, _ = (action[..., 0] for action in actions)
+        seen = {"write push gate": push, "write pop gate": pop, "read attention": marks[:, :, 0]}
+        return seen, moved(marks, actions, mark.expand_as(marks[:, :, :1]), 0.0)
+
+
+def moved(memory: Tensor, actions: tuple[Tensor, ...], v: Tensor, empty: float) -> Tensor:
+    """Stacks (batch, stacks, cells, size) after their actions; v (batch, stacks, 1, size) is what is pushed."""
+    push, pop, stay = actions
+    below = torch.full_like(v, empty)  # what comes up from beneath the last cell
+    down, up = torch.cat([v, memory[:, :, :-1]], dim=2), torch.cat([memory[:, :, 1:], below], dim=2)
+    return push * down + pop * up + stay * memory

@@ -101,7 +101,25 @@ class TapeModule(Machine):
 
     def act(self, h: Tensor, memory: Tape, moves: Tensor) -> Tape:
         cells, jump = memory
-        batch, count, _ = cells.shape
         cells = torch.cat([self.value(h)[:, None], cells[:, 1:]], dim=1)
-        move = self.action(h).softmax(dim=-1)[:, None] @ moves
-        return move.view(batch, count, count) @ cells, jump
+        return self.move(h, moves) @ cells, jump
+
+    def move(self, h: Tensor, moves: Tensor) -> Tensor:
+        """How the cells change places, in parts: (batch, cells, cells)."""
+        parts: Tensor = self.action(h).softmax(dim=-1)[:, None] @ moves
+        return parts.view(len(h), self.spec.cells, self.spec.cells)
+
+    def unmarked(self, memory: Tape, steps: int) -> tuple[Tensor, Tensor]:
+        """The steps' marks in every cell, and which cell of the first step it is."""
+        cells, _ = memory
+        batch, count, _ = cells.shape
+        return cells.new_zeros(batch, count, steps), torch.eye(count).to(cells).expand(batch, count, count)
+
+    def look(
+        self, h: Tensor, marks: tuple[Tensor, Tensor], moves: Tensor, mark: Tensor
+    ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+        """Where the head stands, and the marks that it reads there."""
+        steps, cells = marks
+        seen = {"write weighting": cells[:, :1], "read weighting": cells[:, :1], "read attention": steps[:, :1]}
+        move, written = self.move(h, moves), torch.cat([mark.expand_as(steps[:, :1]), steps[:, 1:]], dim=1)
+        return seen, (move @ written, move @ cells)

@@ -90,17 +90,27 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Any, Tensor, Tensor]) -> tuple[Tensor, tuple[Any, Tensor, Tensor]]:
         past, keys, values = state
-        mixed, seen = self.inlet(x), keys.shape[2]
+        q, k, v, past = self.ask(x, past, keys.shape[2])
+        if keys.shape[2]:
+            k, v = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
+        y = scaled_dot_product_attention(q, k, v, attn_mask=self.biases(len(x), k.shape[2]))
+        return self.outlet(y.permute(2, 0, 1, 3).flatten(2)), (past, k, v)
+
+    def look(self, x: Tensor) -> dict[str, Tensor]:
+        """What is to be seen of a whole sequence, (time, batch, heads, time): what each step attends to."""
+        q, k, *_ = self.ask(x, self.begin(x.shape[1])[0], 0)
+        alike = q @ k.mT / q.shape[-1] ** 0.5 + self.biases(len(x), len(x))
+        return {"read attention": alike.softmax(dim=-1).permute(2, 0, 1, 3)}
+
+    def ask(self, x: Tensor, past: Any, seen: int) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """Queries, keys and values, (batch, heads, time, size), behind so many steps; the convolution's state."""
+        mixed = self.inlet(x)
         if self.convolution is not None:
             mixed, past = self.convolution(mixed, past)
         q, k, v = (part.unflatten(-1, (self.spec.heads, -1)).permute(1, 2, 0, 3) for part in mixed.chunk(3, dim=-1))
         if self.spec.positions == "rope":
             q, k = rotated(q, seen), rotated(k, seen)
-        if seen:
-            k, v = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
-        bias = self.biases(len(x), seen + len(x))
-        y = scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.outlet(y.permute(2, 0, 1, 3).flatten(2)), (past, k, v)
+        return q, k, v, past
 
     def biases(self, queries: int, keys: int) -> Tensor:
         """What is added before the softmax, (heads or 1, queries, keys): for later steps, minus infinity.

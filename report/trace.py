@@ -99,7 +99,8 @@ class Trace:
     """One example. Arrays are time first; what was seen is (time, heads, size), by name, in the order to be shown.
 
     A name that begins with ``read`` is of reading, any other of writing. A size of 1 is a number a step; a larger one
-    is drawn as a map, and one called ``weighting`` is a share of attention for every row.
+    is drawn as a map: one called ``weighting`` is a share of attention for every row, one called ``attention`` what of
+    every step's write is read.
     """
 
     origin: Origin

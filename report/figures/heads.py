@@ -1,6 +1,7 @@
 """Inside the memory: the figure of a trace, as Graves et al. 2014 draw it (figures 6 and 12).
 
-What is written stands on the left and what is read on the right, over the same time axis.
+What is written stands on the left and what is read on the right, over the same time axis; where there is nothing but
+what layers read, the first of them are on the left.
 """
 
 from typing import NamedTuple
@@ -58,8 +59,9 @@ def picture(trace: Trace, noun: str) -> Figure:
         ],
     ]
     numbers, rows = attended(trace)
-    for name, values in trace.seen.items():
-        columns[name.startswith("read")] += panels(name, values, numbers, rows)
+    half = 0 if any(name.startswith("write") for name in trace.seen) else len(trace.seen) // 2
+    for n, (name, values) in enumerate(trace.seen.items()):
+        columns[name.startswith("read") and n >= half] += panels(name, values, numbers, rows)
     top, title, bottom = 0.08, 0.22, 0.42
     tall = top + bottom + max(sum(panel.height + title for panel in column) for column in columns)
     figure = Figure(figsize=(WIDE, tall))
@@ -89,11 +91,14 @@ def panels(name: str, values: Array, numbers: NDArray[np.int64], rows: int) -> l
     each = values.swapaxes(0, 1)
     if name.endswith("vector"):
         return [vectors(title, part) for title, part in zip(said, each, strict=True)]
+    height = 1.25 if heads == 1 else 0.8
+    if name.endswith("attention"):
+        steps = np.arange(size)
+        return [Panel(title, part, height, "rows", steps) for title, part in zip(said, each, strict=True)]
     if size != rows:
         kind = "shift" if name.endswith("shift") else "mode" if name.endswith("mode") else "map"
         return [Panel(title, part, max(0.36, 0.13 * size), kind) for title, part in zip(said, each, strict=True)]
     cut = f" (rows {numbers[0]} to {numbers[-1]} of {rows})" if len(numbers) < rows else f" ({rows} rows)"
-    height = 1.25 if heads == 1 else 0.8
     return [Panel(t + cut, p[:, numbers], height, "rows", numbers) for t, p in zip(said, each, strict=True)]
 
 
@@ -132,7 +137,7 @@ def draw(ax: Axes, panel: Panel) -> None:
     most = scale(values) if signed else max(1.0, float(values.max()))
     if signed:
         ax.set_title(f"{panel.title} (up to \N{PLUS-MINUS SIGN}{most:.2g})", fontsize=8.5, fontweight="normal", pad=3)
-    norm = Normalize(-most, most) if signed else PowerNorm(0.5, 0, 1) if kind == "rows" else Normalize(0, most)
+    norm = Normalize(-most, most) if signed else PowerNorm(0.5, 0, most) if kind == "rows" else Normalize(0, most)
     ax.imshow(
         values.T,
         cmap=WRONG if kind == "wrong" else SIGNED if signed else SHARE,
