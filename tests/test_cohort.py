@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
 from membench.benchmarks import optimizers
-from membench.benchmarks.core import Experiment, Model, Run
+from membench.benchmarks.core import Batch, Experiment, Model, Run
 from membench.benchmarks.learning_rates import WarmUp
 from membench.benchmarks.optimizers import Adam, AdamW, ElementWise, GravesRMSProp, Optimizer, RMSProp
 from membench.benchmarks.records.checkpoints import Snapshot
@@ -352,6 +352,25 @@ def test_in_a_graph_one_member_s_nan_touches_no_other(experiment: Experiment, as
     assert ended == {"copy/ntm/1": "done", "copy/ntm/2": "diverged", "copy/ntm/3": "done"}
     for key in ("copy/ntm/1", "copy/ntm/3"):
         assert said(sick, key) == said(healthy, key)
+
+
+def test_files_are_written_while_a_gpu_is_at_the_next_steps(
+    experiment: Experiment, as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    go = Learner.train
+
+    def noted(self: Learner, data: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        begun.append(self.moments.step)
+        return go(self, data)
+
+    monkeypatch.setattr(Learner, "train", noted)
+    told = [
+        (event.step, begun[-1])
+        for event in train_together(runs_of(with_model(experiment, Explodes(0))), CPU)
+        if isinstance(event, Evaluated | Snapshot)
+    ]
+    assert set(told) == {(0, 0), (10, 10), (20, 20), (25, 20)} and begun == [0, 6, 10, 16, 20]
 
 
 class Asking(nn.Linear):

@@ -78,22 +78,29 @@ def train_together(
     def make(first: int) -> list[Batch]:
         return learner.laid_out(drawn_batches(runs, drawn, first, learner.ahead))
 
-    with ahead(make, on_gpu(device)) as data:
+    gpu = on_gpu(device)
+    with ahead(make, gpu) as data:
         while left := [member for member in members if not member.over]:
+            said: list[Event | Snapshot] = []
             if fresh and step % training.eval_every == 0:  # a snapshot between two evaluations is not evaluated again
                 scores = learner.evaluate(batches)
-                for member in left:
-                    yield from member.evaluated(step, scores[member.row])
+                said = [event for member in left for event in member.evaluated(step, scores[member.row])]
                 left = [member for member in left if not member.over]
+            if not gpu:
+                yield from said
+                said = []
             fresh = True
-            if step >= training.steps:
-                break
-            if stop():
+            over = step >= training.steps
+            if over or stop():
+                yield from said
+                if over:
+                    break
                 for member in left:
                     yield member.snapshot(step)
                     yield member.end("interrupted", step)
                 return
-            found = learner.train(data(step))  # a GPU has only begun with them
+            found = learner.train(data(step))  # a GPU has only begun with them, while files are written:
+            yield from said
             losses, norms = (part.cpu() for part in found)  # and is waited for, once for all steps and members
             for member in left:
                 yield from member.trained(step, losses[:, member.row].tolist(), norms[:, member.row].tolist())
