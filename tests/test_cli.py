@@ -163,7 +163,7 @@ def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
         (["run", "--suite", "nope"], ["'nope'", "collier2018", "mini"]),
         (["run", "--suite", "TINY", "--task", "sort"], ["task", "sort", "copy"]),
         (["run", "--suite", "TINY", "--model", "gru"], ["model", "gru", "ntm, lstm"]),
-        (["run", "--suite", "TINY", "--seed", "3"], ["seed", "3", "1, 2"]),
+        (["run", "--suite", "TINY", "--seed", "3"], ["seed", "3", "1-2"]),
         (["run", "--suite", "TINY", "--seed", "x"], ["--seed", "'x'"]),
         (["run", "--suite", "TINY", "--seeds", "2-1"], ["'2-1'", "1-5"]),
         (["run", "--suite", "TINY", "--device", "tpu"], ["'tpu'", "'auto', 'cpu', 'cuda'"]),
