@@ -158,9 +158,13 @@ class Start(nn.Module):
 
     def forward(self) -> Tensor:
         """The value, in the shape of one sequence's state."""
+        return self.value(self.raw)
+
+    def value(self, raw: Tensor) -> Tensor:
+        """What values before the squash, (..., of one sequence's state), become."""
         if self.squash == "softmax":
-            return torch.softmax(self.raw, dim=-1)
-        return torch.tanh(self.raw) if self.squash == "tanh" else self.raw
+            return torch.softmax(raw, dim=-1)
+        return torch.tanh(raw) if self.squash == "tanh" else raw
 
     def redraw(self, draws: str) -> None:
         """Begin every sequence of a batch from a draw of its own: the n-th from the n-th of the stream of this name."""

@@ -19,6 +19,7 @@ from .weights import Weights
 
 if TYPE_CHECKING:
     from .fused.gradients import Gradients
+    from .gpu.together import Together
 
 
 WEIGHTINGS = ("read_weighting", "write_weighting")
@@ -183,7 +184,7 @@ class NTMModule(Layer):
     def differentiation(self, members: Sequence["NTMModule"]) -> Differentiation | None:
         """How members, of which this is one, are differentiated: by ``gradients``, one after another.
 
-        None where autograd would find something else, or the fused twin does not run.
+        On a GPU by ``together``, all at once. None where autograd would find something else, or the twin does not run.
 
         Raises:
             ValueError: The fused twin is asked for where it cannot run.
@@ -191,6 +192,8 @@ class NTMModule(Layer):
         weight = self.cell.output.weight
         if self.batch_first or not all(member.plain() for member in members):
             return None
+        if weight.is_cuda:
+            return self.together(members)
         if self.implementation_for(weight.device, weight.dtype) == "reference":
             return None
         steps = [member.gradients() for member in members]
@@ -203,3 +206,19 @@ class NTMModule(Layer):
             return torch.stack(logits), torch.stack(gradients)
 
         return differentiate
+
+    def together(self, members: Sequence["NTMModule"]) -> "Together | None":
+        """How members are differentiated on a GPU: by kernels of their own, all at once.
+
+        None where these do not cover the NTM, which a line of the log says.
+
+        Raises:
+            ValueError: The fused twin is asked for where they do not cover it.
+        """
+        from .gpu.limits import uncovered
+
+        if self.chosen(uncovered(self.spec, self.cell.output.weight.dtype)) == "reference":
+            return None
+        from .gpu.together import Together  # loads Triton
+
+        return Together([member.cell for member in members])

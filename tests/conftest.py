@@ -1,6 +1,7 @@
 """What all tests share: one thread, and the suite of seconds."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from membench.benchmarks.records.plan import plan
 from membench.benchmarks.running import runner
 
 torch.set_num_threads(1)
+os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported; a GPU's kernels are tested without one
 
 
 @pytest.fixture

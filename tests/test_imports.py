@@ -34,6 +34,7 @@ ONLY = {
         *(f"benchmarks.records.{name}" for name in ("checkpoints", "provenance")),
         *(f"benchmarks.running.{name}" for name in ("session", "local", "worker", "cluster", "cluster_task")),
     ],
+    "triton": ["ntm.gpu.*"],
     "mlflow": ["benchmarks.tracking.store"],
     "seaborn": ["report.figures.*"],
     "click": ["benchmarks.cli.*"],
@@ -44,7 +45,7 @@ ONLY = {
 FLOORS = {
     "ntm": [
         *("streams", "twins", "addressing", "memory", "weights", "controller", "unroll", "layer"),
-        *("kernels", "cell", "fused", "model"),
+        *("kernels", "cell", "fused gpu", "model"),
     ],
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
     "benchmarks": [

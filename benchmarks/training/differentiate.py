@@ -124,13 +124,17 @@ class Own(InTurn):
     ) -> None:
         super().__init__(modules, loss)
         self.slope, self.own = slope, own
-        self.how = "its own step" if len(modules) > 1 else ""
+        self.how = getattr(own, "how", "its own step" if len(modules) > 1 else "")
 
     def __call__(self, weights: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         self.bind(weights)
         each = members(batch)
         logits, gradients = self.own(weights, batch.inputs, [self.slope(own) for own in each])
         return rows([self.loss(*pair) for pair in zip(logits.unbind(), each, strict=True)]), gradients
+
+    def forward(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        own = getattr(self.own, "forward", None)
+        return super().forward(weights, inputs) if own is None else own(weights, inputs)
 
 
 class Mapped:
