@@ -51,7 +51,7 @@ class Copying:
 
     numbers: ClassVar[tuple[str, ...]] = (
         "share of reads from where it was written",
-        "share of moves by one row, one way",
+        "share of moves by one row in one direction",
         "share of attention on one row",
     )
     size: Size
@@ -79,7 +79,10 @@ class Sorting:
         channel: The input that is the priority.
     """
 
-    numbers: ClassVar[tuple[str, ...]] = ("R\N{SUPERSCRIPT TWO} of write row by priority", "share of reads on one way")
+    numbers: ClassVar[tuple[str, ...]] = (
+        "R\N{SUPERSCRIPT TWO} of write row by priority",
+        "share of read moves in one direction",
+    )
     size: Size
     channel: int
 

@@ -27,7 +27,7 @@ from membench.report.claims import (
 )
 from membench.report.claims.judge import judge
 from membench.report.claims.summary import finding, progress, summary, tally
-from membench.report.claims.verdict import MEANS, VERDICTS, Verdict
+from membench.report.claims.verdict import MEANS, VERDICTS, Verdict, paper_text
 from membench.report.frames import Frames, SuiteFacts, frames
 from membench.report.statistics import Interval
 
@@ -614,6 +614,18 @@ def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
     assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by 6 of 6 runs."
     alone = records({("copy", "mine"): UNSOLVED})
     assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by 0 of 6 runs.")
+
+
+def test_a_verdict_without_a_reading_is_counted_once() -> None:
+    tables = records({("copy", "a-cosine"): FAST, ("copy", "a-dot"): FAST, ("copy", "b"): UNSOLVED})
+    asked = (Solves(*SAID, "copy", ("a",)), replace(NeverSolves(*SAID, task="copy", model="b"), id="suite-C2"))
+    known = facts(tables, *asked)
+    told = "All claims: under the cosine reading 1 agrees; under the dot reading 1 agrees; without one 1 agrees."
+    assert told in summary(tables, known, judge(tables, known))
+
+
+def test_numbers_of_a_paper_are_said_in_full() -> None:
+    assert [paper_text(each) for each in (1_352_969, 3.5, (2.0, 3.5))] == ["1,352,969", "3.5", "2 to 3.5"]
 
 
 @pytest.mark.parametrize("status", ["new", "interrupted", "stale"])

@@ -39,7 +39,8 @@ def each(id: str, text: str) -> list[tuple[str, str, str]]:
 
 def counted(part: str, task: str, count: int, printed: str = "") -> Parameters:
     """The LSTM of a task has the printed number of parameters."""
-    text = f"On {task}, an LSTM of three layers with skips and learned starts has {count:,} parameters{printed}."
+    said = {"repeat-copy": "repeat copy", "ngrams": "n-grams", "sort": "priority sort"}.get(task, task)
+    text = f"On {said}, an LSTM of three layers with skips and learned starts has {count:,} parameters{printed}."
     return Parameters(f"graves2014-C14{part}", text, TABLE, task, LSTM, count)
 
 
@@ -66,11 +67,11 @@ def sorting(part: str, task: str, size: tuple[int, int]) -> list[Shows]:
         for short, does, number, least in (
             (
                 "rows",
-                "writes to rows in the order of priority, by a line",
+                "writes a vector to a row that its priority gives by a straight line",
                 "R\N{SUPERSCRIPT TWO} of write row by priority",
                 0.8,
             ),
-            ("reads", "reads the rows on one way", "share of reads on one way", 0.9),
+            ("reads", "reads the rows in one direction", "share of read moves in one direction", 0.9),
         )
         for id, text, arm in each(f"C12{part}-{short}-", f"{told}{does}.")
     ]
@@ -107,7 +108,9 @@ CLAIMS: tuple[Claim, ...] = (
         for id, text, arm in each("C4", "At 150 vectors, more than there are rows of memory, {} makes mistakes.")
     ),
     *copying("found", "reads every vector where it was written", "share of reads from where it was written"),
-    *copying("moves", "moves its heads by one row a step, one way", "share of moves by one row, one way"),
+    *copying(
+        "moves", "moves its heads by one row a step, in one direction", "share of moves by one row in one direction"
+    ),
     *copying("focus", "has its heads' attention on one row", "share of attention on one row"),
     *(
         Solves(id, text, PAPER.format("4.2"), "repeat-copy", (arm,))
@@ -218,14 +221,14 @@ CLAIMS: tuple[Claim, ...] = (
             ("copy", "copy", "", "-practical"),
             ("repeat-copy", "repeat copy", "-repeat", ""),
         )
-        for shifts, number in ((1, "no shift"), (7, "seven shifts"))
-        for id, text, arm in each("C17", f"On {said}, {{}} learns at another speed with {number} than with three.")
+        for shifts, number in ((1, "without shifts"), (7, "with shifts of up to three rows"))
+        for id, text, arm in each(
+            "C17", f"On {said}, {{}} learns at another speed {number} than with shifts of one row."
+        )
     ),
     *(
         Cheaper(id, text, "ours [o], after the counts [d]", "ngrams", arm, f"{arm}-shifts-1")
-        for id, text, arm in each(
-            "C17-ngrams-", "On n-grams, {} predicts better with three shifts than by content alone."
-        )
+        for id, text, arm in each("C17-ngrams-", "On n-grams, {} predicts better with shifts than by content alone.")
     ),
     Solves(
         "graves2014-C18a",

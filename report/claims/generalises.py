@@ -72,7 +72,8 @@ def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
     """Of the solved runs, those whose best weights stay below the bar at a size, or do not."""
     size = "x".join(map(str, claim.size))
     bar, counted = claim.bar or question.facts.bar(claim.task), question.facts.answer(claim.task).counted
-    did = f"stay below {bar:g} {counted} a sequence" if below else f"make {bar:g} {counted} a sequence or more"
+    many = f"{bar:g} {counted.removesuffix('s') if bar == 1 else counted} a sequence"
+    did = f"stay below {many}" if below else f"make {many} or more"
     errors = question.tested(claim.task, claim.model, size)
 
     def said(runs: str, median: float) -> str:

@@ -105,15 +105,12 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     complete = len(finished)
     if not complete:
         return ""
-    readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading)) or [""]
+    readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading))
+    places = {**{reading: f"under the {reading} reading " for reading in readings}, "": "without one " * bool(readings)}
 
     def under(asked: Sequence[Verdict]) -> str:
-        parts = [
-            f"{f'under the {reading} reading ' if reading else ''}{tally(mine)}"
-            for reading in readings
-            if (mine := [v for v in asked if v.reading in (reading, "")])
-        ]
-        return "; ".join(parts)
+        each = {place: [v for v in asked if v.reading == reading] for reading, place in places.items()}
+        return "; ".join(f"{place}{tally(mine)}" for place, mine in each.items() if mine)
 
     sentences = []
     primary = [v for v in verdicts if v.claim.primary]

@@ -225,7 +225,11 @@ SAY: Mapping[str, Callable[[float], str]] = {
 
 def paper_text(paper: Paper) -> str:
     """The paper's number as text."""
-    return " to ".join(f"{end:g}" for end in paper) if isinstance(paper, tuple) else f"{paper:g}"
+    return " to ".join(f"{end:,}" if end >= 10_000 else f"{end:g}" for end in _ends(paper))
+
+
+def _ends(paper: Paper) -> tuple[float, ...]:
+    return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
 
 def decided(p: float) -> bool:
