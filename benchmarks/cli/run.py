@@ -120,7 +120,8 @@ def run(
     refuse(each.run.experiment for each in due)
     pace, room, doing = Pace(found, results, devices[0]), None, [each.run for each in due]
     if due and devices[0] != "cpu" and engine == "local":
-        click.echo(f"Tries the arms on {devices[0]} for a minute at most.", err=True)
+        if any(each.experiment.key not in pace.known for each in doing):
+            click.echo(f"Tries the arms on {devices[0]} for a minute at most.", err=True)
         found_out = trial((suite, *added), doing, devices, list(pace.known))
         room = found_out.room
         pace.learn(found_out.seconds)
