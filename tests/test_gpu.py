@@ -17,6 +17,7 @@ from membench.benchmarks.records.record import path_of, read
 from membench.benchmarks.running.runner import execute
 from membench.benchmarks.suites import find
 from membench.benchmarks.training.train import train, train_together
+from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, stream
 
 pytestmark = [
     pytest.mark.gpu,
@@ -140,3 +141,33 @@ def test_ten_seeds_are_trained_from_end_to_end(tmp_path: Path, capsys: pytest.Ca
     solved = sum(min(e.errors for e in record.evaluated.values()) < 0.1 for record in records if record is not None)
     with capsys.disabled():
         print(f"\nten seeds of mini's copy/ntm-learned: {solved} below 0.1 wrong bits")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NTM(),
+        NTM(similarity="dot", memory=Learned()),
+        NTM(reach=3, clip_heads=None, controller=FeedforwardController()),
+        NTM(reads=5, writes=5, memory=Learned(), controller=LSTMController(layers=2, state=Learned())),
+    ],
+    ids=["cosine", "dot", "feedforward", "five heads"],
+)
+def test_the_ntm_s_kernels_give_the_reference_s_gradients(spec: NTM) -> None:
+    """Of three members; and the same again and again, or a thread did not wait for another."""
+    modules = [spec.build(9, 8, seed=seed).to(GPU) for seed in range(3)]
+    weights = torch.stack([nn.utils.parameters_to_vector(module.parameters()).detach() for module in modules])
+    x = (torch.rand(3, 20, 32, 9, generator=stream("kernels")) > 0.5).float().to(GPU)
+    step = modules[0].differentiation(modules)
+    assert step is not None
+    logits, gradients = (part.clone() for part in step(weights, x, [lambda y, samples: y] * 3))
+    for _ in range(5):
+        again = step(weights, x, [lambda y, samples: y] * 3)
+        assert again[0].equal(logits) and again[1].equal(gradients)
+    for module, own, y, found in zip(modules, x, logits, gradients, strict=True):
+        module.implementation = "reference"
+        want = module.double()(own.double())
+        d = torch.autograd.grad(want, list(module.parameters()), want.detach())
+        torch.testing.assert_close(y.double(), want.detach(), rtol=0, atol=1e-4 * float(want.detach().abs().max()))
+        for mine, its in zip(found.split([part.numel() for part in d]), d, strict=True):
+            assert float((mine - its.flatten()).abs().max()) <= 1e-3 * float(its.abs().max())

@@ -1,6 +1,6 @@
 """Which NTMs the GPU's twin covers. No Triton yet."""
 
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 LARGEST = 8192
 """Numbers of a memory that a program's registers hold, in blocks."""
+
+TRITON = 3, 6
+"""The oldest version that was tried."""
 
 FIELDS = {"read_first": True, "squash": "tanh", "gated": True, "feedback": True}
 """What fields must be."""
@@ -37,6 +40,16 @@ def uncovered(spec: "NTM", dtype: torch.dtype) -> str:
                 return f"{name} covers controller.{field}={covered!r}, not {value!r}"
     if block(spec.rows) * block(spec.width) > LARGEST:
         return f"{name} has no room for rows={spec.rows}, width={spec.width}"
-    if find_spec("triton") is None:
-        return f"{name} needs Triton: pip install 'membench[gpu]'"
+    if (found := triton()) < TRITON:
+        has = "none" if not any(found) else ".".join(map(str, found))
+        return f"{name} needs Triton {TRITON[0]}.{TRITON[1]} or newer, not {has}: pip install 'membench[gpu]'"
     return ""
+
+
+def triton() -> tuple[int, int]:
+    """Triton's version, without loading it; zeros where there is none."""
+    try:
+        major, minor, *_ = version("triton").split(".")
+    except PackageNotFoundError:
+        return 0, 0
+    return int(major), int(minor)
