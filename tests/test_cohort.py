@@ -134,6 +134,7 @@ def test_a_cohort_begins_and_ends_as_its_runs_would(experiment: Experiment) -> N
     assert [e.key for e in started] == [run.key for run in runs]
     assert dataclasses.replace(started[1], provenance={}) == dataclasses.replace(alone, provenance={})
     assert started[0].provenance["implementation"] == "cohort of 3, its own step"
+    assert alone.provenance["implementation"] == "fused"
     ended = [e for e in events if isinstance(e, Ended)]
     assert [(e.key, e.status, e.step) for e in ended] == [(run.key, "done", 25) for run in runs]
     points = [e for e in events if isinstance(e, Generalised) and e.key == runs[2].key]
@@ -330,6 +331,12 @@ def test_a_captured_step_is_the_step(
     alike(said(events), expected)
     assert done.count("capture") == 2 and done.count("replay") == 25 - WARM + 6 - WARM
     assert all("CUDA graph" in e.provenance["implementation"] for e in events if isinstance(e, Started))
+
+
+def test_a_record_names_the_kernels_that_a_seed_alone_ran(experiment: Experiment) -> None:
+    one = Learner([Run(experiment, 1)], CPU)
+    one.differentiate.how = "Triton"
+    assert one.provenance()["implementation"] == "Triton"
 
 
 def test_a_captured_cohort_goes_on_exactly(experiment: Experiment, as_on_a_gpu: list[str]) -> None:

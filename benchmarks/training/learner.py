@@ -168,9 +168,10 @@ class Learner:
     def provenance(self) -> dict[str, Any]:
         """What a record says of where its runs came from."""
         where = provenance(self.modules[0], self.weights.device)
-        members, graph = len(self.weights), "" if self.graph is None else "CUDA graph"
-        whose = f"cohort of {members}" if members > 1 else where["implementation"]
-        where["implementation"] = ", ".join(filter(None, (whose, self.differentiate.how, graph)))
+        members, how = len(self.weights), self.differentiate.how
+        whose = (f"cohort of {members}", how) if members > 1 else (how or where["implementation"],)
+        graph = "" if self.graph is None else "CUDA graph"
+        where["implementation"] = ", ".join(filter(None, (*whose, graph)))
         return where
 
 
