@@ -608,6 +608,14 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     assert progress(frames()).startswith("Partial report: none of 0")
 
 
+def test_what_is_left_when_some_is_decided_is_counted() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): WILD})
+    asked = [Faster(*SAID, task="copy", base="a", rival=rival, paper=2.0) for rival in "bc"]
+    known = facts(tables, *(replace(claim, id=f"suite-C{n}") for n, claim in enumerate(asked)))
+    first = finding(tables, known, judge(tables, known))
+    assert first.endswith("Found: 1 of 2 verdicts is decided; C0 agrees; the other one is undecided.")
+
+
 def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
     tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
     known = replace(facts(tables), added=("mine",))

@@ -58,9 +58,11 @@ def test_every_record_has_the_digest_of_its_run() -> None:
     """All records that are committed, whichever suite is at home there, and no other run's."""
     runs = {(run.experiment.home or name, run.key): run.digest for name in names() for run in find(name).runs()}
     said = {}
-    for path in RESULTS.glob("*/*/*/*.jsonl"):
-        folder, task, model, seed = path.relative_to(RESULTS).with_suffix("").parts
-        with path.open() as file:
+    listed = subprocess.run(["git", "-C", str(RESULTS), "ls-files", "*.jsonl"], capture_output=True, text=True)
+    committed = map(Path, listed.stdout.splitlines())  # not what somebody tried here
+    for path in committed if not listed.returncode else (p.relative_to(RESULTS) for p in RESULTS.glob("*/*/*/*.jsonl")):
+        folder, task, model, seed = path.with_suffix("").parts
+        with (RESULTS / path).open() as file:
             said[folder, f"{task}/{model}/{seed}"] = json.loads(file.readline())["digest"]
     assert len(said) >= 668
     assert said == {place: runs.get(place) for place in said}

@@ -63,7 +63,7 @@ def report(
       bench report
       bench report mini --with ./gru.py
       bench report mini --json
-      bench report --findings README.md
+      bench report --findings docs/findings.md
     """
     if findings is not None:
         return _redraw(findings, results)

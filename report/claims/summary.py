@@ -73,7 +73,10 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         few = f"{len(decided) or 'none'} of {_some(len(verdicts), 'verdict')} {'are' if len(decided) > 1 else 'is'}"
         some = "".join(f"; {v.claim.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
         left = [v for v in verdicts if v not in decided]
-        rest = f"; {tally(left)}" if len({v.verdict for v in left}) > 1 or (decided and left) else ""
+        kinds = {v.verdict for v in left}
+        rest = f"; {tally(left)}" if len(kinds) > 1 else ""
+        if decided and len(kinds) == 1:
+            rest = f"; the other {len(left) if len(left) > 1 else 'one'} {SAID[left[0].verdict][len(left) > 1]}"
         return f"{asked} Found: {few} decided{some}{rest}."
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     complete = outcomes[outcomes["complete"]]
