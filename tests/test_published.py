@@ -20,7 +20,10 @@ from membench.ntm import Constant, Learned, Random
 from membench.report.figures import style
 
 RESULTS = Path(__file__).parent.parent / "results"
-PUBLISHED = [name for name in names() if (RESULTS / name).is_dir()]
+_LISTED = subprocess.run(["git", "-C", str(RESULTS), "ls-files", "*.jsonl"], capture_output=True, text=True)
+COMMITTED = [*map(Path, _LISTED.stdout.splitlines())] or [p.relative_to(RESULTS) for p in RESULTS.glob("*/*/*/*.jsonl")]
+"""Records, from the folder of results; not what somebody tried in a clone."""
+PUBLISHED = [name for name in names() if name in {path.parts[0] for path in COMMITTED}]
 WEIGHTS = sorted(str(path.relative_to(RESULTS)) for path in RESULTS.glob("*/weights/*/*.npz"))
 CPU = torch.device("cpu")
 PAGES = ("report.md", "claims.json", "tables/*.csv")
@@ -58,9 +61,7 @@ def test_every_record_has_the_digest_of_its_run() -> None:
     """All records that are committed, whichever suite is at home there, and no other run's."""
     runs = {(run.experiment.home or name, run.key): run.digest for name in names() for run in find(name).runs()}
     said = {}
-    listed = subprocess.run(["git", "-C", str(RESULTS), "ls-files", "*.jsonl"], capture_output=True, text=True)
-    committed = map(Path, listed.stdout.splitlines())  # not what somebody tried here
-    for path in committed if not listed.returncode else (p.relative_to(RESULTS) for p in RESULTS.glob("*/*/*/*.jsonl")):
+    for path in COMMITTED:
         folder, task, model, seed = path.with_suffix("").parts
         with (RESULTS / path).open() as file:
             said[folder, f"{task}/{model}/{seed}"] = json.loads(file.readline())["digest"]
