@@ -14,7 +14,7 @@ from membench.baselines.mlstm import MLSTM
 from membench.baselines.stack import StackRNN
 from membench.baselines.tape import TapeRNN
 from membench.baselines.transformer import Transformer
-from membench.benchmarks.inspecting.traces import Watchable
+from membench.benchmarks.training.evaluate import Watchable
 from membench.ntm import stream
 
 SMALL: dict[str, Any] = {"width": 8, "layers": 2, "heads": 2}
