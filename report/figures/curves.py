@@ -4,6 +4,7 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 ``ntm-constant-dot`` are drawn alike, in panels side by side.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,8 +203,10 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
     points = points.assign(share=points["errors"] / points["bits"])
     widths = [max(points.loc[points["task"] == task, "size"].nunique(), LETTER * len(task)) for task in tasks]
     width = 1.3 + 0.08 * max(map(len, models)) + 0.55 * sum(widths)
-    figure = Figure(figsize=(max(WIDTH, width), max(2.4, 0.9 + 0.3 * len(models))), layout="constrained")
+    height = max(2.4, 0.9 + 0.3 * len(models))
+    figure = Figure(figsize=(max(WIDTH, width), height), layout="constrained")
     axes = figure.subplots(1, len(tasks), squeeze=False, width_ratios=widths)[0]
+    said = f"share of {counted_of([facts.answer(each) for each in tasks])}"
     for ax, task in zip(axes, tasks, strict=True):
         mine = points[points["task"] == task]
         sizes = list(mine.sort_values("steps")["size"].unique())
@@ -224,7 +227,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
             linecolor="none",
             cbar=ax is axes[-1],
             cbar_kws={
-                "label": f"share of {counted_of([facts.answer(each) for each in tasks])}",
+                "label": textwrap.fill(said, int(12 * height)),  # about so many letters are as long as the bar
                 "format": PercentFormatter(1, decimals=0),
                 "aspect": 12,
             },
