@@ -110,18 +110,20 @@ def matrices(module: nn.Module) -> list[slice]:
 class Steps(ABC):
     """What all optimisers are: a state to begin with, numbers that change from step to step, and a step."""
 
+    learning_rate: float
+
     @abstractmethod
     def begin(self, parameters: Tensor) -> Moments:
         """The state before the first step."""
 
-    @abstractmethod
     def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
-        """What the step after so many takes that others do not.
+        """What the step after so many takes that others do not: the learning rate, where nothing else is said.
 
         Args:
             taken: Steps before it.
             factor: Of the learning rate.
         """
+        return (self.learning_rate * factor,)
 
     @abstractmethod
     def move(
@@ -277,10 +279,6 @@ class RMSProp(Steps):
         """The state before the first step: no momentum, mean square one."""
         return Moments(torch.zeros_like(parameters), torch.ones_like(parameters), 0)
 
-    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
-        """The learning rate."""
-        return (self.learning_rate * factor,)
-
     def move(
         self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
     ) -> None:
@@ -318,10 +316,6 @@ class GravesRMSProp(Steps):
         """The state before the first step: zeros."""
         zeros = torch.zeros_like(parameters)
         return Moments(zeros, zeros.clone(), 0, zeros.clone())
-
-    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
-        """The learning rate."""
-        return (self.learning_rate * factor,)
 
     def move(
         self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()
@@ -365,10 +359,6 @@ class TorchRMSprop(Steps):
         """The state before the first step: zeros."""
         zeros = torch.zeros_like(parameters)
         return Moments(zeros, zeros.clone(), 0, zeros.clone() if self.centred else None)
-
-    def rates(self, taken: int, factor: float = 1.0) -> tuple[float, ...]:
-        """The learning rate."""
-        return (self.learning_rate * factor,)
 
     def move(
         self, parameters: Tensor, gradients: Tensor, state: Moments, rates: Rates, decayed: Sequence[slice] = ()

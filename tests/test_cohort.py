@@ -402,6 +402,7 @@ def test_what_cannot_be_captured_is_computed_as_it_stands(
             events = list(train_together(runs_of(with_model(experiment, model, steps=8)), CPU))
         assert [e.status for e in events if isinstance(e, Ended)] == ["done"] * 3 and not as_on_a_gpu
     assert "a step of Asking is no CUDA graph: " in caplog.text
+    assert "NTM" not in caplog.text  # what draws anew is not tried
 
 
 def test_members_that_vmap_cannot_batch_take_turns(experiment: Experiment, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,8 +73,10 @@ class Learner:
 
     def capturable(self) -> bool:
         """Whether a step can be captured: our own code and what ``vmap`` can batch can, others are tried."""
-        if self.redraws or type(self.differentiate) is not InTurn:
-            return not self.redraws
+        if self.redraws:  # a graph would look at one memory for ever
+            return False
+        if type(self.differentiate) is not InTurn:
+            return True
         self.differentiate.bind(self.weights)
         if why := asks(lambda *batch: self.differentiate(self.weights, Batch(*batch)), *self.silence):
             logger.info("a step of %s is no CUDA graph: %s", type(self.modules[0]).__name__, why)
