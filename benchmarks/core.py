@@ -1,4 +1,4 @@
-"""The nouns of the benchmark: tasks, models, training, and the runs a suite is made of.
+"""The nouns of the benchmark: how a model is trained, and the runs a suite is made of.
 
 Everything here is a frozen value. A suite is built from them, a run's digest is a hash of them, and what they say is
 what is logged.
@@ -7,170 +7,22 @@ what is logged.
 import dataclasses
 import hashlib
 import json
-import math
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from torch import Generator, Tensor, nn
-
-from ..report.answers import CLOCKS, Answer, Bar, Clock, bar_of
+from ..report.answers import CLOCKS, Bar, Clock, bar_of
 from ..report.claims import Arm, Claim
 from .curriculum import Stages
 from .errors import reason
 from .learning_rates import Schedule
-from .objectives import Bits, Objective
 from .optimizers import Adam, ElementWise, GlobalNorm, Optimizer
-
-Size = tuple[int, ...]
-"""How long an instance is, in the task's own terms: (length,), (length, repeats) or (items,)."""
-
-
-class Batch(NamedTuple):
-    """Sequences of a task, time first."""
-
-    inputs: Tensor  # (time, batch, task.inputs)
-    targets: Tensor  # (time, batch, task.outputs), 0 or 1; of a task of tokens one-hot
-    scored: Tensor  # (time, batch), 1 where the answer is read
-
-
-@runtime_checkable
-class Task(Protocol):
-    """What is learned. Implementations are frozen dataclasses, so that their fields identify them.
-
-    Two more attributes may be there: ``objective``, what an answer is (see ``objective_of``), and ``floor``, how far
-    the best possible predictor gets (see ``floor_of``).
-    """
-
-    @property
-    def inputs(self) -> int:
-        """Channels in."""
-        ...
-
-    @property
-    def outputs(self) -> int:
-        """Channels out."""
-        ...
-
-    @property
-    def train(self) -> tuple[range, ...]:
-        """Sizes drawn from while training, one range a dimension of Size."""
-        ...
-
-    @property
-    def test(self) -> Sequence[Size]:
-        """Sizes tested on at the end, most of them longer than any trained on."""
-        ...
-
-    def steps(self, size: Size) -> int:
-        """Time steps of a sequence of this size."""
-        ...
-
-    def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
-        """Draw sequences of one size."""
-        ...
-
-
-def objective_of(task: Task) -> Objective:
-    """What an answer of the task is: its ``objective``; bits where it has none."""
-    objective: Objective = getattr(task, "objective", Bits())
-    return objective
-
-
-def floor_of(task: Task, batch: Batch) -> Tensor | None:
-    """Nats of every sequence, (batch,), by the best possible predictor: ``task.floor(batch)``.
-
-    None where the task has no ``floor``, since all of its answers can be known. Where it has one, what is judged is not
-    how many answers are wrong, but the nats above it.
-    """
-    floor = getattr(task, "floor", None)
-    nats: Tensor | None = None if floor is None else floor(batch)
-    return nats
-
-
-def answer_of(task: Task) -> Answer:
-    """What the task asks for and what is counted, in a page's words."""
-    objective = objective_of(task)
-    if hasattr(task, "floor"):
-        return Answer(objective.noun, f"{objective.unit} above the optimum", 1.0)
-    return Answer(objective.noun, f"wrong {objective.noun}s", objective.chance(task.outputs))
-
-
-def smallest(task: Task) -> Size:
-    """The smallest size trained on."""
-    return tuple(min(sizes) for sizes in task.train)
-
-
-def largest(task: Task) -> Size:
-    """The largest size trained on."""
-    return tuple(max(sizes) for sizes in task.train)
-
-
-def longest(task: Task, training: "Training | None" = None) -> int:
-    """Time steps of the longest sequence trained on, which has one of the sizes at the ends of their ranges."""
-    ends = [product(*((min(sizes), max(sizes)) for sizes in ranges)) for ranges in stages(task, training)]
-    return max(task.steps(size) for sizes in ends for size in sizes)
-
-
-def stages(task: Task, training: "Training | None" = None) -> list[tuple[range, ...]]:
-    """The training ranges, in the order in which they are trained on."""
-    sizes = None if training is None else training.sizes
-    return [task.train] if sizes is None else [ranges for _, ranges in sizes.stages]
-
-
-@runtime_checkable
-class Model(Protocol):
-    """What learns. Implementations are frozen dataclasses of hyperparameters.
-
-    The module is a function of its parameters and its input: it draws nothing at random and changes no buffer. A model
-    may have ``state_size(steps) -> int``, the floats carried from step to step, at most, over so many steps. Its module
-    may say how it is differentiated, by a method ``differentiation`` (``training.differentiate``), and a part of it
-    which of its parameters never decay, by an attribute ``no_weight_decay`` (``optimizers.matrices``). What is to be
-    drawn anew for every sequence, it draws from a stream of its own: ``redraw(name)``, if it has one that is not None,
-    is called before every step, and with another name before every evaluation; then the n-th sequence of a batch has
-    the n-th draw of that name. As built it draws nothing.
-    """
-
-    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
-        """A module from (time, batch, inputs) to logits (time, batch, outputs); the seed decides its first values."""
-        ...
-
-
-def state_size(model: Model, steps: int) -> int | None:
-    """Floats that a model carries from step to step, at most, over this many steps; None where it does not say."""
-    size = getattr(model, "state_size", None)
-    return None if size is None else size(steps)
-
-
-@runtime_checkable
-class Inspection(Protocol):
-    """What else is measured of the best weights, once training is over. Frozen dataclasses: see ``inspections``.
-
-    Attributes:
-        numbers: The names of what it measures.
-        size: Of the sequences that it is measured on.
-    """
-
-    numbers: ClassVar[tuple[str, ...]]
-
-    @property
-    def size(self) -> Size: ...
-
-    def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
-        """The numbers by name, each 0 or more; none where the model does not show what is asked for.
-
-        Args:
-            batch: Sequences of the size.
-            wrong: Which answers are wrong, (time, batch, answers): 1 or 0, and 0 in steps that are not scored.
-            seen: What is to be seen of the module, each (time, batch, heads, size): see ``unroll.watch``.
-        """
-        ...
+from .protocols import Inspection, Model, Size, Task
+from .values import is_count, is_positive, plain, unboxed
 
 
 @dataclass(frozen=True)
@@ -213,7 +65,7 @@ class Training:
         for each in dataclasses.fields(self):
             object.__setattr__(self, each.name, unboxed(getattr(self, each.name)))
         for name in ("steps", "batch", "eval_every", "eval_batch", "test_sequences"):
-            if not _counts(getattr(self, name)):
+            if not is_count(getattr(self, name)):
                 raise ValueError(f"Training({name}={getattr(self, name)!r}): at least 1 is needed, a whole number")
         if not self.eval_sizes:
             raise ValueError("Training(eval_sizes=()): at least one size is needed")
@@ -221,6 +73,18 @@ class Training:
             raise ValueError(f"Training(steps={self.steps}, schedule={self.schedule}): its warm-up is longer than that")
         if self.sizes is not None and (late := self.sizes.stages[-1][0]) >= self.steps:
             raise ValueError(f"Training(steps={self.steps}, sizes=...): a stage begins only at step {late}")
+
+
+def longest(task: Task, training: Training | None = None) -> int:
+    """Time steps of the longest sequence trained on, which has one of the sizes at the ends of their ranges."""
+    ends = [product(*((min(sizes), max(sizes)) for sizes in ranges)) for ranges in stages(task, training)]
+    return max(task.steps(size) for sizes in ends for size in sizes)
+
+
+def stages(task: Task, training: Training | None = None) -> list[tuple[range, ...]]:
+    """The training ranges, in the order in which they are trained on."""
+    sizes = None if training is None else training.sizes
+    return [task.train] if sizes is None else [ranges for _, ranges in sizes.stages]
 
 
 @dataclass(frozen=True)
@@ -278,7 +142,7 @@ class Experiment:
                 steps = self.task.steps(size)
             except Exception as error:
                 raise ValueError(f"{self.key}: size {size!r}: {reason(error)}") from None
-            if not _counts(steps):
+            if not is_count(steps):
                 raise ValueError(
                     f"{self.key}: size {size!r} takes {steps!r} steps; accepted are whole numbers from 1 on"
                 )
@@ -380,7 +244,7 @@ class Suite:
             raise ValueError(f"Suite(name={self.name!r}): the results folder has a file of that name")
         for name in ("seeds", "solved", "relapse", "budget"):
             object.__setattr__(self, name, unboxed(getattr(self, name)))
-        if self.budget is not None and not _counts(self.budget):
+        if self.budget is not None and not is_count(self.budget):
             raise ValueError(f"Suite({self.name!r}): budget={self.budget!r}: accepted is a number of steps, or None")
         if self.clock not in CLOCKS:
             raise ValueError(f"Suite({self.name!r}): clock={self.clock!r}: accepted are {', '.join(CLOCKS)}")
@@ -464,7 +328,7 @@ def _barred(what: str, bar: Bar, tasks: set[str]) -> None:
     if isinstance(bar, Mapping) and bar.keys() != tasks:
         raise ValueError(f"{what} of {', '.join(sorted(bar)) or 'no task'}: accepted is {', '.join(sorted(tasks))}")
     for task in sorted(tasks):
-        if not _positive(bar_of(bar, task)):
+        if not is_positive(bar_of(bar, task)):
             raise ValueError(f"{what}={bar_of(bar, task)!r}: a bar above 0 is needed")
 
 
@@ -483,16 +347,6 @@ TAKEN_IN_A_SUITE = ("figures", "tables", "traces", "weights", "claims.json", "re
 """What lies beside the folders of tasks."""
 
 
-def _counts(value: Any) -> bool:
-    """Whether this is a whole number from 1 on."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _positive(value: Any) -> bool:
-    """Whether this is a finite number above 0."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
 def _named(what: str, name: str) -> None:
     """Refuse a name that could not be a folder's or would lead out of one: records are kept under these names."""
     if not isinstance(name, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name) is None:
@@ -505,71 +359,3 @@ def _said(arm: tuple[str, str]) -> str:
     """ntm-constant, or ntm-constant (cosine)."""
     name, reading = arm
     return f"{name} ({reading})" if reading else name
-
-
-def size_text(size: Size) -> str:
-    """40, or 10x20."""
-    return "x".join(map(str, size))
-
-
-def present(value: Any) -> list[str]:
-    """Names of a dataclass's fields, but for those that were added later and hold their default.
-
-    Such a field carries ``field(default=..., metadata={"since": 2})``: what was said before it was there stays true.
-    """
-    return [
-        f.name
-        for f in dataclasses.fields(value)
-        if "since" not in f.metadata
-        or getattr(value, f.name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory())
-    ]
-
-
-def plain(value: Any, where: str = "a value") -> Any:
-    """Any frozen value as JSON: a dataclass becomes an object with its ``kind``, a tuple or range a list.
-
-    Raises:
-        TypeError: There is something else in it; ``where`` is what its path begins with.
-    """
-    value = unboxed(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type | nn.Module):
-        fields = {name: plain(getattr(value, name), f"{where}.{name}") for name in present(value)}
-        return {"kind": type(value).__name__, **fields}
-    if isinstance(value, range):
-        return [value.start, value.stop, value.step]
-    if isinstance(value, tuple | list):
-        return [plain(item, f"{where}[{at}]") for at, item in enumerate(value)]
-    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    kind = f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__}"
-    said = "" if isinstance(value, type | nn.Module) else f" {' '.join(reprlib.repr(value).split())}"
-    allowed = "only dataclasses, tuples, ranges, finite numbers, strings and None are allowed"
-    raise TypeError(f"{where} is {kind}{said}: {allowed}")
-
-
-def unboxed(value: Any) -> Any:
-    """The same with NumPy's numbers as Python's; the very same where there are none."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, tuple):
-        items = [unboxed(item) for item in value]
-        return value if all(a is b for a, b in zip(items, value, strict=True)) else tuple(items)
-    if isinstance(value, dict):
-        named = {name: unboxed(item) for name, item in value.items()}
-        return value if all(named[name] is item for name, item in value.items()) else named
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        before = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
-        after = {name: new for name, old in before.items() if (new := unboxed(old)) is not old}
-        return dataclasses.replace(value, **after) if after else value
-    return value
-
-
-def pad(batches: Sequence[Batch]) -> Batch:
-    """Several batches side by side, the shorter ones ended by silent, unscored steps."""
-    steps = max(batch.inputs.shape[0] for batch in batches)
-
-    def padded(part: Tensor) -> Tensor:
-        return torch.cat([part, part.new_zeros(steps - part.shape[0], *part.shape[1:])])
-
-    parts = ([padded(part) for part in group] for group in zip(*batches, strict=True))
-    return Batch(*(torch.cat(group, dim=1) for group in parts))

@@ -1,4 +1,4 @@
-"""What else than wrong answers is measured of trained weights, once training is over: see ``core.Inspection``.
+"""What else than wrong answers is measured of trained weights, once training is over: see ``protocols.Inspection``.
 
 Each is a frozen dataclass with the size that it is measured at. A name in ``numbers`` is what a claim and a page call
 the number.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..report.trace import LAGS, Focus, measure
-from .core import Batch, Size
+from .protocols import Batch, Size
 
 Floats = NDArray[np.floating[Any]]
 
@@ -26,7 +26,7 @@ class Prefix:
     size: Size
 
     def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
-        """See ``core.Inspection``."""
+        """See ``protocols.Inspection``."""
         right = wrong.sum(dim=-1).cumsum(dim=0) == 0  # until then
         return dict.fromkeys(self.numbers, float((right * batch.scored).sum(dim=0).mean()))
 
@@ -39,7 +39,7 @@ class Ends:
     size: Size
 
     def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
-        """See ``core.Inspection``."""
+        """See ``protocols.Inspection``."""
         end, is_end = wrong[..., -1], batch.targets[..., -1]
         parts = (wrong[..., :-1].sum(dim=-1), end * (1 - is_end), end * is_end)
         return dict(zip(self.numbers, (float(part.sum(dim=0).mean()) for part in parts), strict=True))
@@ -57,7 +57,7 @@ class Copying:
     size: Size
 
     def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
-        """See ``core.Inspection``. Of writing and reading the lower counts; of an end that is to be said, nothing."""
+        """See ``protocols.Inspection``. Of writing and reading the lower counts; of an end to be said, nothing."""
         found, vectors = [], batch.scored * (batch.scored.cumsum(dim=0) <= self.size[0])
         batch = batch._replace(scored=vectors)
         for n in range(batch.scored.shape[1]):
@@ -87,7 +87,7 @@ class Sorting:
     channel: int
 
     def __call__(self, batch: Batch, wrong: Tensor, seen: Mapping[str, Tensor]) -> dict[str, float]:
-        """See ``core.Inspection``. Of several heads, and of the steps until a vector is written, what fits best."""
+        """See ``protocols.Inspection``. Of several heads, and of the steps until a vector is written, the best fit."""
         if not {"write weighting", "read weighting"} <= seen.keys():
             return {}
         shown = self.size[0]

@@ -2,8 +2,9 @@
 
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Experiment, Suite, Task, Training, largest
+from membench.benchmarks.core import Experiment, Suite, Training
 from membench.benchmarks.optimizers import Adam
+from membench.benchmarks.protocols import Task, largest
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.mqar import MQAR
 from membench.benchmarks.tasks.ngrams import NGrams

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from membench.benchmarks.core import largest, objective_of
 from membench.benchmarks.objectives import Tokens
 from membench.benchmarks.optimizers import AdamW
+from membench.benchmarks.protocols import largest, objective_of
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.suites import atlas, atlas_rates
 from membench.benchmarks.tasks.copy import Copy

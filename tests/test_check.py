@@ -10,10 +10,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import dropout
 
-from membench.benchmarks.core import Batch, Experiment, Run, Size, Training, objective_of
+from membench.benchmarks.core import Experiment, Run, Training
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.inspecting.check import NEEDED, PROPERTIES, Case, refuse, wrong
 from membench.benchmarks.inspecting.traces import look
+from membench.benchmarks.protocols import Batch, Size, objective_of
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training.evaluate import measured
 from membench.benchmarks.training.learner import Learner, built

@@ -14,9 +14,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from membench.baselines.dnc import DNC
 from membench.baselines.lstm import LSTM
 from membench.benchmarks import optimizers
-from membench.benchmarks.core import Batch, Experiment, Model, Run
+from membench.benchmarks.core import Experiment, Run
 from membench.benchmarks.learning_rates import WarmUp
 from membench.benchmarks.optimizers import Adam, AdamW, ElementWise, GravesRMSProp, Optimizer, RMSProp
+from membench.benchmarks.protocols import Batch, Model
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json
 from membench.benchmarks.suites import find

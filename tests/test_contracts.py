@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.benchmarks.core import Experiment, Model, Run, Task, plain, state_size
+from membench.benchmarks.core import Experiment, Run
 from membench.benchmarks.inspecting import check
 from membench.benchmarks.inspecting.check import Case, draw, same, values_of
+from membench.benchmarks.protocols import Model, Task, state_size
 from membench.benchmarks.suites import find, names
+from membench.benchmarks.values import plain
 from membench.ntm import stream
 
 SUITES = [*map(find, names()), find(str(Path(__file__).with_name("kinds.py")))]

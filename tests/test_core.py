@@ -12,12 +12,14 @@ import torch
 from torch import Generator, nn
 
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, Training, longest, pad, plain
+from membench.benchmarks.core import Experiment, Run, Suite, Training, longest
 from membench.benchmarks.curriculum import Stages
 from membench.benchmarks.learning_rates import Cosine, WarmUp
 from membench.benchmarks.optimizers import Adam, ElementWise, GlobalNorm, RMSProp
+from membench.benchmarks.protocols import Batch, Size, pad
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copy import Copy
+from membench.benchmarks.values import plain
 from membench.ntm import NTM, Constant, Glorot, Learned, OneHot, Weights, Zeros, stream
 from membench.report.claims import Faster, Generalises, NeverSolves
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from membench.baselines.lstm import LSTM
-from membench.benchmarks.core import Experiment, Model, Run
+from membench.benchmarks.core import Experiment, Run
+from membench.benchmarks.protocols import Model
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Started
 from membench.benchmarks.records.plan import plan

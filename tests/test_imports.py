@@ -20,7 +20,8 @@ ONLY = {
         *(
             f"benchmarks.{name}"
             for name in (
-                "core",
+                "protocols",
+                "values",
                 "inspections",
                 "outside",
                 "optimizers",
@@ -51,6 +52,7 @@ FLOORS = {
     "benchmarks": [
         "errors",
         "optimizers learning_rates curriculum objectives",
+        "protocols values",
         "core",
         "tasks inspections",
         "outside",

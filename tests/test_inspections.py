@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.benchmarks.core import Batch, Experiment, Run
+from membench.benchmarks.core import Experiment, Run
 from membench.benchmarks.inspections import Copying, Ends, Prefix, Sorting
+from membench.benchmarks.protocols import Batch
 from membench.benchmarks.records.frames import frames_of
 from membench.benchmarks.records.plan import state
 from membench.benchmarks.records.record import path_of, read

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.benchmarks.core import Batch
+from membench.benchmarks.protocols import Batch
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training.evaluate import evaluate
 from membench.ntm import NTM, LSTMController, NTMModule, OneHot, Zeros, stream

@@ -6,7 +6,7 @@ from collections import defaultdict
 import pytest
 import torch
 
-from membench.benchmarks.core import Batch, pad
+from membench.benchmarks.protocols import Batch, pad
 from membench.benchmarks.tasks.ngrams import NGrams
 from membench.benchmarks.training.evaluate import evaluate
 from membench.ntm import stream

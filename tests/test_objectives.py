@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from membench.benchmarks.core import Batch, Task, Training, answer_of, floor_of, objective_of, pad
+from membench.benchmarks.core import Training
 from membench.benchmarks.objectives import Bits, Objective, Squares, Tokens
+from membench.benchmarks.protocols import Batch, Task, answer_of, floor_of, objective_of, pad
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.mqar import MQAR
 from membench.benchmarks.tasks.ngrams import NGrams

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.benchmarks.core import Batch
+from membench.benchmarks.protocols import Batch
 from membench.benchmarks.tasks.bucket_sort import BucketSort
 from membench.benchmarks.tasks.duplicate import Duplicate
 from membench.benchmarks.tasks.modular import ModularCounting

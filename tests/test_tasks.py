@@ -6,7 +6,7 @@ from statistics import fmean, pvariance
 import pytest
 import torch
 
-from membench.benchmarks.core import Batch, Size, Task
+from membench.benchmarks.protocols import Batch, Size, Task
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.parity import Parity
 from membench.benchmarks.tasks.recall import Recall

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from membench.benchmarks.core import Batch, Size, Task
+from membench.benchmarks.protocols import Batch, Size, Task
 from membench.benchmarks.tasks.associations import Associations
 from membench.benchmarks.tasks.mqar import MQAR
 from membench.benchmarks.tasks.selective_copy import SelectiveCopy

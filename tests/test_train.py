@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from membench.benchmarks.core import Batch, Experiment, Run, Size, Suite, pad
+from membench.benchmarks.core import Experiment, Run, Suite
 from membench.benchmarks.curriculum import Stages
 from membench.benchmarks.learning_rates import Cosine, WarmUp
 from membench.benchmarks.objectives import Bits
 from membench.benchmarks.optimizers import Adam, AdamW, GravesRMSProp, RMSProp, TorchRMSprop, fits
+from membench.benchmarks.protocols import Batch, Size, pad
 from membench.benchmarks.records import checkpoints
 from membench.benchmarks.records.checkpoints import Snapshot
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, to_json

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from membench.benchmarks.core import Batch
+from membench.benchmarks.protocols import Batch
 from membench.benchmarks.training import differentiate
 from membench.ntm import (
     NTM,

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...report.answers import bar_said
-from ..core import Experiment, Suite, answer_of, plain
+from ..core import Experiment, Suite
+from ..protocols import answer_of
+from ..values import plain
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:

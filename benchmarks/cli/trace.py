@@ -54,10 +54,10 @@ def trace(
       bench trace collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
     """
     from ...report.pages.trace_words import sentence
-    from ..core import objective_of
     from ..inspecting import traces
     from ..inspecting import weights as kept
     from ..outside import overheard
+    from ..protocols import objective_of
     from . import arguments
 
     found = find(suite, added)

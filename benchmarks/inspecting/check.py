@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ...ntm import seeded, stream
-from ..core import Batch, Experiment, Model, Size, Task, longest, pad, plain, state_size
+from ..core import Experiment, longest
 from ..errors import UsageError, reason
 from ..outside import overheard
+from ..protocols import Batch, Model, Size, Task, pad, state_size
 from ..training.evaluate import measured
+from ..values import plain
 
 SEED = 1
 

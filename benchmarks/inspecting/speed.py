@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from ...ntm import stream
-from ..core import Batch, Experiment, Model, Run, Size, Suite, largest, smallest
+from ..core import Experiment, Run, Suite
 from ..errors import UsageError
+from ..protocols import Batch, Model, Size, largest, smallest
 from ..records.provenance import commit, processor
 from ..training.learner import Learner
 from ..training.process import prepare

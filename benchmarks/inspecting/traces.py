@@ -18,9 +18,10 @@ from ...report.frames import Frames
 from ...report.pages import trace_words
 from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
 from .. import records
-from ..core import Batch, Run, Size, Suite, Task, largest, objective_of, size_text
+from ..core import Run, Suite
 from ..errors import UsageError
 from ..objectives import Objective, Tokens
+from ..protocols import Batch, Size, Task, largest, objective_of, size_text
 from ..records import files
 from ..records.frames import frames_of
 from ..records.plan import plan

@@ -6,7 +6,8 @@ It is where the same code trains with the same instructions and libraries, whoev
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..core import present, size_text
+from ..protocols import size_text
+from ..values import present
 from .events import Ended, Evaluated, Event, Generalised
 from .provenance import rounding
 from .record import Record

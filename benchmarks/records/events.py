@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..core import present
+from ..values import present
 
 Status = Literal["done", "diverged", "failed", "interrupted"]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]

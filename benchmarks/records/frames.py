@@ -6,7 +6,8 @@ from typing import Any
 
 from ...report.claims import Parameters
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
-from ..core import Experiment, Run, Size, Suite, answer_of, largest, objective_of, size_text, smallest, stages
+from ..core import Experiment, Run, Suite, stages
+from ..protocols import Size, answer_of, largest, objective_of, size_text, smallest
 from .events import Generalised, Resumed, Started, judged
 from .record import Record, locked, of_suite
 

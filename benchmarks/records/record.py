@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import Run, Size, Suite, size_text
+from ..core import Run, Suite
 from ..errors import UsageError
+from ..protocols import Size, size_text
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
 from .events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, rank

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from ..core import Run, Suite, state_size
+from ..core import Run, Suite
 from ..errors import UsageError
 from ..outside import overheard
+from ..protocols import state_size
 from ..records.events import Evaluated, Resumed, Started
 from ..records.provenance import implementation, processor
 from ..records.record import Record, path_of, read

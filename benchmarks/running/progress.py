@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...report.answers import counted_of
-from ..core import Run, answer_of
+from ..core import Run
+from ..protocols import answer_of
 from ..records.events import Compiling, Ended, Evaluated, Event, Generalised, Resumed, Started, judged
 from ..records.plan import Planned, ranges
 from .estimate import Pace, duration

@@ -28,9 +28,10 @@ from ...baselines.tape import TapeRNN
 from ...baselines.transformer import Transformer
 from ...ntm import NTM, Constant, LSTMController, OneHot
 from ...ntm.memory import Zeros
-from ..core import Experiment, Model, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import AdamW, GlobalNorm
+from ..protocols import Model, Size, Task
 from ..tasks.copy import Copy
 from ..tasks.cued import Cued
 from ..tasks.mqar import MQAR

@@ -15,8 +15,9 @@ secondary source, [o] our choice.
 from ...baselines.dnc import DNC
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, Constant, Learned, LSTMController, Random, Zeros
-from ..core import Experiment, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..optimizers import Adam, GlobalNorm
+from ..protocols import Size, Task
 from ..tasks.copy import Copy
 from ..tasks.recall import Recall
 from ..tasks.repeat_copy import RepeatCopy

@@ -18,8 +18,9 @@ from torch import Generator, Tensor
 from ...baselines.defects import Defective
 from ...ntm import NTM, Constant, LSTMController, OneHot, Zeros
 from ...report.claims import Claim, Differs, Solves
-from ..core import Batch, Experiment, Model, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..optimizers import Adam, ElementWise, GravesRMSProp, Moments, Rates, add, sqrt
+from ..protocols import Batch, Model, Size, Task
 from ..tasks.copy import Copy
 from ..tasks.recall import Recall
 from ..tasks.sort import Sort

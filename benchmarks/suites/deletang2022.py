@@ -21,9 +21,10 @@ from ...baselines.tape import TapeRNN
 from ...baselines.transformer import Transformer
 from ...ntm.memory import Zeros
 from ...report.claims import Claim, FallsShort, Scores
-from ..core import Experiment, Model, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import Adam, GlobalNorm
+from ..protocols import Model, Size, Task
 from ..tasks.bucket_sort import BucketSort
 from ..tasks.duplicate import Duplicate
 from ..tasks.parity import Parity

@@ -13,8 +13,9 @@ import dataclasses
 
 from ...baselines.dnc import DNC
 from ...report.claims import Claim, Faster, Generalises
-from ..core import Experiment, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..optimizers import Adam, GlobalNorm, RMSProp
+from ..protocols import Size, Task
 from ..tasks.copies import Copies
 from ..tasks.copy import Copy
 from ..tasks.recall import Recall

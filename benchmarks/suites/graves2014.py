@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, FeedforwardController, Learned, LSTMController, OneHot
-from ..core import Experiment, Inspection, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..inspections import Copying, Ends, Prefix, Sorting
 from ..optimizers import ElementWise, GravesRMSProp
+from ..protocols import Inspection, Size, Task
 from ..tasks.copy import Copy
 from ..tasks.ngrams import NGrams
 from ..tasks.recall import Recall

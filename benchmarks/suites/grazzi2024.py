@@ -17,9 +17,10 @@ from ...baselines.mlstm import MLSTM
 from ...baselines.slstm import SLSTM
 from ...ntm.memory import Zeros
 from ...report.claims import CannotSolve, Claim, FallsShort, Scores, Solves
-from ..core import Experiment, Model, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import AdamW, GlobalNorm
+from ..protocols import Model, Size, Task
 from ..tasks.modular import ModularCounting
 from ..tasks.parity import Parity
 

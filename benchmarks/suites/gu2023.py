@@ -16,9 +16,10 @@ from ...baselines.lstm import LSTM
 from ...baselines.mingru import MinGRU, MinLSTM
 from ...ntm.memory import Zeros
 from ...report.claims import CannotSolve, Claim, Faster, Generalises, Solves
-from ..core import Experiment, Model, Suite, Training
+from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import AdamW, GlobalNorm
+from ..protocols import Model
 from ..tasks.selective_copy import SelectiveCopy
 
 TASKS = {

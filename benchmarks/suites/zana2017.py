@@ -15,9 +15,10 @@ import math
 
 from ...ntm import NTM, Bounded, Glorot, LSTMController, Random, Weights, Zeros
 from ...report.claims import Claim, Faster, NeverSolves, Solves
-from ..core import Experiment, Size, Suite, Task, Training
+from ..core import Experiment, Suite, Training
 from ..curriculum import Stages
 from ..optimizers import ElementWise, TorchRMSprop
+from ..protocols import Size, Task
 from ..tasks.copy import Copy
 from ..tasks.repeat_copy import RepeatCopy
 

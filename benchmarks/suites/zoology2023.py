@@ -15,9 +15,10 @@ from ...baselines.lstm import LSTM
 from ...baselines.transformer import Transformer
 from ...ntm.memory import Zeros
 from ...report.claims import CannotSolve, Claim, Faster, Solves
-from ..core import Experiment, Model, Suite, Training
+from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import AdamW, GlobalNorm
+from ..protocols import Model
 from ..tasks.mqar import MQAR
 
 TASK = MQAR(

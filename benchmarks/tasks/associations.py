@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ..core import Batch, Size
 from ..objectives import Objective, Squares
+from ..protocols import Batch, Size
 from .sizes import accepted, check, vectors
 
 LEAST = {"pairs": 1}

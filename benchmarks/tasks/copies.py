@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Generator
 
-from ..core import Batch, Size
+from ..protocols import Batch, Size
 from .copy import ENCODINGS, Copy
 from .sizes import accepted, check
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Generator
 
-from ..core import Batch, Size
+from ..protocols import Batch, Size
 from .sizes import accepted, check, coins
 
 LEAST = {"length": 1}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
-from ..core import Batch, Size, Task, objective_of
 from ..objectives import Objective
+from ..protocols import Batch, Size, Task, objective_of
 
 
 @dataclass(frozen=True)

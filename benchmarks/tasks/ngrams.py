@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from ..core import Batch, Size
+from ..protocols import Batch, Size
 from .sizes import accepted, check
 
 LEAST = {"steps": 1}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Generator
 
-from ..core import Batch, Size
+from ..protocols import Batch, Size
 from .copy import Copy
 from .sizes import check
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from ..core import Batch, Size
 from ..objectives import Objective, Tokens
+from ..protocols import Batch, Size
 from .sizes import accepted, check, vectors
 
 LEAST = {"steps": 1, "tokens": 1}

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from ..core import Size, Task
+from ..protocols import Size, Task
 
 
 def accepted(task: object, size: Size, least: Mapping[str, int]) -> Size:

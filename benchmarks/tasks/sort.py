@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
-from ..core import Batch, Size
+from ..protocols import Batch, Size
 from .sizes import accepted, check, coins
 
 LEAST = {"vectors": 1, "answers": 1}

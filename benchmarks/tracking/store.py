@@ -17,8 +17,9 @@ from typing import Any
 
 from ...report.answers import noun_of
 from .. import records
-from ..core import Run, Suite, answer_of
+from ..core import Run, Suite
 from ..errors import UsageError, reason
+from ..protocols import answer_of
 from ..records.events import Ended
 from ..records.record import Record
 from .bulk import Measured, fill

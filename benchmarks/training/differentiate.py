@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from ...ntm.unroll import Differentiation, Slope
-from ..core import Batch
+from ..protocols import Batch
 
 logger = logging.getLogger(__name__)
 

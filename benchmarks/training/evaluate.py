@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ...ntm import stream
-from ..core import Batch, Inspection, Size, Task, Training, floor_of, objective_of, plain
+from ..core import Training
 from ..objectives import Objective
+from ..protocols import Batch, Inspection, Size, Task, floor_of, objective_of
+from ..values import plain
 
 INSPECTED = 64
 """Sequences that an inspection looks at."""

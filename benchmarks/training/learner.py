@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ...ntm.unroll import Slope
-from ..core import Batch, Run, Task, Training, longest, objective_of, pad
+from ..core import Run, Training, longest
 from ..optimizers import Moments, Rates, matrices
 from ..outside import overheard
+from ..protocols import Batch, Task, objective_of, pad
 from ..records.checkpoints import Snapshot
 from ..records.provenance import provenance
 from .differentiate import InTurn, differentiation, rows

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..core import Batch, Run
+from ..core import Run
+from ..protocols import Batch
 from .ahead import ahead
 from .evaluate import identity
 from .graph import WARM

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
 from ...ntm import stream
-from ..core import Batch, Experiment, Run, Size, pad
+from ..core import Experiment, Run
+from ..protocols import Batch, Size, pad
 from ..records.checkpoints import Snapshot
 from ..records.events import Event, Inspected
 from .ahead import ahead

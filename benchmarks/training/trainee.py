@@ -7,7 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..core import Run, Size, longest, state_size
+from ..core import Run, longest
+from ..protocols import Size, state_size
 from ..records.checkpoints import Best, Snapshot
 from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status, rank
 from .evaluate import Score
