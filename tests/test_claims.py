@@ -1,18 +1,16 @@
-"""Every verdict, reached from hand-made frames; the claims of collier2018; the summary."""
+"""Every verdict, reached from hand-made frames; the claims of collier2018."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from handmade import BUDGET, FAST, NEVER, SAID, TWICE, UNSOLVED, WILD, ask, facts, records, speed
 
 from membench.benchmarks.suites.collier2018_claims import CLAIMS
-from membench.report import claims, statistics
+from membench.report import statistics
 from membench.report.claims import (
-    Arm,
-    Claim,
     Degrades,
     Differs,
     Faster,
@@ -26,77 +24,8 @@ from membench.report.claims import (
     Solves,
 )
 from membench.report.claims.judge import judge
-from membench.report.claims.summary import finding, progress, summary, tally
-from membench.report.claims.verdict import MEANS, VERDICTS, Verdict, paper_text
-from membench.report.frames import Frames, SuiteFacts, frames
+from membench.report.claims.verdict import Verdict
 from membench.report.statistics import Interval
-
-BUDGET = 10_000
-NEVER = 0
-Times = Mapping[tuple[str, str], Sequence[int]]
-SAID = ("suite-C1", "Something is said.", "somewhere [p]")
-
-
-def arm_of(task: str, model: str, *sizes: tuple[int, ...]) -> Arm:
-    """An arm of these tests, which ends in its reading where it has one."""
-    for reading in ("cosine", "dot"):
-        if model.endswith(f"-{reading}"):
-            return Arm(task, model, model.removesuffix(f"-{reading}"), reading, sizes)
-    return Arm(task, model, model, "", sizes)
-
-
-def records(
-    times: Times, status: Mapping[str, str] | None = None, relapsing: Mapping[str, int] | None = None
-) -> Frames:
-    """Runs of seeds 1, 2, ... that drop from 9 wrong bits to none at the given steps (``NEVER``: not at all)."""
-    runs, evaluations, points = [], [], []
-    for (task, model), solved in times.items():
-        for seed, time in enumerate(solved, 1):
-            key = f"{task}/{model}/{seed}"
-            arm = {"task": task, "model": model, "reading": arm_of(task, model).reading, "seed": seed}
-            state = (status or {}).get(key, "done")
-            text = dict.fromkeys(("digest", "message", "device", "implementation", "commit"), "")
-            text |= {"cut": False}
-            numbers = {"step": BUDGET, "steps": BUDGET, "seconds": 1.0, "parameters": 1, "state_size": 1}
-            runs.append({"key": key, **arm, "status": state, **numbers, **text})
-            if state in ("new", "stale"):
-                continue
-            steps = np.arange(0, BUDGET + 1, 200)
-            errors = np.where((steps >= time) & (time != NEVER), 0.0, 9.0)
-            for spell in range((relapsing or {}).get(model, 0)):
-                errors[-2 - 3 * spell] = 5.0
-            for step, error in zip(steps, errors, strict=True):
-                zeros = dict.fromkeys(("loss", "train_loss", "gradient_norm"), 0.0) | {"seconds": step / 100}
-                evaluations.append({**arm, "step": int(step), "sequences": 0, "errors": float(error), **zeros})
-            for size, wrong in (("40", 3.0), ("12", 0.0)):
-                point = {"weights": "best", "step": BUDGET, "size": size, "steps": 81, "trained": False}
-                points.append({**arm, **point, "sequences": 192, "errors": wrong, "bits": 320, "perfect": 0.0})
-    return frames(runs, evaluations, points)
-
-
-def facts(tables: Frames, *asked: Claim) -> SuiteFacts:
-    runs = tables.runs
-    seeds = tuple(sorted({int(seed) for seed in runs["seed"]}))
-    cells = runs[["task", "model"]].drop_duplicates()
-    arms = tuple(arm_of(task, model) for task, model in zip(cells["task"], cells["model"], strict=True))
-    return SuiteFacts("suite", "A suite", "", 0.1, asked, arms, seeds)
-
-
-def ask(tables: Frames, asked: Claim) -> Verdict:
-    (verdict,) = judge(tables, facts(tables, asked))
-    assert verdict.verdict in VERDICTS
-    return verdict
-
-
-def speed(base: Sequence[int], rival: Sequence[int], paper: Any, **others: Any) -> Verdict:
-    tables = records({("copy", "a"): base, ("copy", "b"): rival}, **others)
-    return ask(tables, Faster(*SAID, task="copy", base="a", rival="b", paper=paper))
-
-
-FAST = [1000, 1000, 1200, 1200, 1000, 1200]
-TWICE = [2 * time for time in FAST]
-WILD = [400, 8000, 600, 9000, 1200, 9800]
-UNSOLVED = [NEVER] * 6
 
 
 @pytest.mark.parametrize(
@@ -414,148 +343,6 @@ def test_an_arm_stands_for_each_reading_and_one_without_stands_for_itself() -> N
     assert [v.reading for v in judge(tables, facts(tables, alone))] == [""]
 
 
-def test_another_claim_moves_no_interval_but_the_corrected_p() -> None:
-    tables = records({("copy", "a"): FAST, ("copy", "b"): [1200, 1400, 1600, 1200, 2000, 1000]})
-    asked = Faster(*SAID, task="copy", base="a", rival="b", paper=2.0)
-    (alone,) = judge(tables, facts(tables, asked))
-    *_, beside = judge(tables, facts(tables, NeverSolves("suite-C0", "", "", "copy", "a"), asked))
-    assert (alone.estimate, alone.interval, alone.p) == (beside.estimate, beside.interval, beside.p)
-    assert alone.corrected == alone.p
-
-
-WEAK = [1000, 1000, 1200, 1200, 1000, 1600]
-WEAKER = [1400, 1400, 1600, 1800, 1400, 1400]
-
-
-def test_the_corrected_p_decides_and_the_reason_says_so() -> None:
-    """Alone p is 0.039; of three claims it is not enough."""
-    tables = records({("copy", "a"): WEAK, ("copy", "b"): WEAKER, ("copy", "c"): WEAK, ("copy", "d"): WEAK})
-    first, *others = (
-        replace(Faster(f"suite-{rival}", "", "", "copy", "a", rival), primary=True) for rival in ("b", "c", "d")
-    )
-    (alone,) = judge(tables, facts(tables, first))
-    assert alone.verdict == "agrees" and alone.p is not None and 0.02 < alone.p < 0.05
-    found = judge(tables, facts(tables, first, *others))[0]
-    assert found.verdict == "undecided" and found.p == alone.p and found.corrected == pytest.approx(3 * alone.p)
-    assert "Alone it would decide" in found.reason and f"corrected {3 * alone.p:.2f}" in found.sentence
-
-
-def test_primary_claims_are_corrected_by_holm_and_the_rest_by_benjamini_and_hochberg() -> None:
-    times = {("copy", name): [n * time for time in FAST] for n, name in ((1, "a"), (2, "b"), (3, "c"), (1, "d"))}
-    tables = records(times)
-    each = [Faster(f"suite-{rival}", "", "", "copy", "a", rival) for rival in "bcd"]
-    p = [v.p for v in judge(tables, facts(tables, *each))]
-    rest = judge(tables, facts(tables, *each))
-    assert [v.corrected for v in rest] == pytest.approx(statistics.benjamini_hochberg(p))
-    primary = judge(tables, facts(tables, *(replace(claim, primary=True) for claim in each)))
-    assert [v.corrected for v in primary] == pytest.approx(statistics.holm(p))
-    mixed = judge(tables, facts(tables, replace(each[0], primary=True), *each[1:]))
-    assert mixed[0].corrected == mixed[0].p and mixed[1].corrected == pytest.approx(2 * p[1])  # type: ignore[operator]
-
-
-def test_each_reading_is_corrected_by_itself_and_a_sum_does_not_count_against_its_parts() -> None:
-    times = {("copy", f"{name}-{reading}"): [n * time for time in FAST]
-             for reading in ("cosine", "dot") for n, name in ((1, "a"), (2, "b"))}  # fmt: skip
-    tables = records(times)
-    part = Faster("suite-C2", "", "", "copy", "a", "b", primary=True)
-    whole = MeanFaster("suite-C1", "", "", ("copy",), "a", ("b",), primary=True)
-    verdicts = {(v.claim.id, v.reading): v for v in judge(tables, facts(tables, whole, part))}
-    assert verdicts["suite-C2", "dot"].corrected == verdicts["suite-C2", "dot"].p
-    assert verdicts["suite-C1", "dot"].corrected == pytest.approx(2 * verdicts["suite-C1", "dot"].p)  # type: ignore[operator]
-
-
-def test_a_claim_that_cannot_be_asked_counts_against_none() -> None:
-    tables = records({("copy", model): FAST for model in ("a-cosine", "a-dot", "b-cosine")})
-    never, faster = NeverSolves("suite-C1", "", "", "copy", "a"), Faster("suite-C2", "", "", "copy", "a", "b")
-    dot = judge(tables, facts(tables, never, faster))[1]
-    assert dot.reading == "dot" and dot.corrected == dot.p
-
-
-def test_primary_claims_are_judged_otherwise_too() -> None:
-    """Runs that stay at half the bar; others that do not hold it for long; steps that take longer on one side."""
-    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE})
-    mine = tables.evaluations["model"] == "a"
-    steps = tables.evaluations["step"]
-    low = tables.evaluations["errors"].where(~mine | (tables.evaluations["errors"] > 0), 0.05)
-    low = low.where(mine | (steps != 3400), 9.0)
-    seconds = steps * np.where(mine, 4.0, 1.0)
-    tables = tables._replace(evaluations=tables.evaluations.assign(errors=low, seconds=seconds))
-    (found,) = judge(tables, facts(tables, Faster(*SAID, "copy", "a", "b", primary=True)))
-    assert found.verdict == "agrees" and found.median_curves == "2.00\N{MULTIPLICATION SIGN}"
-    other = found.judged_otherwise
-    assert {way: v.verdict for way, v in other.items()} == {
-        "bar 0.01": "contradicts", "held for 9": "agrees", "in seconds": "contradicts"
-    }  # fmt: skip
-    assert found.estimate == pytest.approx(2) and (other["held for 9"].estimate or 0) > 2.5
-    assert other["in seconds"].estimate == pytest.approx(0.5)
-    assert found.to_json()["judged_otherwise"]["in seconds"]["corrected"] == pytest.approx(other["in seconds"].p, 1e-4)
-
-
-SUITE = (
-    *(arm_of("copy", model, (40,), (60,)) for model in ("a-cosine", "a-dot", "b-cosine", "c-dot", "lstm")),
-    arm_of("recall", "dnc", (12,)),
-)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        (Faster(*SAID, "cpoy", "a", "b"), "no task 'cpoy'; there are copy, recall"),
-        (Faster(*SAID, "copy", "a", "bb"), "no arm 'bb' on copy; there are a, b, c, lstm"),
-        (Faster(*SAID, "copy", "dnc", "a"), "no arm 'dnc' on copy; there are a, b, c, lstm"),
-        (Differs(*SAID, "copy", "a-sine", "b"), "no arm 'a-sine' on copy"),
-        (Faster(*SAID, "copy", "b", "c"), "b, c never stand under the same reading; there are cosine, dot"),
-        (MeanFaster(*SAID, ("recall", "copy"), "dnc", ("b", "dnc")), "no arm 'b' on recall; there are dnc"),
-        (FasterOverTasks(*SAID, ("copy", "sort"), "a", "b"), "no task 'sort'; there are copy, recall"),
-        (Order(*SAID, "copy", ("a", "lsmt"), "b"), "no arm 'lsmt' on copy"),
-        (NeverSolves(*SAID, "copy", "lstm2"), "no arm 'lstm2' on copy"),
-        (NeverDiverges(*SAID, ("copy", "recall"), ("a",)), "no arm 'a' on recall; there are dnc"),
-        (FewerRelapses(*SAID, "copy", "a", ("b", "q")), "no arm 'q' on copy"),
-        (Generalises(*SAID, "copy", "lstm", (41,)), r"size=(41,): lstm is tested on copy at (40,), (60,)"),
-        (Degrades(*SAID, "copy", "a", 40), r"size=40: a-cosine is tested on copy at (40,), (60,)"),
-        (Generalises(*SAID, "copy", "a", "40"), r"size='40': a-cosine is tested"),
-        (Generalises(*SAID, "recall", "dcn", (12,)), "no arm 'dcn' on recall; there are dnc"),
-    ],
-)
-def test_a_claim_that_the_suite_cannot_answer_is_named_with_what_there_is(wrong: Claim, said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"claim suite-C1: {said}")):
-        wrong.check(SUITE)
-
-
-def test_what_a_suite_can_answer_is_accepted() -> None:
-    Faster(*SAID, "copy", "a", "lstm").check(SUITE)
-    Faster(*SAID, "copy", "a-cosine", "c-dot").check(SUITE)
-    Faster(*SAID, "copy", "a", "c").check(SUITE)  # under one of the readings
-    Generalises(*SAID, "copy", "a", (60,)).check(SUITE)
-
-
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: MeanFaster(*SAID, "copy", "a", ("b",)), "tasks='copy': a tuple of names"),
-        (lambda: MeanFaster(*SAID, ("copy", "recall"), "a", ("b",)), "rivals=('b',): one for each of the tasks copy,"),
-        (lambda: Order(*SAID, "copy", "a", "b"), "first='a': a tuple of names"),
-        (lambda: FewerRelapses(*SAID, "copy", "a", ()), "rivals=(): a tuple of names"),
-        (lambda: NeverDiverges(*SAID, ["copy"], ("a",)), "tasks=['copy']: a tuple of names"),
-        (lambda: NeverDiverges(*SAID, ("copy",), (3,)), "models=(3,): a tuple of names"),
-        (lambda: Faster(*SAID, "copy", "a", "b", "3.5"), "paper='3.5': a number above zero"),
-        (lambda: Faster(*SAID, "copy", "a", "b", (5.0, 4.0)), "paper=(5.0, 4.0): a number above zero"),
-        (lambda: Faster(*SAID, "copy", "a", "b", (1.0, 2.0, 3.0)), "paper=(1.0, 2.0, 3.0): a number above zero"),
-        (lambda: MeanFaster(*SAID, ("copy",), "a", ("b",), 0), "paper=0: a number above zero"),
-    ],
-)
-def test_a_claim_of_the_wrong_types_is_refused_when_it_is_made(make: Callable[[], Claim], said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"claim suite-C1: {said}")):
-        make()
-
-
-def test_every_kind_says_what_it_measures() -> None:
-    kinds = [each for each in vars(claims).values() if isinstance(each, type) and issubclass(each, Claim)]
-    kinds.remove(Claim)
-    assert len({kind.kind for kind in kinds}) == len(kinds)
-    assert {kind.unit for kind in kinds} == MEANS.keys()
-
-
 def test_a_suite_of_one_reading_is_asked_under_it() -> None:
     tables = records({("copy", "a-cosine"): FAST, ("copy", "b-cosine"): TWICE})
     (found,) = judge(tables, facts(tables, Faster(*SAID, "copy", "a", "b", paper=2.0)))
@@ -587,61 +374,3 @@ def test_the_claims_of_collier2018_ask_what_can_be_measured() -> None:
     for verdict in judge(tables, facts(tables, *CLAIMS)):
         assert verdict.verdict == "not run" or verdict.claim.id == "collier2018-C13a"
         assert (verdict.p is None) == (verdict.verdict == "not run")
-
-
-def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> None:
-    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE}, status={"copy/a/1": "stale", "copy/a/2": "new"})
-    asked = (
-        replace(Faster(*SAID, task="copy", base="a", rival="b", paper=2.0), primary=True),
-        replace(NeverSolves(*SAID, task="copy", model="b"), id="suite-C2"),
-    )
-    known = facts(tables, *asked)
-    verdicts = judge(tables, known)
-    assert tally(verdicts) == "1 is contradicted and 1 is undecided"
-    text, first = summary(tables, known, verdicts), finding(tables, known, verdicts)
-    assert "Claims named in advance as decisive: 1 is undecided." in text
-    found = "undecided, a against b on copy 2.00\N{MULTIPLICATION SIGN} as fast (interim, 4 of 6 seeds)"
-    assert first == f"Claim: Something is said. Found: {found}."
-    said = progress(tables)
-    assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said
-    assert progress(records({("copy", "a"): FAST})) == ""
-    assert progress(frames()).startswith("Partial report: none of 0")
-
-
-def test_what_is_left_when_some_is_decided_is_counted() -> None:
-    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): WILD})
-    asked = [Faster(*SAID, task="copy", base="a", rival=rival, paper=2.0) for rival in "bc"]
-    known = facts(tables, *(replace(claim, id=f"suite-C{n}") for n, claim in enumerate(asked)))
-    first = finding(tables, known, judge(tables, known))
-    assert first.endswith("Found: 1 of 2 verdicts is decided; C0 agrees; the other one is undecided.")
-
-
-def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
-    tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
-    known = replace(facts(tables), added=("mine",))
-    assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by 6 of 6 runs."
-    alone = records({("copy", "mine"): UNSOLVED})
-    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by 0 of 6 runs.")
-
-
-def test_a_verdict_without_a_reading_is_counted_once() -> None:
-    tables = records({("copy", "a-cosine"): FAST, ("copy", "a-dot"): FAST, ("copy", "b"): UNSOLVED})
-    asked = (Solves(*SAID, "copy", ("a",)), replace(NeverSolves(*SAID, task="copy", model="b"), id="suite-C2"))
-    known = facts(tables, *asked)
-    told = "All claims: under the cosine reading 1 agrees; under the dot reading 1 agrees; without one 1 agrees."
-    assert told in summary(tables, known, judge(tables, known))
-
-
-def test_numbers_of_a_paper_are_said_in_full() -> None:
-    assert [paper_text(each) for each in (1_352_969, 3.5, (2.0, 3.5))] == ["1,352,969", "3.5", "2 to 3.5"]
-
-
-@pytest.mark.parametrize("status", ["new", "interrupted", "stale"])
-def test_nothing_is_claimed_before_a_run_has_had_its_budget(status: str) -> None:
-    """A claim printed alone would read as what was found."""
-    tables = records({("copy", "a"): FAST})
-    tables = tables._replace(runs=tables.runs.assign(status=status))
-    known = facts(tables, NeverSolves(*SAID, task="copy", model="a"))
-    verdicts = judge(tables, known)
-    assert finding(tables, known, verdicts) == "Nothing is found yet." and summary(tables, known, verdicts) == ""
-    assert progress(tables).startswith("Partial report: none of ")

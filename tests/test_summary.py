@@ -1,0 +1,74 @@
+"""What a page says first: finding, summary, progress."""
+
+from dataclasses import replace
+
+import pytest
+from handmade import FAST, SAID, TWICE, UNSOLVED, WILD, facts, records
+
+from membench.report.claims import (
+    Faster,
+    NeverSolves,
+    Solves,
+)
+from membench.report.claims.judge import judge
+from membench.report.claims.summary import finding, progress, summary, tally
+from membench.report.claims.verdict import paper_text
+from membench.report.frames import frames
+
+
+def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE}, status={"copy/a/1": "stale", "copy/a/2": "new"})
+    asked = (
+        replace(Faster(*SAID, task="copy", base="a", rival="b", paper=2.0), primary=True),
+        replace(NeverSolves(*SAID, task="copy", model="b"), id="suite-C2"),
+    )
+    known = facts(tables, *asked)
+    verdicts = judge(tables, known)
+    assert tally(verdicts) == "1 is contradicted and 1 is undecided"
+    text, first = summary(tables, known, verdicts), finding(tables, known, verdicts)
+    assert "Claims named in advance as decisive: 1 is undecided." in text
+    found = "undecided, a against b on copy 2.00\N{MULTIPLICATION SIGN} as fast (interim, 4 of 6 seeds)"
+    assert first == f"Claim: Something is said. Found: {found}."
+    said = progress(tables)
+    assert said.startswith("Partial report: 10 of 12 runs have had") and "1 stale" in said and "1 not started" in said
+    assert progress(records({("copy", "a"): FAST})) == ""
+    assert progress(frames()).startswith("Partial report: none of 0")
+
+
+def test_what_is_left_when_some_is_decided_is_counted() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): WILD})
+    asked = [Faster(*SAID, task="copy", base="a", rival=rival, paper=2.0) for rival in "bc"]
+    known = facts(tables, *(replace(claim, id=f"suite-C{n}") for n, claim in enumerate(asked)))
+    first = finding(tables, known, judge(tables, known))
+    assert first.endswith("Found: 1 of 2 verdicts is decided; C0 agrees; the other one is undecided.")
+
+
+def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
+    known = replace(facts(tables), added=("mine",))
+    assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by 6 of 6 runs."
+    alone = records({("copy", "mine"): UNSOLVED})
+    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by 0 of 6 runs.")
+
+
+def test_a_verdict_without_a_reading_is_counted_once() -> None:
+    tables = records({("copy", "a-cosine"): FAST, ("copy", "a-dot"): FAST, ("copy", "b"): UNSOLVED})
+    asked = (Solves(*SAID, "copy", ("a",)), replace(NeverSolves(*SAID, task="copy", model="b"), id="suite-C2"))
+    known = facts(tables, *asked)
+    told = "All claims: under the cosine reading 1 agrees; under the dot reading 1 agrees; without one 1 agrees."
+    assert told in summary(tables, known, judge(tables, known))
+
+
+def test_numbers_of_a_paper_are_said_in_full() -> None:
+    assert [paper_text(each) for each in (1_352_969, 3.5, (2.0, 3.5))] == ["1,352,969", "3.5", "2 to 3.5"]
+
+
+@pytest.mark.parametrize("status", ["new", "interrupted", "stale"])
+def test_nothing_is_claimed_before_a_run_has_had_its_budget(status: str) -> None:
+    """A claim printed alone would read as what was found."""
+    tables = records({("copy", "a"): FAST})
+    tables = tables._replace(runs=tables.runs.assign(status=status))
+    known = facts(tables, NeverSolves(*SAID, task="copy", model="a"))
+    verdicts = judge(tables, known)
+    assert finding(tables, known, verdicts) == "Nothing is found yet." and summary(tables, known, verdicts) == ""
+    assert progress(tables).startswith("Partial report: none of ")
