@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..ntm import twins
+
 
 def sqrt(x: Tensor) -> Tensor:
     """The square root, rounded correctly: the same on every processor.
@@ -44,6 +46,18 @@ def add(x: Tensor, rate: float | Tensor, change: Tensor, over: Tensor | None = N
         x.add_(change, alpha=rate)
     else:
         x.addcdiv_(change, over, value=rate)
+
+
+def compiled(*parts: Tensor) -> bool:
+    """Whether a compiled pass takes these, of one shape; torch's operations take other types, places and processors."""
+    shape, device = parts[0].shape, torch.device("cpu")
+    if not all(twins.fits(part, shape, torch.float32, device) and part.is_contiguous() for part in parts):
+        return False
+    if twins.uncompiled():
+        return False
+    from ..ntm.kernels.baseline import BASELINES, settled
+
+    return settled() in BASELINES  # where torch fuses products into sums, as the pass does
 
 
 class Moments(NamedTuple):
@@ -323,6 +337,13 @@ class GravesRMSProp(Steps):
         """As ``Steps.move``."""
         momentum, square, mean, (rate,) = state.first, state.second, state.third, rates
         assert mean is not None  # begin gave one
+        every = (parameters, gradients, momentum, square, mean)
+        if compiled(*every):
+            from .one_pass import graves_rmsprop
+
+            numbers = (-rate, self.momentum, self.decay, 1 - self.decay, self.epsilon)
+            graves_rmsprop(*(part.view(-1).numpy() for part in every), *map(np.float32, numbers))
+            return
         square.mul_(self.decay).addcmul_(gradients, gradients, value=1 - self.decay)  # n
         mean.mul_(self.decay).add_(gradients, alpha=1 - self.decay)  # g
         root = sqrt(square.addcmul(mean, mean, value=-1).clamp_min_(0.0).add_(self.epsilon))

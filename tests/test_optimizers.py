@@ -1,12 +1,13 @@
 """Optimisers against their update rules written out for single numbers and against torch's own; clipping."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from membench.benchmarks import optimizers
 from membench.benchmarks.learning_rates import Cosine, Falls, WarmUp
 from membench.benchmarks.optimizers import (
     Adam,
@@ -21,6 +22,7 @@ from membench.benchmarks.optimizers import (
     matrices,
 )
 from membench.ntm import NTM, LSTMController, stream
+from membench.ntm.kernels import baseline
 
 STEPS = 50
 
@@ -155,6 +157,40 @@ def test_a_variance_lost_in_rounding_is_none_and_never_less() -> None:
     """In float32, n - g^2 of a gradient that stays the same is as often below zero as above."""
     gradients = [torch.rand(1, 1000, generator=stream("constant")) * 1e4] * 1000
     assert descend(GravesRMSProp(), torch.zeros(1, 1000), gradients).isfinite().all()
+
+
+def some(members: int, size: int) -> Iterator[Tensor]:
+    """Gradients of a few steps, float32: of every size, denormal ones and zeros; in member 1 also what is no number."""
+    generator = stream("one pass", members)
+    for step, scale in enumerate((1.0, 1e-3, 1e-22, 1e-42, 0.0, 30.0)):
+        gradients = torch.randn(members, size, generator=generator) * scale
+        gradients[1, 3 * step : 3 * step + 3] = torch.tensor([math.nan, -math.inf, 1e25])  # whose square is none either
+        yield gradients
+
+
+@pytest.mark.skipif(baseline.settled() not in baseline.BASELINES, reason="torch takes every step here")
+@pytest.mark.parametrize("spec", [GravesRMSProp(), GravesRMSProp(0.1, decay=0.0, momentum=0.0, epsilon=1e-12)])
+def test_one_pass_gives_torchs_digits(spec: GravesRMSProp, monkeypatch: pytest.MonkeyPatch) -> None:
+    members, size = 3, 77  # which no vector divides
+    found = []
+    for takes in (lambda *parts: False, optimizers.compiled):
+        monkeypatch.setattr(optimizers, "compiled", takes)
+        parameters = torch.randn(members, size, generator=stream("start"))
+        state = spec.begin(parameters)
+        for gradients in some(members, size):
+            state = spec.step(parameters, gradients, state)
+        found.append([parameters, *state.tensors()])
+    assert optimizers.compiled(*found[1])
+    for by_torch, at_once in zip(*found, strict=True):
+        assert torch.equal(by_torch.isnan(), at_once.isnan())
+        assert torch.equal(*(part.nan_to_num(0.0).view(torch.int32) for part in (by_torch, at_once)))  # -0 is not 0
+    assert found[1][0][1].isnan().any() and not found[1][0][[0, 2]].isnan().any()
+
+
+def test_one_pass_is_given_plain_rows_alone() -> None:
+    plain = torch.zeros(2, 3)
+    for other in (plain.double(), plain.to("meta"), torch.zeros(3, 2).T, torch.zeros(2, 4), torch.zeros(6)):
+        assert not optimizers.compiled(plain, other)
 
 
 THEIRS: list[tuple[Optimizer, Callable[[Tensor], torch.optim.Optimizer]]] = [

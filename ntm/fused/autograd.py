@@ -179,7 +179,7 @@ def first_back(on: Workspace, wanted: Sequence[bool]) -> list[Tensor | None]:
         states += [back.first_inputs[n][first : first + layout.units[n]], back.first_cells[n]]
         shapes += [(-1,), (-1,)]
     found = zip(states, shapes, wanted, strict=False)
-    return [torch.from_numpy(state.copy()).reshape(shape) if want else None for state, shape, want in found]
+    return [torch.from_numpy(state.copy().reshape(shape)) if want else None for state, shape, want in found]
 
 
 class Unroll(torch.autograd.Function):

@@ -37,7 +37,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     return njit(_nrt=False, fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, forceinline=True)(function)
 
 
-def loop(function: Callable[..., Any], counted: bool = True) -> Any:
+def loop(function: Callable[..., Any], counted: bool = True, loose: bool = True) -> Any:
     """Compile what Python calls; kept on disk, so that only the first process that needs it compiles.
 
     Numba takes what it kept for fresh while the function's own file is the same; the kernels in it come from other
@@ -45,9 +45,11 @@ def loop(function: Callable[..., Any], counted: bool = True) -> Any:
 
     Args:
         counted: Count references to arrays. Only a loop that makes arrays needs it, and it costs a tenth of the time.
+        loose: Take the liberties of ``LOOSE``; otherwise every operation rounds as it is written.
     """
     function.__qualname__ += "-" + sources(Path(function.__code__.co_filename).parent)
-    compiled = njit(_nrt=counted, fastmath=LOOSE, error_model="numpy", pipeline_class=NoAlias, nogil=True)(function)
+    liberties = LOOSE if loose else set()
+    compiled = njit(_nrt=counted, fastmath=liberties, error_model="numpy", pipeline_class=NoAlias, nogil=True)(function)
     with suppress(RuntimeError):  # no folder can be written: every process compiles
         compiled.enable_caching()
     return compiled
