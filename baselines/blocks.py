@@ -93,22 +93,23 @@ class ShortConvolution(nn.Module):
         return self.weight.new_zeros(batch, taps - 1, width)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        seen, steps = torch.cat([state.transpose(0, 1), x]), len(x)
-        return convolved(seen, self.weight), seen[steps:].transpose(0, 1)
+        past, (steps, before) = state.transpose(0, 1), (len(x), len(self.weight) - 1)
+        last = torch.cat([past, x[max(0, steps - before) :]])[min(steps, before) :]
+        return convolved(past, x, self.weight), last.transpose(0, 1)
 
 
-def convolved(x: Tensor, weight: Tensor) -> Tensor:
-    """SiLU(sum of weight_k x_(t+k)), of (steps + taps - 1, batch, width)."""
-    if not compiles(x, weight):
-        return _convolved(x, weight)
+def convolved(past: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """SiLU(sum of weight_k x_(t-taps+1+k)): (taps - 1, batch, width), (steps, batch, width) to the latter's shape."""
+    if len(weight) != TAPS or not compiles(past, x, weight):
+        return _convolved(past, x, weight)
     from .fused.convolution import Convolved as Fused
 
-    y: Tensor = Fused.apply(_convolved, x, weight)  # type: ignore[no-untyped-call]
+    y: Tensor = Fused.apply(_convolved, past, x, weight)  # type: ignore[no-untyped-call]
     return y
 
 
-def _convolved(x: Tensor, weight: Tensor) -> Tensor:
-    return silu(Convolved.apply(x, weight))  # type: ignore[no-untyped-call]
+def _convolved(past: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    return silu(Convolved.apply(torch.cat([past, x]), weight))  # type: ignore[no-untyped-call]
 
 
 class Convolved(torch.autograd.Function):

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid, silu
 
 from ..ntm.streams import FIRST, stream
 from ..ntm.weights import linear
-from .blocks import TAPS, Network, ShortConvolution, counts, network
+from .blocks import TAPS, Network, ShortConvolution, compiles, counts, network
 from .matrices import State, flat, joined, left, looked, pieces, read, split
 
 
@@ -124,6 +124,15 @@ class MLSTMMixer(nn.Module):
 
 def blockwise(x: Tensor, weight: Tensor) -> Tensor:
     """(time, batch, channels) by a matrix for every block of channels (blocks, size, size)."""
+    if weight.shape[-1] != 4 or not compiles(x, weight):
+        return _blockwise(x, weight)
+    from .fused.block_diagonal import Blockwise  # compiled code is loaded once it is needed
+
+    y: Tensor = Blockwise.apply(_blockwise, x, weight)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _blockwise(x: Tensor, weight: Tensor) -> Tensor:
     blocks, size, _ = weight.shape
     return (x.reshape(-1, blocks, size).transpose(0, 1) @ weight).transpose(0, 1).reshape(x.shape)
 

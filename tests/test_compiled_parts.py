@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from membench.baselines import blocks, matrices
+from membench.baselines import blocks, matrices, mlstm
 from membench.ntm import stream
 
 Given = tuple[Tensor, ...]
@@ -26,8 +26,9 @@ def left(*given: Tensor) -> Tensor:
 
 ROWS, DECAYS = drawn("rows", 7, 3, 21).transpose(0, 1), -drawn("logs", 5, 19).abs()
 CASES: dict[str, tuple[Callable[..., Tensor], Given]] = {
-    "convolution": (blocks.convolved, (drawn("x", 12, 3, 21), drawn("taps", 4, 21))),
-    "convolution of a step": (blocks.convolved, (drawn("x", 4, 1, 3), drawn("taps", 4, 3))),
+    "convolution": (blocks.convolved, (drawn("past", 3, 2, 21), drawn("x", 7, 2, 21), drawn("taps", 4, 21))),
+    "convolution of a step": (blocks.convolved, (drawn("past", 3, 1, 3), drawn("x", 1, 1, 3), drawn("taps", 4, 3))),
+    "blocks": (mlstm.blockwise, (drawn("x", 3, 5, 24).transpose(0, 1), drawn("w", 6, 4, 4))),
     "norm": (norm, (ROWS, drawn("weight", 21))),
     "unit": (blocks.unit, (ROWS,)),
     "decay": (left, (DECAYS,)),

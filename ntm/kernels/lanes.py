@@ -155,6 +155,12 @@ exponent = function(_exponent, 1)  # of x = mantissa * 2^exponent
 mantissa = function(_mantissa, 1)  # in sqrt(1/2) to sqrt(2)
 
 
+def of_four(n: int) -> Any:
+    """A function of lanes: those of every four that begin with the first become the four's n-th."""
+    mask = ir.Constant(ir.VectorType(INT, LANES), [lane - lane % 4 + n for lane in range(LANES)])
+    return function(lambda builder, x: builder.shuffle_vector(x, x, mask), 1)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def load(context: Any, row: Any, at: Any) -> Any:
     """Lanes of a contiguous row from a place on, zero beyond its end."""
