@@ -28,6 +28,10 @@ ROWS, DECAYS = drawn("rows", 7, 3, 21).transpose(0, 1), -drawn("logs", 5, 19).ab
 CASES: dict[str, tuple[Callable[..., Tensor], Given]] = {
     "convolution": (blocks.convolved, (drawn("past", 3, 2, 21), drawn("x", 7, 2, 21), drawn("taps", 4, 21))),
     "convolution of a step": (blocks.convolved, (drawn("past", 3, 1, 3), drawn("x", 1, 1, 3), drawn("taps", 4, 3))),
+    "convolution of some columns": (
+        blocks.convolved,
+        (drawn("past", 3, 2, 21), drawn("wide", 7, 2, 45)[..., 22:43], drawn("taps", 4, 21)),
+    ),
     "blocks": (mlstm.blockwise, (drawn("x", 3, 5, 24).transpose(0, 1), drawn("w", 6, 4, 4))),
     "norm": (norm, (ROWS, drawn("weight", 21))),
     "unit": (blocks.unit, (ROWS,)),

@@ -11,6 +11,7 @@ from ...ntm.fused.functions import array
 from ...ntm.kernels.lanes import LANES, fma, load, nothing, of_four, store
 from ...ntm.kernels.math import Floats, kernel, loop
 from .again import gradient
+from .columns import columns
 
 first, second, third, fourth = map(of_four, range(4))
 
@@ -23,7 +24,7 @@ class Blockwise(torch.autograd.Function):
         ctx.plain = plain
         ctx.save_for_backward(x, weight)
         y = x.new_empty(x.shape)
-        multiply(rows(y), rows(x), array(weight.transpose(0, 1).flatten(1)))
+        multiply(rows(y), *columns(x), array(weight.transpose(0, 1).flatten(1)))
         return y
 
     @staticmethod
@@ -32,7 +33,7 @@ class Blockwise(torch.autograd.Function):
         if twins.several(d_y):
             return None, *gradient(ctx.plain, (x, weight), ctx.needs_input_grad[1:], d_y)
         d_x, d_weight = x.new_empty(x.shape), x.new_empty(4, x.shape[-1])
-        multiply_back(rows(d_x), d_weight.numpy(), rows(d_y), rows(x), array(weight.permute(2, 0, 1).flatten(1)))
+        multiply_back(rows(d_x), d_weight.numpy(), rows(d_y), *columns(x), array(weight.permute(2, 0, 1).flatten(1)))
         return None, d_x, d_weight.unflatten(1, (-1, 4)).transpose(0, 1)
 
 
@@ -42,22 +43,24 @@ def rows(x: Tensor) -> Floats:
 
 
 @loop
-def multiply(y: Floats, x: Floats, weight: Floats) -> Any:
-    """``weight[i]``: what every channel takes of the i-th of its block, (4, channels)."""
-    for r in range(x.shape[0]):
-        for j in range(0, x.shape[1], LANES):
+def multiply(y: Floats, x: Floats, start: int, weight: Floats) -> Any:
+    """``weight[i]``: what every channel takes of the i-th of its block. ``x``, ``start``: see ``columns``."""
+    size = y.shape[1]
+    for r in range(y.shape[0]):
+        for j in range(0, size, LANES):
             w = load(weight[0], j), load(weight[1], j), load(weight[2], j), load(weight[3], j)
-            store(y[r], j, product(load(x[r], j), w))
+            store(y[r], j, product(load(x[r, start : start + size], j), w))
 
 
 @loop
-def multiply_back(d_x: Floats, d_weight: Floats, d_y: Floats, x: Floats, weight: Floats) -> Any:
+def multiply_back(d_x: Floats, d_weight: Floats, d_y: Floats, x: Floats, start: int, weight: Floats) -> Any:
     """``weight`` is that of the transposed blocks."""
-    for j in range(0, x.shape[1], LANES):
+    size = d_y.shape[1]
+    for j in range(0, size, LANES):
         w = load(weight[0], j), load(weight[1], j), load(weight[2], j), load(weight[3], j)
         d0, d1, d2, d3 = nothing(), nothing(), nothing(), nothing()
-        for r in range(x.shape[0]):
-            given, slope = load(x[r], j), load(d_y[r], j)
+        for r in range(d_y.shape[0]):
+            given, slope = load(x[r, start : start + size], j), load(d_y[r], j)
             d0, d1 = fma(slope, first(given), d0), fma(slope, second(given), d1)
             d2, d3 = fma(slope, third(given), d2), fma(slope, fourth(given), d3)
             store(d_x[r], j, product(slope, w))

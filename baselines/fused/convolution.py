@@ -8,9 +8,11 @@ from torch import Tensor
 
 from ...ntm import twins
 from ...ntm.fused.functions import array
-from ...ntm.kernels.lanes import LANES, fma, load, nothing, store
+from ...ntm.kernels.arrays import clear
+from ...ntm.kernels.lanes import LANES, fma, load, store
 from ...ntm.kernels.math import ONE, Floats, kernel, loop, sigmoid
 from .again import gradient
+from .columns import columns
 
 
 class Convolved(torch.autograd.Function):
@@ -21,7 +23,7 @@ class Convolved(torch.autograd.Function):
         ctx.plain = plain
         ctx.save_for_backward(past, x, weight)
         y = torch.empty_like(x, memory_format=torch.contiguous_format)
-        convolve(y.numpy(), array(past), array(x), array(weight))
+        convolve(y.numpy(), array(past), *columns(x), array(weight))
         return y
 
     @staticmethod
@@ -29,55 +31,97 @@ class Convolved(torch.autograd.Function):
         given = ctx.saved_tensors
         if twins.several(d_y):
             return None, *gradient(ctx.plain, given, ctx.needs_input_grad[1:], d_y)
-        d_past, d_x, d_weight = (value.new_empty(value.shape) for value in given)
-        d_weight.zero_()
-        convolve_back(d_past.numpy(), d_x.numpy(), d_weight.numpy(), array(d_y), *map(array, given))
+        past, x, weight = given
+        d_past, d_x = (value.new_empty(value.shape) for value in (past, x))
+        d_weight, slopes = weight.new_zeros(weight.shape), x.new_zeros(4, *x.shape[1:])
+        made = (value.numpy() for value in (d_past, d_x, d_weight, slopes))
+        convolve_back(*made, array(d_y), array(past), *columns(x), array(weight))
         return None, d_past, d_x, d_weight
 
 
 @loop
-def convolve(y: Floats, past: Floats, x: Floats, weight: Floats) -> Any:
-    """Along time, so that what a step shares with the next stays in registers."""
-    for b in range(x.shape[1]):
-        for j in range(0, x.shape[2], LANES):
-            w = load(weight[0], j), load(weight[1], j), load(weight[2], j), load(weight[3], j)
-            x0, x1, x2 = load(past[0, b], j), load(past[1, b], j), load(past[2, b], j)
-            for t in range(x.shape[0]):
-                x3 = load(x[t, b], j)
-                total = along(w, x0, x1, x2, x3)
-                store(y[t, b], j, total * sigmoid(total))
-                x0, x1, x2 = x1, x2, x3
+def convolve(y: Floats, past: Floats, x: Floats, first: int, weight: Floats) -> Any:
+    """Row after row, as they stand in memory. ``x``, ``first``: see ``columns``."""
+    steps, batch, size = y.shape
+    end = first + size
+    for t in range(steps):
+        for b in range(batch):
+            one(
+                y[t, b],
+                past[t, b] if t < 3 else x[(t - 3) * batch + b, first:end],
+                past[t + 1, b] if t < 2 else x[(t - 2) * batch + b, first:end],
+                past[t + 2, b] if t < 1 else x[(t - 1) * batch + b, first:end],
+                x[t * batch + b, first:end],
+                weight,
+            )
 
 
 @loop
 def convolve_back(
-    d_past: Floats, d_x: Floats, d_weight: Floats, d_y: Floats, past: Floats, x: Floats, weight: Floats
-) -> Any:
-    """``s3`` is the gradient by a step's sum, ``s0`` to ``s2`` those by the sums before; d_weight is zeros at first."""
-    steps = x.shape[0]
-    for b in range(x.shape[1]):
-        for j in range(0, x.shape[2], LANES):
-            w = load(weight[0], j), load(weight[1], j), load(weight[2], j), load(weight[3], j)
-            back = w[3], w[2], w[1], w[0]
-            d0, d1, d2, d3 = nothing(), nothing(), nothing(), nothing()
-            x0, x1, x2 = load(past[0, b], j), load(past[1, b], j), load(past[2, b], j)
-            s0, s1, s2 = nothing(), nothing(), nothing()
-            for t in range(steps + 3):
-                s3 = nothing()
-                if t < steps:
-                    x3 = load(x[t, b], j)
-                    total = along(w, x0, x1, x2, x3)
-                    open = sigmoid(total)
-                    s3 = load(d_y[t, b], j) * open * (ONE + total * (ONE - open))
-                    d0, d1, d2, d3 = fma(s3, x0, d0), fma(s3, x1, d1), fma(s3, x2, d2), fma(s3, x3, d3)
-                    x0, x1, x2 = x1, x2, x3
-                store(d_past[t, b] if t < 3 else d_x[t - 3, b], j, along(back, s0, s1, s2, s3))
-                s0, s1, s2 = s1, s2, s3
-            for k, d in enumerate((d0, d1, d2, d3)):
-                store(d_weight[k], j, load(d_weight[k], j) + d)
+    d_past: Floats, d_x: Floats, d_weight: Floats, slopes: Floats, d_y: Floats, past: Floats, x: Floats, first: int,
+    weight: Floats,
+) -> Any:  # fmt: skip
+    """``slopes`` holds the gradients by the sums of the last steps, (4, batch, width): zeros at first, as d_weight."""
+    steps, batch, size = d_y.shape
+    end = first + size
+    for t in range(steps + 3):
+        for b in range(batch):
+            slope = slopes[t % 4, b]
+            if t < steps:
+                one_back(
+                    slope,
+                    d_weight,
+                    d_y[t, b],
+                    past[t, b] if t < 3 else x[(t - 3) * batch + b, first:end],
+                    past[t + 1, b] if t < 2 else x[(t - 2) * batch + b, first:end],
+                    past[t + 2, b] if t < 1 else x[(t - 1) * batch + b, first:end],
+                    x[t * batch + b, first:end],
+                    weight,
+                )
+            else:
+                clear(slope)
+            share(
+                d_past[t, b] if t < 3 else d_x[t - 3, b],
+                slope,
+                slopes[(t + 3) % 4, b],
+                slopes[(t + 2) % 4, b],
+                slopes[(t + 1) % 4, b],
+                weight,
+            )
 
 
 @kernel
-def along(w: Any, x0: Any, x1: Any, x2: Any, x3: Any) -> Any:
-    """A sum of the lanes of four steps, weighted."""
-    return fma(w[3], x3, fma(w[2], x2, fma(w[1], x1, w[0] * x0)))
+def one(y: Floats, x0: Floats, x1: Floats, x2: Floats, x3: Floats, weight: Floats) -> Any:
+    """A step of a sequence, of inputs x0 to x3."""
+    for j in range(0, y.shape[0], LANES):
+        total = summed(load(x0, j), load(x1, j), load(x2, j), load(x3, j), weight, j)
+        store(y, j, total * sigmoid(total))
+
+
+@kernel
+def one_back(
+    slope: Floats, d_weight: Floats, d_y: Floats, x0: Floats, x1: Floats, x2: Floats, x3: Floats, weight: Floats
+) -> Any:
+    """``slope`` becomes the gradient by a step's sum; the weights' is added to d_weight."""
+    for j in range(0, slope.shape[0], LANES):
+        seen = load(x0, j), load(x1, j), load(x2, j), load(x3, j)
+        total = summed(*seen, weight, j)
+        open = sigmoid(total)
+        s = load(d_y, j) * open * (ONE + total * (ONE - open))
+        store(slope, j, s)
+        for k in range(4):
+            store(d_weight[k], j, fma(s, seen[k], load(d_weight[k], j)))
+
+
+@kernel
+def share(d_x: Floats, s0: Floats, s1: Floats, s2: Floats, s3: Floats, weight: Floats) -> Any:
+    """An input's gradient, by those of the sums that it is in: its own step's, and those of the steps after."""
+    for j in range(0, d_x.shape[0], LANES):
+        store(d_x, j, summed(load(s0, j), load(s1, j), load(s2, j), load(s3, j), weight, j))
+
+
+@kernel
+def summed(x0: Any, x1: Any, x2: Any, x3: Any, weight: Floats, j: int) -> Any:
+    """Lanes of four rows, weighted."""
+    near = fma(load(weight[2], j), x2, load(weight[3], j) * x3)
+    return fma(load(weight[0], j), x0, fma(load(weight[1], j), x1, near))
