@@ -313,6 +313,29 @@ def test_an_arm_is_one_line(suite: Suite, results: Path) -> None:
     assert len(stored(results, "lifecycle_stage = 'active'", summaries)) == 2
 
 
+@pytest.mark.parametrize("before", ["its runs", "its arms"])
+def test_a_replay_that_was_killed_is_done_by_the_next(
+    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """Killed when MLflow has made its runs, and before what they say is written."""
+    for run in suite.runs():
+        Story(suite, results, run).start(0, 10).end()
+    real, calls = store.fill, iter(["its runs", "its arms"])
+
+    def killed(*said: Any) -> bool:
+        if next(calls) == before:
+            raise KeyboardInterrupt
+        return real(*said)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(store, "fill", killed)
+        replay(default_uri(results), results, suite)
+    replay(default_uri(results), results, suite)
+    there = stored(results, "lifecycle_stage = 'active'", which="1")
+    assert len(there) == len(list(suite.runs())) + len(suite.experiments)
+    assert all(run["points"] and run["status"] == "FINISHED" and run["tags"]["record"] for run in there.values())
+
+
 def test_replay_fills_in_what_a_live_session_lost(suite: Suite, results: Path) -> None:
     run = next(suite.runs())
     tracker = Tracker(default_uri(results), results, suite, warned)

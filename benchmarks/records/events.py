@@ -4,7 +4,7 @@ Every event becomes one JSON object: its fields and ``"event"``, its name. Numbe
 a run that produces one ends as ``diverged``.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -137,8 +137,7 @@ _KINDS: dict[str, TypeAdapter[Event]] = {
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as one line of a record; the key is the record's path, so only ``started`` repeats it."""
-    fields = asdict(event)
-    line = {"event": event.name, **{name: fields[name] for name in present(event)}}
+    line = {"event": event.name, **{name: getattr(event, name) for name in present(event)}}
     if not isinstance(event, Started):
         del line["key"]
     return line

@@ -6,14 +6,16 @@ imported where a store is opened, so that a package that is missing or broken co
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import records
-from ..core import Suite
+from ..core import Run, Suite
 from ..errors import UsageError, reason
 from ..records.events import Compiling, Ended, Event, Resumed, Started
+from ..records.record import Record
 from .metrics import fingerprint, points
 from .store_file import local, public, shown
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 PAUSE = 300.0
 """Seconds a store that failed is left alone."""
+
+TOGETHER = 100
+"""Records that are replayed at once: after a kill, so many at most are logged one by one."""
 
 
 class Tracker:
@@ -126,7 +131,8 @@ def replay(uri: str, results: Path, suite: Suite, tell: Callable[[int, int], Non
 
     store, count, damaged = Store(uri, results, suite), 0, []
     runs, arms = list(suite.runs()), Arms(suite)
-    with quiet():
+
+    def to_show() -> Iterator[tuple[Run, Record]]:
         for number, run in enumerate(runs):
             tell(number, len(runs))
             try:
@@ -137,18 +143,25 @@ def replay(uri: str, results: Path, suite: Suite, tell: Callable[[int, int], Non
             if record is None or record.started is None or records.locked(record.path):
                 continue
             if record.started.digest == run.digest:
-                try:
-                    store.catch_up(run, record)
-                    arms.add(run, record)
-                    count += 1
-                except UsageError as error:
-                    damaged.append(error)
+                yield run, record
                 continue
             for logged in store.of(run):
                 if logged.record == fingerprint(record.started) and logged.status != "stale":
                     store.client.set_tag(logged.id, "status", "stale")
-        for summary in arms:
-            store.summarise(summary)
+
+    with quiet():
+        showing = to_show()
+        while some := list(islice(showing, TOGETHER)):
+            done = store.catch_up_together(some)
+            for run, record in some:
+                try:
+                    if run.key not in done:
+                        store.catch_up(run, record)
+                    arms.add(run, record)
+                    count += 1
+                except UsageError as error:
+                    damaged.append(error)
+        store.summarise(arms)
     if damaged:
         raise damaged[0]
     return count

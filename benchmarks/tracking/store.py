@@ -9,8 +9,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from .. import records
 from ..core import Run, Suite
 from ..errors import UsageError, reason
 from ..protocols import answer_of
-from ..records.events import Ended
 from ..records.record import Record
-from .bulk import Measured, fill
+from .bulk import Measured, Told, fill
 from .metrics import NOTE, VIEWS, Point, chosen, fingerprint, points, tags
 from .patience import Patient, within
 from .store_file import SILENT, alone, artifacts, file_of, local, rehome, shown, write_ahead
@@ -187,21 +186,27 @@ class Store:
         Raises:
             UsageError: MLflow does not take what this record says, though it may well take others'.
         """
-        try:
+        with _blaming(record):
             return self._catch_up(run, record, fresh)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
-            raise UsageError(f"{record.path}: MLflow does not take it ({reason(error)})") from None
+
+    def catch_up_together(self, some: Iterable[tuple[Run, Record]]) -> set[str]:
+        """Log at once those of some records that can be so logged; gives their keys: others are caught up singly."""
+        if file_of(self.uri) is None:
+            return set()
+        new = []
+        for run, record in some:
+            if record.ended is not None:
+                with suppress(UsageError), _blaming(record):  # which it raises again by itself
+                    new.append((self.join(run, record), run, record))
+        new = [each for each in new if each[0].points == set()]
+        return {run.key for _, run, _ in new} if new and self._filled(new) else set()
 
     def _catch_up(self, run: Run, record: Record, fresh: bool) -> Logged:
         logged = self.join(run, record, fresh)
-        told = [p for event in record.events for p in points(run, event)] + outcome(self.suite, run, record)
-        said = {(p.name, p.step): p for p in told}
-        ended = record.ended
-        assert record.started is not None  # the caller looked
-        if ended is not None and logged.points == set() and self._filled(logged, run, record, ended, said.values()):
+        if self._filled([(logged, run, record)]):
             return logged
+        said, ended = self._said(run, record), record.ended
+        assert record.started is not None  # the caller looked
         if logged.bare:  # new, or left before it had its parameters, by a kill or a store that failed
             params, said_of_it = chosen(record.started), self._tags(run, record)
             self.client.log_batch(
@@ -220,40 +225,63 @@ class Store:
         assert record.started is not None  # the caller looked
         return tags(run, record.started, run.experiment.home or self.suite.name, record.path, self.results)
 
-    def _filled(self, logged: Logged, run: Run, record: Record, ended: Ended, said: Collection[Point]) -> bool:
-        """Log a run that has ended and was made just now, at once, where the store is a file."""
-        file = file_of(self.uri)
-        if file is None or record.started is None:
+    def _said(self, run: Run, record: Record) -> dict[tuple[str, int], Point]:
+        told = [p for event in record.events for p in points(run, event)] + outcome(self.suite, run, record)
+        return {(p.name, p.step): p for p in told}
+
+    def _filled(self, some: Sequence[tuple[Logged, Run, Record]]) -> bool:
+        """Log runs that have ended and were made just now, at once, where the store is a file; all or none."""
+        file, full = file_of(self.uri), []
+        if file is None:
             return False
-        told = self._tags(run, record) | {"status": ended.status, "points": str(len(said))}
-        told |= {"message": ended.message} if ended.message else {}
-        measured = list(_measured(said, _began(record)))
-        how = ENDED.get(ended.status, "FINISHED")
-        if not fill(file, logged.id, chosen(record.started), told, measured, how, _written(record)):
+        for logged, run, record in some:
+            ended = record.ended
+            if record.started is None or ended is None or logged.points != set():
+                return False
+            said = self._said(run, record)
+            told = self._tags(run, record) | {"status": ended.status, "points": str(len(said))}
+            told |= {"message": ended.message} if ended.message else {}
+            measured = list(_measured(said.values(), _began(record)))
+            how = ENDED.get(ended.status, "FINISHED")
+            full.append(Told(logged.id, chosen(record.started), told, measured, how, _written(record)))
+        if not fill(file, full):
             return False
-        logged.status, logged.held, logged.bare, logged.points = ended.status, len(said), False, None
+        for (logged, _, _), told_of_it in zip(some, full, strict=True):
+            logged.status, logged.held = told_of_it.tags["status"], len(told_of_it.metrics)
+            logged.bare, logged.points = False, None
         return True
 
-    def summarise(self, summary: Summary) -> None:
-        """Show an arm in one run, in place of the one that showed it before, if it said something else."""
-        there = self.runs.setdefault((self.suite.name, summary.key), [])
-        here = shown(self.results)
-        mine = [logged for logged in there if logged.results == here]
-        if [logged.record for logged in mine] == [summary.fingerprint]:
+    def summarise(self, summaries: Iterable[Summary]) -> None:
+        """Show each arm in one run, in place of the one that showed it before, if it said something else."""
+        here, now, new = shown(self.results), _now(), []
+        for summary in summaries:
+            there = self.runs.setdefault((self.suite.name, summary.key), [])
+            mine = [logged for logged in there if logged.results == here]
+            if [logged.record for logged in mine] == [summary.fingerprint]:
+                continue
+            for older in mine:
+                self.client.delete_run(older.id)
+                there.remove(older)
+            said, name = {**summary.tags, "results": here}, f"{summary.key} (arm)"
+            made = self.client.create_run(self.experiments[self.suite.name], now, said, run_name=name)
+            logged = Logged(made.info.run_id, summary.fingerprint, here, "done", points=set())
+            there.append(logged)
+            new.append((logged, summary))
+        if not new:
             return
-        for older in mine:
-            self.client.delete_run(older.id)
-            there.remove(older)
-        said = {**summary.tags, "record": summary.fingerprint, "results": here}
-        now = _now()
-        made = self.client.create_run(self.experiments[self.suite.name], now, said, run_name=f"{summary.key} (arm)")
-        logged = Logged(made.info.run_id, summary.fingerprint, here, "done", points=set())
-        file, measured = file_of(self.uri), list(_measured(summary.points, now))
-        if file is None or not fill(file, logged.id, {}, {}, measured, "FINISHED", now):
-            self.log(logged, summary.points, now)
-            self.client.set_terminated(logged.id, "FINISHED", now)
-        logged.points = None
-        there.append(logged)
+        file = file_of(self.uri)
+        # one that was left before it had its points, by a kill, lacks this tag: it is made again
+        full = [
+            Told(each.id, {}, {"record": each.record}, list(_measured(summary.points, now)), "FINISHED", now)
+            for each, summary in new
+        ]
+        if file is None or not fill(file, full):
+            for each, summary in new:
+                self.log(each, summary.points, now)
+                self.client.set_tag(each.id, "record", each.record)
+                self.client.set_terminated(each.id, "FINISHED", now)
+        for each, _ in new:
+            each.points = None
 
     def log(self, logged: Logged, said: Iterable[Point], began: int | None = None) -> None:
         """Log points, but for those it holds; ``began``: when the run did (milliseconds), if this is not live."""
@@ -278,6 +306,17 @@ class Store:
         else:
             self.client.set_terminated(logged.id, ENDED.get(status, "FINISHED"), at)
             logged.points = None  # thousands of runs would fill the memory
+
+
+@contextmanager
+def _blaming(record: Record) -> Iterator[None]:
+    """A UsageError instead where MLflow does not take what a record says."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        raise UsageError(f"{record.path}: MLflow does not take it ({reason(error)})") from None
 
 
 def _measured(said: Iterable[Point], began: int | None) -> Iterator[Measured]:
