@@ -4,6 +4,7 @@ Packed into a few 10,000 bytes, so that it can be kept beside the records. Bytes
 checked, never executed.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -177,6 +178,34 @@ def focus(weighting: Array) -> Focus | None:
 
 ORIGIN = TypeAdapter(Origin)
 OWN = ("inputs", "targets", "outputs", "scored")
+
+
+ROUNDING = 1e-4
+"""By how much two processors may differ: single precision, over the steps of an example and through sharp functions."""
+
+
+def alike(one: Trace, other: Trace) -> bool:
+    """Whether two traces that were packed differ by no more than how processors round."""
+    if list(one.seen) != list(other.seen) or not _alike(
+        ORIGIN.dump_python(one.origin), ORIGIN.dump_python(other.origin)
+    ):
+        return False
+    arrays = [[*(getattr(trace, name) for name in OWN), *trace.seen.values()] for trace in (one, other)]
+    half = float(np.finfo(np.float16).eps)
+    return all(
+        a.shape == b.shape and np.allclose(a.astype(float), b.astype(float), rtol=half, atol=ROUNDING)
+        for a, b in zip(*arrays, strict=True)
+    )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
 
 
 def pack(trace: Trace) -> bytes:

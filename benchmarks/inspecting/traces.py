@@ -16,7 +16,7 @@ from ...report import statistics
 from ...report.figures import heads, style
 from ...report.frames import Frames
 from ...report.pages import trace_words
-from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, measure, pack, unpack
+from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, alike, measure, pack, unpack
 from .. import records
 from ..core import Run, Suite
 from ..errors import UsageError
@@ -61,8 +61,12 @@ def trace(
     batch = example(run.experiment.task, size)
     path = records.trace_of(records.path_of(results, suite.name, run), size, which == "final")
     try:
-        made = _remembering(_trace(run, weights.kept(suite, results, run), batch, size, which), path)
+        made, before = _trace(run, weights.kept(suite, results, run), batch, size, which), _before(path)
+        if before is not None:
+            made = _remembering(made, before)
         packed = pack(made)
+        if before is not None and alike(unpack(packed), before):
+            packed = path.read_bytes()  # a published one stays as it is, whatever machine makes it again
     except ValueError as error:
         raise UsageError(f"{run.key}, size {size_text(size)}: {error}") from None
     with style.drawing():
@@ -170,14 +174,18 @@ def _trace(run: Run, kept: Mapping[Weights, Kept], batch: Batch, size: Size, whi
     return Trace(origin, inputs, targets, outputs, scored, seen)
 
 
-def _remembering(made: Trace, path: Path) -> Trace:
-    """The trace, with the numbers of weights that are kept no more, where the file to be overwritten has them."""
+def _before(path: Path) -> Trace | None:
+    """What the file to be overwritten holds; None where it is damaged, too."""
     try:
-        before = read(path)
-    except UsageError:  # it is damaged
-        return made
+        return read(path)
+    except UsageError:
+        return None
+
+
+def _remembering(made: Trace, before: Trace) -> Trace:
+    """The trace, with the numbers of weights that are kept no more, where the one before has them."""
     now = made.origin
-    if before is None or (before.origin.run, before.origin.moment.step) != (now.run, now.moment.step):
+    if (before.origin.run, before.origin.moment.step) != (now.run, now.moment.step):
         return made
     had = {moment.weights for moment in now.moments}
     more = tuple(moment for moment in before.origin.moments if moment.weights not in had)
