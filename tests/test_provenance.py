@@ -76,7 +76,9 @@ def test_code_that_git_does_not_know_is_a_change(tree: Tree) -> None:
     new, otherwise = (tree.write(content, "ntm/new.py").said() for content in ("b = 1\n", "b = 2\n"))
     assert new["dirty"] and otherwise["dirty"] and new["changes"] != otherwise["changes"]
     (tree.root / "ntm/new.py").unlink()
-    tree.write("made\n", "build/made.py").write("a suite beside its records\n", "results/mine.py")
+    tree.write("tried\n", "gru.py").write("made\n", "build/made.py").write(
+        "a suite beside its records\n", "results/mine.py"
+    )
     assert tree.said() == clean
     tree.module.unlink()
     assert tree.said()["dirty"]

@@ -20,11 +20,18 @@ from membench.ntm import Constant, Learned, Random
 from membench.report.figures import style
 
 RESULTS = Path(__file__).parent.parent / "results"
-_LISTED = subprocess.run(["git", "-C", str(RESULTS), "ls-files", "*.jsonl"], capture_output=True, text=True)
-COMMITTED = [*map(Path, _LISTED.stdout.splitlines())] or [p.relative_to(RESULTS) for p in RESULTS.glob("*/*/*/*.jsonl")]
-"""Records, from the folder of results; not what somebody tried in a clone."""
+
+
+def committed(name: str, places: str) -> list[Path]:
+    """Files below the folder of results, from there; not what somebody tried in a clone."""
+    listed = subprocess.run(["git", "-C", str(RESULTS), "ls-files", name], capture_output=True, text=True).stdout
+    return [*map(Path, listed.splitlines())] or [path.relative_to(RESULTS) for path in RESULTS.glob(places)]
+
+
+COMMITTED = committed("*.jsonl", "*/*/*/*.jsonl")
+"""Records."""
 PUBLISHED = [name for name in names() if name in {path.parts[0] for path in COMMITTED}]
-WEIGHTS = sorted(str(path.relative_to(RESULTS)) for path in RESULTS.glob("*/weights/*/*.npz"))
+WEIGHTS = sorted(map(str, committed("*/weights/*.npz", "*/weights/*/*.npz")))
 CPU = torch.device("cpu")
 PAGES = ("report.md", "claims.json", "tables/*.csv")
 """Pages of words and numbers; how figures are drawn differs from machine to machine."""

@@ -39,6 +39,9 @@ NOWHERE = {"commit": None, "dirty": None, "changes": None}
 """Of a package without its source tree."""
 
 
+OWN = ("ntm", "baselines", "benchmarks", "report")
+"""The folders of the package, in its source tree."""
+
 GIT = ("-c", "core.fsmonitor=false")
 """No program that a configuration names is started."""
 
@@ -50,7 +53,8 @@ PATIENCE = 60.0
 def commit() -> dict[str, Any]:
     """The commit of the source tree, and what was changed since; None where the package is installed without one.
 
-    A new Python file counts as a change before git knows it. ``changes`` is a hash of the changed files' content.
+    A new Python file of the package counts as a change before git knows it. ``changes`` is a hash of the changed files'
+    content.
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
@@ -58,7 +62,7 @@ def commit() -> dict[str, Any]:
     try:
         head = git(root, "rev-parse", "HEAD").decode().strip()
         changed = git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD", "--", ".", ":!results")
-        new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py", ":!results")
+        new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *(f"{each}/*.py" for each in OWN))
     except (OSError, subprocess.SubprocessError):
         return NOWHERE
     digest = hashlib.sha256()
