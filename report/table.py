@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,6 +86,17 @@ class Table:
             [(column.text(row[name]), row[name]) for name, column in self.columns.items()]
             for row in self.frame.to_dict("records")
         ]
+
+    def narrowed(self) -> "Table":
+        """The table for a page: what is the same in each of three rows or more is said once, in its note."""
+        rows = [[text for text, _ in row] for row in self.rows()]
+        if len(rows) < 3:
+            return self
+        same = {name: cells[0] for name, *cells in zip(self.columns, *rows, strict=True) if len(set(cells)) == 1}
+        said = [f"{self.columns[name].heading} {text}" for name, text in same.items() if text not in ("", NONE)]
+        note = " ".join([self.note, f"In every row: {'; '.join(said)}."] if said else [self.note]).strip()
+        kept = {name: column for name, column in self.columns.items() if name not in same}
+        return replace(self, note=note, columns=kept) if kept else self
 
     def csv(self) -> str:
         """All columns, raw; unsolved times are ``inf``."""

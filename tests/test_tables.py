@@ -14,6 +14,7 @@ from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.record import Recorder, path_of
 from membench.report.frames import distinct
 from membench.report.pages.tables import cost
+from membench.report.table import Column, Table, as_count
 
 HERE = {"device": "a processor", "implementation": "fused"}
 
@@ -99,3 +100,19 @@ def test_a_column_names_each_place_once(suite: Suite, tmp_path: Path) -> None:
     twice = frames.runs.iloc[[0, 0]].assign(device=["a processor; another, of two", "a processor"])
     costs = cost(frames._replace(runs=twice), facts_of(suite)).frame
     assert list(costs["device"]) == ["a processor; another, of two"]
+
+
+def test_what_is_the_same_in_every_row_is_said_once() -> None:
+    columns = {
+        "task": Column("Task"),
+        "runs": Column("Runs", says=as_count),
+        "model": Column("Model"),
+        "why": Column("Why"),
+    }
+    frame = pd.DataFrame([{"task": "copy", "runs": 5, "model": model, "why": ""} for model in "abc"])
+    narrow = Table("cost", "Cost", "A note.", frame, columns).narrowed()
+    assert list(narrow.columns) == ["model"] and narrow.note == "A note. In every row: Task copy; Runs 5."
+    assert narrow.markdown().splitlines() == ["| Model |", "| --- |", "| a |", "| b |", "| c |"]
+    assert narrow.csv() == Table("cost", "Cost", "", frame, columns).csv()  # of which nothing is left out
+    two = Table("cost", "Cost", "A note.", frame[:2], columns)
+    assert two.narrowed() is two

@@ -103,6 +103,8 @@ def report(
         tables.cost(frames, facts),
         tables.runs(frames, facts, outcomes),
     ]
+    # of the map, a column is a task, and how all models do there is what one looks for
+    narrow = {table.name: table if table.name == "map" else table.narrowed() for table in shown}
     partial, paragraph = progress(frames), summary(frames, facts, verdicts)
     found = finding(frames, facts, verdicts, deciding(choices, own))
     every = facts.every
@@ -119,12 +121,13 @@ def report(
             line for line in [*facts.notes.splitlines(), *(facts.remarks.splitlines() if paragraph else [])] if line
         ],
         "claims": grouped(verdicts),
+        "printed": any(v.claim.paper is not None for v in verdicts),  # a number by the paper
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
         "pictures": pictures,
         "first": [picture for picture in pictures if picture.name in leading],
         "rest": [picture for picture in pictures if picture.name not in leading],
         "verdicts": [(verdict, MEANINGS[verdict]) for verdict in VERDICTS if verdict in {v.verdict for v in verdicts}],
-        "tables": {table.name: table if len(table.frame) else None for table in shown},
+        "tables": {name: table if len(table.frame) else None for name, table in narrow.items()},
         "leads": matrix.leads(cells, facts, frames, {picture.name for picture in pictures}),
         "unfinished": unfinished(frames),
         "commits": distinct(frames.runs["commit"]),
