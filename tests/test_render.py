@@ -360,6 +360,21 @@ def test_readings_stand_side_by_side_where_there_are_several() -> None:
     one = [["ntm-constant-cosine", "lstm"], ["dnc", "ntm-learned-cosine"]]  # no column stays empty
     assert plan.grid([model for row in one for model in row]) == one
     assert plan.grid(["dnc"]) == [["dnc"]]
+    assert plan.among(["lstm", "ntm-learned-dot"]) == ["dot"] and plan.among(["dnc"]) == ["cosine", "dot"]
+
+
+@pytest.mark.parametrize("which", ["lengths", "bits"])
+def test_a_reading_without_a_run_has_no_panel(which: str) -> None:
+    models = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
+    tables, known = simulate(1, models=models), facts(1, models=models)
+    draw = {"lengths": curves.lengths, "bits": bits.costs}[which]
+    there = tables._replace(
+        evaluations=tables.evaluations[tables.evaluations["model"] != "ntm-constant-dot"],
+        generalisation=tables.generalisation[tables.generalisation["model"] != "ntm-constant-dot"],
+    )
+    with style.drawing():
+        panels = [[ax.get_title(loc="left") for ax in draw(frames, known, "copy").axes] for frames in (tables, there)]
+    assert [title for title in panels[0] if "dot" not in title] == panels[1] and len(panels[0]) == 2 * len(panels[1])
 
 
 @pytest.mark.parametrize("which", ["convergence", "solved_by", "lengths", "cost"])

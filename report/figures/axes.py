@@ -52,6 +52,11 @@ class Plan:
         """The models in a reading's panel: its own, and those that have no reading."""
         return [model for model in self.models if self.reading[model] in (reading, "")]
 
+    def among(self, models: Sequence[str]) -> list[str]:
+        """The readings that these models stand under; of models without one, all."""
+        own = {self.reading[model] for model in models}
+        return [reading for reading in self.readings if reading in own] or list(self.readings)
+
     def grid(self, models: Sequence[str]) -> list[list[str | None]]:
         """Models in rows: an arm's readings side by side, where there are several; the others fill the rows below."""
         found = {self.reading[model] for model in models} - {""}
@@ -93,9 +98,10 @@ class Plan:
         """
         drawn = [model for model in self.models if model in models]
         if not self.crowded(drawn):
-            figure, axes = canvas(1, len(self.readings), WIDTH, height, sharex=True, sharey=True)
+            readings = self.among(drawn)
+            figure, axes = canvas(1, len(readings), WIDTH, height, sharex=True, sharey=True)
             found = []
-            for ax, reading in zip(axes[0], self.readings, strict=True):
+            for ax, reading in zip(axes[0], readings, strict=True):
                 ax.set_title(f"{reading} reading" if reading else "")
                 mine = [model for model in self.panel(reading) if model in drawn]
                 found.append(Panel(ax, [(m, self.pens[self.arm(m)], self.arm(m)) for m in mine], []))

@@ -143,8 +143,9 @@ def lengths(frames: Frames, facts: SuiteFacts, task: str) -> Figure | None:
         figure, axes, alone = plan.lines(models, task, HEIGHT)
         panels = [(shown[0], panel) for panel in alone]
     else:
-        cells = [(weights, reading) for weights in shown for reading in plan.readings]
-        rows, columns = (len(shown), len(plan.readings)) if len(plan.readings) > 1 else (1, len(shown))
+        readings = plan.among(models)
+        cells = [(weights, reading) for weights in shown for reading in readings]
+        rows, columns = (len(shown), len(readings)) if len(readings) > 1 else (1, len(shown))
         figure, axes = canvas(rows, columns, WIDTH, HEIGHT, sharex=True, sharey=True)
         for ax, (weights, reading) in zip(axes.flat, cells, strict=True):
             ax.set_title(f"{weights} weights{f', {reading} reading' if reading else ''}")
