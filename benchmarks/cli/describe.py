@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...report.answers import bar_said
+from ...report.claims.power import out_of_reach
 from ..core import Experiment, Suite
 from ..protocols import answer_of
 from ..values import plain
@@ -98,6 +99,11 @@ def lines(suite: Suite) -> Iterator[str]:
         for claim in suite.claims:
             number = f" [{claim.paper}]" if claim.paper is not None else ""
             yield f"  {claim.id}{'*' if claim.primary else ''}: {claim.text}{number}  ({claim.source})"
+        if missed := out_of_reach(suite.claims, len(suite.seeds)):
+            yield (
+                f"  Of {len(suite.seeds)} seeds none can decide {', '.join(missed)}, however clear: p is corrected for "
+                f"the number of claims in the primary set, and is {min(missed.values()):.2g} at best."
+            )
 
 
 def found_out(published: Mapping[str, Any]) -> Iterator[str]:

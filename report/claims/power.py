@@ -1,0 +1,26 @@
+"""Whether a number of seeds can decide a suite's claims at all, before any of them has run."""
+
+from collections.abc import Iterable
+from math import comb
+
+from ..statistics.multiplicity import ALPHA, holm
+from .claim import Claim
+
+
+def least_p(claim: Claim, seeds: int) -> float:
+    """The smallest p-value that a claim can have, not corrected: no run of so many seeds is an exception.
+
+    A share of runs is tested against one half, times by the permutations of the runs. Other kinds have no limit: 0.
+    """
+    if claim.unit == "fraction":
+        return 0.5**seeds
+    if claim.unit == "ratio":
+        return 2 / (2**seeds if getattr(claim, "paired", False) else comb(2 * seeds, seeds))
+    return 0.0
+
+
+def out_of_reach(claims: Iterable[Claim], seeds: int) -> dict[str, float]:
+    """The decisive claims that stay undecided however clear all of them come out, by id: their corrected p-value."""
+    decisive = [claim for claim in claims if claim.primary and not claim.sums_up]
+    corrected = holm([least_p(claim, seeds) for claim in decisive])
+    return {claim.id: float(p) for claim, p in zip(decisive, corrected, strict=True) if p >= ALPHA}
