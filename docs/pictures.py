@@ -105,7 +105,7 @@ def at_work() -> Figure:
     rows = slice(35, 63)
     panels = [
         ("1. what comes in: twenty vectors of eight bits", seen.inputs.T, 0.9),
-        ("2. which row it writes to (up: rows 35 to 62 of 128)", writes.T[rows], 1.7),
+        ("2. which row it writes to (rows 35, at the bottom, to 62 of 128)", writes.T[rows], 1.7),
         ("3. which row it reads from", reads.T[rows], 1.7),
         ("4. what comes out: the same vectors, no bit wrong", (seen.outputs * seen.scored[:, None]).T, 0.8),
     ]
