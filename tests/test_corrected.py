@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from handmade import FAST, SAID, TWICE, facts, records
+from handmade import FAST, SAID, TWICE, UNSOLVED, facts, records
 
 from membench.report import statistics
 from membench.report.claims import (
     Faster,
     MeanFaster,
     NeverSolves,
+    Parameters,
 )
 from membench.report.claims.judge import judge
 
@@ -90,3 +91,18 @@ def test_primary_claims_are_judged_otherwise_too() -> None:
     assert found.estimate == pytest.approx(2) and (other["held for 9"].estimate or 0) > 2.5
     assert other["in seconds"].estimate == pytest.approx(0.5)
     assert found.to_json()["judged_otherwise"]["in seconds"]["corrected"] == pytest.approx(other["in seconds"].p, 1e-4)
+
+
+def test_the_budget_of_an_arm_that_is_not_asked_bounds_no_curve() -> None:
+    tables = records({("copy", "a"): [1000] * 6, ("copy", "b"): UNSOLVED, ("copy", "c"): FAST})
+    runs = tables.runs.assign(steps=tables.runs["steps"].where(tables.runs["model"] != "c", 2000))
+    (found,) = judge(tables._replace(runs=runs), facts(tables, Faster(*SAID, "copy", "a", "b", primary=True)))
+    assert found.median_curves == "\N{GREATER-THAN OR EQUAL TO}10.0\N{MULTIPLICATION SIGN}"
+
+
+def test_a_claim_without_a_p_value_counts_against_none() -> None:
+    tables = records({("copy", "a"): WEAK, ("copy", "b"): WEAKER})
+    asked = Faster(*SAID, "copy", "a", "b")
+    known = facts(tables, asked, Parameters("suite-C2", "", "", "copy", "a", 7))
+    found, _ = judge(tables, replace(known, parameters={("copy", "a"): 7}))
+    assert found.corrected == found.p

@@ -39,6 +39,8 @@ class Claim(ABC):
     """What the number is: a ``ratio`` of times, a ``fraction`` of runs, a ``difference`` in relapses, ``bits`` or
     ``errors`` a sequence, a ``count`` of trainable numbers."""
 
+    tested: ClassVar[bool] = True
+    """Whether it has a p-value; a claim without one makes no other harder to decide."""
     sums_up: ClassVar[bool] = False
     """Whether it sums up other claims of its suite: corrected with them, it does not make them harder to decide."""
 

@@ -22,6 +22,7 @@ class Excess(Claim):
 
     kind: ClassVar[str] = "excess"
     unit: ClassVar[Unit] = "bits"
+    tested: ClassVar[bool] = False
 
     task: str
     model: str

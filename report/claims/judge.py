@@ -74,7 +74,8 @@ def corrected(answered: Sequence[tuple[Verdict, bool]]) -> list[Verdict]:
 
     Holm's rule over the primary claims, Benjamini and Hochberg's over the others, each reading by itself: it is the
     paper anew. A verdict that has no reading is corrected under each, and the largest counts; one that sums others up
-    (C1) is corrected with them and does not count against them; a claim that cannot be asked does not count at all.
+    (C1) is corrected with them and does not count against them; a claim that cannot be asked, or has no p-value
+    whatever the runs, does not count at all; one whose runs are still to come does.
 
     Args:
         answered: Verdicts, and whether the suite has all their arms under their reading.
@@ -93,7 +94,7 @@ def corrected(answered: Sequence[tuple[Verdict, bool]]) -> list[Verdict]:
 
 def _among(one: Verdict, together: Sequence[Verdict]) -> float:
     """Its p-value, corrected for all that count together."""
-    others = [v for v in together if v is not one and not v.claim.sums_up]
+    others = [v for v in together if v is not one and v.claim.tested and not v.claim.sums_up]
     p = np.array([np.nan if v.p is None else v.p for v in (one, *others)])
     return float((statistics.holm if one.claim.primary else statistics.benjamini_hochberg)(p)[0])
 
@@ -112,14 +113,15 @@ def by_curves(verdicts: Sequence[Verdict], frames: Frames, facts: SuiteFacts) ->
         (row["task"], row["model"]): row["time"]
         for row in statistics.crossings(frames, facts.solved).to_dict("records")
     }
-    budgets = frames.runs.groupby("task")["steps"].min()
+    budgets = frames.runs.groupby(["task", "model"])["steps"].min()
     found = []
     for verdict in verdicts:
         claim = verdict.claim
         if claim.primary and isinstance(claim, Speed) and verdict.verdict != NOT_RUN:
-            arms = {arm: meant(facts.arms, *arm, verdict.reading) for arm in claim.arms}
-            own = {arm: times[model.task, model.model] for arm, model in arms.items() if model is not None}
-            each = [(task, _curves(base, rival, budgets[task])) for task, base, rival in claim.by_curves(own)]
+            arms = {arm: model for arm in claim.arms if (model := meant(facts.arms, *arm, verdict.reading)) is not None}
+            own = {arm: times[model.task, model.model] for arm, model in arms.items()}
+            least = {on: min(budgets[on, model.model] for model in arms.values() if model.task == on) for on, _ in arms}
+            each = [(task, _curves(base, rival, least[task])) for task, base, rival in claim.by_curves(own)]
             said = each[0][1] if len(each) == 1 else ", ".join(f"{task} {ratio}" for task, ratio in each)
             verdict = replace(verdict, median_curves=said)
         found.append(verdict)

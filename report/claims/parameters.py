@@ -20,6 +20,7 @@ class Parameters(Claim):
 
     kind: ClassVar[str] = "parameters"
     unit: ClassVar[Unit] = "count"
+    tested: ClassVar[bool] = False
 
     task: str
     model: str

@@ -21,6 +21,6 @@ def least_p(claim: Claim, seeds: int) -> float:
 
 def out_of_reach(claims: Iterable[Claim], seeds: int) -> dict[str, float]:
     """The decisive claims that stay undecided however clear all of them come out, by id: their corrected p-value."""
-    decisive = [claim for claim in claims if claim.primary and not claim.sums_up]
+    decisive = [claim for claim in claims if claim.primary and claim.tested and not claim.sums_up]
     corrected = holm([least_p(claim, seeds) for claim in decisive])
     return {claim.id: float(p) for claim, p in zip(decisive, corrected, strict=True) if p >= ALPHA}

@@ -62,7 +62,8 @@ class CannotSolve(Solves):
         solved, runs = (sum(each) for each in zip(*counts.values(), strict=True))
         if not solved and not seeds:
             return question.not_run()
-        found = f"{solved} of {runs} runs of {len(counts)} arms solve it within {_budget(self, question)}."
+        among = "" if len(counts) == 1 else f" of {len(counts)} arms"
+        found = f"{solved} of {runs} runs{among} solve it within {_budget(self, question)}."
         numbers = {"seeds": seeds, "solved": counts, **share(solved, runs)}
         if solved:
             enough = "One run that solves it is enough against a claim that none can."

@@ -109,7 +109,10 @@ def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> s
     if not complete:
         return ""
     readings = list(dict.fromkeys(v.reading for v in verdicts if v.reading))
-    places = {**{reading: f"under the {reading} reading " for reading in readings}, "": "without one " * bool(readings)}
+    places = {
+        **{reading: f"under the {reading} reading " for reading in readings},
+        "": "whatever the reading " * bool(readings),
+    }
 
     def under(asked: Sequence[Verdict]) -> str:
         each = {place: [v for v in asked if v.reading == reading] for reading, place in places.items()}

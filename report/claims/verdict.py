@@ -150,7 +150,7 @@ class Verdict:
     def sentence(self) -> str:
         """All of it in plain words."""
         number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
-        chance = f"No effect: {self.chance}." if self.chance else ""
+        chance = f"If there were no effect: {self.chance}." if self.chance else ""
         so_far = f"{self.so_far.capitalize()}." if self.interim else ""
         return " ".join(part for part in (self.found, number, chance, self.reason, so_far) if part)
 
@@ -328,7 +328,7 @@ def decide_fraction(count: int, runs: int, always: bool, p: float) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
     if not decided(p):
         alone = half_p(count, runs, always)
-        return UNDECIDED, weak(alone, p) if decided(alone) else "That half of all seeds do is not excluded."
+        return UNDECIDED, weak(alone, p) if decided(alone) else "It may as well be half of all seeds."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:
         return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."

@@ -14,7 +14,7 @@ LEAST = 0.01
 
 
 def costs(frames: Frames, facts: SuiteFacts, task: str) -> Figure:
-    """Bits a sequence on the evaluation set, a panel a reading: medians over seeds, and their middle half.
+    """Bits a sequence on the evaluation set, a panel a reading: medians over seeds, and their interquartile range.
 
     Where there is an optimum, what the best possible predictor needs of the same sequences is a dotted line.
     """

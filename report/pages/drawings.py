@@ -98,7 +98,7 @@ def draw(
                 "Which architecture learns what",
                 f"""Colour and first line: seeds that have solved the task. Second line: the median sequences trained on
                 until then, and the longest size tested to which half of the seeds or more still solve it, with all
-                shorter ones. At the side medians over all tasks: minutes of a run, trained numbers, and floats carried
+                shorter ones. At the side medians over all tasks: minutes of a run, trained numbers, and numbers carried
                 from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
                 lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
             )
@@ -111,10 +111,10 @@ def draw(
                 f"convergence-{task}",
                 f"Learning {task}",
                 f"""{counted.capitalize()} a sequence on the evaluation set, a panel an arm. Thick: median over the
-                seeds that had their full budget, a diverged one counting as untrained; band: their middle half; thin:
-                every seed, unfinished ones too; grey: the medians of the other arms. Dotted:
-                the bar, {bar} a sequence; the scale is logarithmic above it and linear below. Over each panel: trained
-                floats, and floats carried from step to step. {n}""",
+                seeds that had their full budget, a diverged one counting as untrained; band: their interquartile
+                range; thin: every seed, unfinished ones too; grey: the medians of the other arms. Dotted: the bar,
+                {bar} a sequence; the scale is logarithmic above it and linear below. Over each panel: trained numbers,
+                and numbers carried from step to step (state). {n}""",
                 lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
             )
             if facts.clock == "sequences":
@@ -122,7 +122,7 @@ def draw(
                     f"bits-{task}",
                     f"What a sequence of {task} costs",
                     f"""Cross-entropy of a sequence's answers on the evaluation set, in bits, by the sequences trained
-                    on: median over the seeds that had their full budget, and their middle half.
+                    on: median over the seeds that had their full budget, and their interquartile range.
                     {crowd}{n}""",
                     lambda task=task: bits.costs(frames, facts, task),  # type: ignore[misc]
                 )
@@ -145,8 +145,8 @@ def draw(
                 f"lengths-{task}",
                 f"Longer sequences: {task}",
                 f"""{facts.answer(task).counted.capitalize()} a sequence for sizes in the order of their length; shaded:
-                what it was trained on{trained}{on}{whole}. Points: median over the seeds; whiskers: their middle half.
-                Best weights are those of the lowest evaluation error, final ones those after the last step.
+                what it was trained on{trained}{on}{whole}. Points: median over the seeds; whiskers: their interquartile
+                range. Best weights are those of the lowest evaluation error, final ones those after the last step.
                 {crowd}{best if crowd else ""}{n}{cut}""",
                 lambda task=task: curves.lengths(frames, facts, task),  # type: ignore[misc]
             )

@@ -1,7 +1,7 @@
 """From frames to pages: ``report`` for one suite, ``front`` for all. Equal records give equal bytes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # typing's own from Python 3.12 on, says pydantic
 
 from .. import statistics
-from ..answers import bar_said
+from ..answers import Clock, bar_said
+from ..claims.claim import Unit
 from ..claims.judge import judge
 from ..claims.summary import finding, progress, summary
 from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, paper_text
@@ -107,7 +108,8 @@ def report(
     narrow = {table.name: table if table.name == "map" else table.narrowed() for table in shown}
     partial, paragraph = progress(frames), summary(frames, facts, verdicts)
     found = finding(frames, facts, verdicts, deciding(choices, own))
-    every = facts.every
+    every, entries = facts.every, grouped(verdicts)
+    waiting = [entry for entry in entries if all(v.verdict == NOT_RUN for v in entry["verdicts"].values())]
     leading = first([picture.name for picture in pictures])
     values = {
         "facts": facts,
@@ -120,7 +122,9 @@ def report(
         "notes": [
             line for line in [*facts.notes.splitlines(), *(facts.remarks.splitlines() if paragraph else [])] if line
         ],
-        "claims": grouped(verdicts),
+        "claims": [entry for entry in entries if entry not in waiting],
+        "waiting": waiting,
+        "legend": legend({v.claim.unit for v in verdicts if v.verdict != NOT_RUN}, facts.clock),
         "printed": any(v.claim.paper is not None for v in verdicts),  # a number by the paper
         "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
         "pictures": pictures,
@@ -190,6 +194,18 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
         entry["verdicts"][v.reading] = v
     return list(claims.values())
+
+
+def legend(units: Collection[Unit], clock: Clock) -> str:
+    """How the numbers of claims of these units are to be read."""
+    said = {
+        "ratio": "\N{MULTIPLICATION SIGN}: how many times as fast the first named is.",
+        "fraction": "%: share of runs.",
+        "difference": f"+ and \N{MINUS SIGN}: relapses more or less per 10,000 {clock} after solving.",
+        "bits": "Bits: how many fewer a sequence costs the first named; below 0 it costs more.",
+        "errors": "Fewer errors: of the first named, a sequence; below 0 it makes more.",
+    }
+    return " ".join(text for unit, text in said.items() if unit in units)
 
 
 def unfinished(frames: Frames) -> list[tuple[str, list[str]]]:

@@ -89,7 +89,8 @@ def otherwise(verdicts: Sequence[Verdict]) -> Table:
     the machines they were trained on instead of steps; each with the p-value that all of them, judged so, are corrected
     to. Median curves: as the paper's figures are read, without an interval."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
-    return Table("otherwise", "Primary claims, judged otherwise", " ".join(note.split()), frame, columns)
+    title = "Decisive claims under other definitions of solved"
+    return Table("otherwise", title, " ".join(note.split()), frame, columns)
 
 
 def _judged(v: Verdict) -> str:
