@@ -1,7 +1,7 @@
 """What was found, from the suites' ``claims.json``: in a terminal, and as a table inside a Markdown file.
 
-The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim, with what is
-final where something is; a suite without any has one row, what its page says first.
+The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim that has run,
+with what is final where something is; a suite without any has one row, what its page says first.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..claims.verdict import paper_text
+from ..claims.verdict import NOT_RUN, paper_text
 from ..table import NONE, WIDTH, Column, Table, as_p, marked
 from .render import MARKS
 
@@ -60,7 +60,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Claim, the paper's number and what was found."""
     primary: dict[str, list[dict[str, Any]]] = {}
     for verdict in document["verdicts"]:
-        if verdict["primary"]:
+        if verdict["primary"] and verdict["verdict"] != NOT_RUN:
             primary.setdefault(verdict["id"], []).append(verdict)
     for verdicts in primary.values():
         first, paper = verdicts[0], verdicts[0]["paper"]
