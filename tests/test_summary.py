@@ -35,6 +35,17 @@ def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> No
     assert progress(frames()).startswith("Partial report: none of 0")
 
 
+def test_a_verdict_without_a_number_says_what_was_seen_and_a_reading_without_a_run_is_left_out() -> None:
+    names = {"a-cosine": FAST[:3], "b-cosine": UNSOLVED[:3], "a-dot": FAST[:3], "b-dot": TWICE[:3]}
+    tables = records({("copy", model): times for model, times in names.items()})
+    dot = tables.runs["reading"] == "dot"
+    tables = tables._replace(runs=tables.runs.assign(status=tables.runs["status"].where(~dot, "new")))
+    known = facts(tables, replace(Faster(*SAID, task="copy", base="a", rival="b"), primary=True))
+    seen = "Median steps to solve: a 1,000 (3 of 3 solved), b beyond 10,000 (0 of 3 solved)"
+    said = finding(tables, known, judge(tables, known))
+    assert said == f"Claim: Something is said. Found: under the cosine reading undecided (all 3 seeds). {seen}."
+
+
 def test_what_is_left_when_some_is_decided_is_counted() -> None:
     tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE, ("copy", "c"): WILD})
     asked = [Faster(*SAID, task="copy", base="a", rival=rival, paper=2.0) for rival in "bc"]

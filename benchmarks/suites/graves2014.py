@@ -219,14 +219,14 @@ suite = Suite(
     },
     relapse={"copy": 1.0, "repeat-copy": 1.0, "recall": 1.0, "ngrams": 2.8, "sort-8": 2.0, "sort": 12.8},
     clock="sequences",
-    notes="Two readings of what the paper leaves open: practical, four sequences a step, heads that begin on the first "
-    "row, shifts of one row; paper, one sequence a step, first weightings learned from there, shifts of up to three "
-    "rows. Budgets are 50,000 to 500,000 sequences, where the paper's figures go to 500,000 or a million.\n"
-    "Numbers are of the encodings that the paper's numbers of parameters ask for. A claim's number that was read off a "
-    "figure is marked so in its source; such readings are good to about a tenth.\n"
+    notes="What the paper leaves open is run under two readings. Practical: four sequences a step, heads that begin on "
+    "the first row, shifts by one row. Paper: one sequence a step, first weightings that are learned, shifts by up to "
+    "three rows. Budgets are 50,000 to 500,000 sequences, where the paper's figures go to 500,000 or a million.\n"
+    "Tasks are encoded so that the LSTMs have the paper's numbers of parameters. Where a claim's number was read off a "
+    "figure, its source says so; such readings are good to about a tenth.\n"
     "Left out: that a neural stored-program memory does better than an NTM on all tasks but copy (Le et al. 2020), "
-    "since its equations are not at hand in full; and that the longest copy grows with the rows of memory, of which "
-    "one number is run.",
+    "since its equations are not at hand in full; and that the longest copy grows with the rows of memory, since all "
+    "runs have as many rows.",
     claims=CLAIMS,
     sources={
         "task": "[p] section 4; channels in and out [d] from table 3",

@@ -66,7 +66,8 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
     primary = [v.claim for v in verdicts if v.claim.primary]
     if primary:
         widest = max(primary, key=lambda claim: len({task for task, _ in claim.arms}))
-        found = (found_said(v) for v in verdicts if v.claim.id == widest.id)
+        answers = [v for v in verdicts if v.claim.id == widest.id]
+        found = map(found_said, [v for v in answers if v.verdict != NOT_RUN] or answers)
         return f"Claim: {widest.text} Found: {'; '.join(found)}."
     if verdicts:
         decided = [v for v in verdicts if v.verdict in DECIDED]
@@ -91,14 +92,15 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
 
 
 def found_said(v: Verdict) -> str:
-    """A verdict with its number and how sure it is."""
+    """A verdict with its number and how sure it is; without a number with what was seen, in its first sentence."""
     under = f"under the {v.reading} reading " if v.reading else ""
     seeds = "" if v.verdict == NOT_RUN else v.so_far or f"all {_some(v.planned, 'seed')}"
     sure = "; ".join(part for part in (v.chance, seeds) if part)
     number, _, interval = v.ours.removesuffix(")").partition(" (")
     within = "; ".join(part for part in (interval, sure) if part)
     said = f"{v.against} {number} as fast" if number and v.against else number
-    return f"{under}{v.verdict}{f', {said}' if said else ''}{f' ({within})' if within else ''}"
+    seen = "" if number or v.verdict == NOT_RUN else f". {v.found.partition('. ')[0].removesuffix('.')}"
+    return f"{under}{v.verdict}{f', {said}' if said else ''}{f' ({within})' if within else ''}{seen}"
 
 
 def summary(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict]) -> str:

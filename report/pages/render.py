@@ -126,7 +126,7 @@ def report(
         "waiting": waiting,
         "legend": legend({v.claim.unit for v in verdicts if v.verdict != NOT_RUN}, facts.clock),
         "printed": any(v.claim.paper is not None for v in verdicts),  # a number by the paper
-        "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading)),
+        "readings": list(dict.fromkeys(v.reading for v in verdicts if v.reading and v.verdict != NOT_RUN)),
         "pictures": pictures,
         "first": [picture for picture in pictures if picture.name in leading],
         "rest": [picture for picture in pictures if picture.name not in leading],
