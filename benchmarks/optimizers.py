@@ -51,9 +51,8 @@ def add(x: Tensor, rate: float | Tensor, change: Tensor, over: Tensor | None = N
 def compiled(*parts: Tensor) -> bool:
     """Whether a compiled pass takes these, of one shape; torch's operations take other types, places and processors."""
     shape, device = parts[0].shape, torch.device("cpu")
-    if not all(twins.fits(part, shape, torch.float32, device) and part.is_contiguous() for part in parts):
-        return False
-    if twins.uncompiled():
+    plain = all(type(part) in twins.PLAIN and twins.fits(part, shape, torch.float32, device) for part in parts)
+    if not plain or not all(part.is_contiguous() for part in parts) or twins.unseen() or twins.uncompiled():
         return False
     from ..ntm.kernels.baseline import BASELINES, settled
 
