@@ -28,7 +28,7 @@ from membench.benchmarks.records.record import Recorder, path_of
 from membench.benchmarks.running.runner import Outcome
 from membench.benchmarks.suites import find
 from membench.benchmarks.tasks.copies import Copies
-from membench.benchmarks.tracking import store
+from membench.benchmarks.tracking import bulk, store
 from membench.benchmarks.tracking.listener import Tracker, attach, reach, replay
 from membench.benchmarks.tracking.metrics import Point, chosen, points
 from membench.benchmarks.tracking.store_file import default_uri, file_of
@@ -292,6 +292,13 @@ def test_what_is_written_at_once_is_what_mlflow_writes(
 PLACES = ("results", "record", "mlflow.note.content")
 
 
+def test_what_is_written_at_once_is_all_or_nothing(results: Path) -> None:
+    told = bulk.Told("a", "copy/ntm/1", "0", "there", {"rows": "4"}, {"seed": "1"}, [], "FINISHED", 1, 2)
+    file = results / "mlflow.db"
+    assert not bulk.fill(file, [told, told]) and stored(results, which="1") == {}  # no two runs have one id
+    assert bulk.fill(file, [told]) and only(results)["params"] == {"rows": "4"}
+
+
 def test_an_arm_is_one_line(suite: Suite, results: Path) -> None:
     first, second = [run for run in suite.runs() if run.experiment.model_name == "ntm"]
     Story(suite, results, first).start(0).tell(*(evaluated(first.key, step, 0.0) for step in (10, 20, 30, 40))).end()
@@ -313,22 +320,27 @@ def test_an_arm_is_one_line(suite: Suite, results: Path) -> None:
     assert len(stored(results, "lifecycle_stage = 'active'", summaries)) == 2
 
 
-@pytest.mark.parametrize("before", ["its runs", "its arms"])
+@pytest.mark.parametrize("calls", [1, 2, 3, 4, 21, 22, 23])
 def test_a_replay_that_was_killed_is_done_by_the_next(
-    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch, before: str
+    suite: Suite, results: Path, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    """Killed when MLflow has made its runs, and before what they say is written."""
+    """Where MLflow is called for one run after another: five times a run, then four times an arm."""
     for run in suite.runs():
         Story(suite, results, run).start(0, 10).end()
-    real, calls = store.fill, iter(["its runs", "its arms"])
+    left, real = iter(range(calls)), store.connect
 
-    def killed(*said: Any) -> bool:
-        if next(calls) == before:
-            raise KeyboardInterrupt
-        return real(*said)
+    class Killed:
+        def __init__(self, client: Any) -> None:
+            self.client = client
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("create_run", "log_batch", "set_tag", "set_terminated") and next(left, None) is None:
+                raise KeyboardInterrupt
+            return getattr(self.client, name)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(store, "fill", killed)
+        patched.setattr(store, "fill", lambda *_: False)
+        patched.setattr(store, "connect", lambda *said: Killed(real(*said)))
         replay(default_uri(results), results, suite)
     replay(default_uri(results), results, suite)
     there = stored(results, "lifecycle_stage = 'active'", which="1")

@@ -200,7 +200,7 @@ def attach(uri: str, results: Path, suite: Suite, folder: Path) -> None:
             run_id = there[0].id
         else:
             said = {"suite": suite.name, "key": "report", "status": "done", "results": here}
-            made = store.client.create_run(store.experiments[suite.name], tags=said, run_name="report")
+            made = store.client.create_run(store.experiments[suite.name].experiment_id, tags=said, run_name="report")
             run_id = made.info.run_id
             store.client.set_terminated(run_id)
         for name in ("report.html", "report.md", "claims.json"):

@@ -8,9 +8,10 @@ import json
 import logging
 import os
 import time
+import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ with quiet():
         from mlflow.entities import Metric, Param, RunTag
         from mlflow.exceptions import MlflowException
         from mlflow.store.db import utils as database
+        from mlflow.utils.uri import append_to_uri_path
     except Exception as error:  # a broken package may raise anything
         remedy = "set HOME for" if "home directory" in str(error) else "reinstall"
         raise ImportError(
@@ -119,7 +121,7 @@ class Store:
             self.experiments = {name: self._experiment(name) for name in homes}
         self.runs: dict[tuple[str, str], list[Logged]] = {}
         for name, experiment in self.experiments.items():
-            for found in self._search(experiment):
+            for found in self._search(str(experiment.experiment_id)):
                 said = found.data.tags
                 logged = Logged(found.info.run_id, said.get("record", ""), said.get("results", ""))
                 logged.status, held = said.get("status", "running"), said.get("points", "")
@@ -127,7 +129,7 @@ class Store:
                 logged.bare = not found.data.params
                 self.runs.setdefault((name, said.get("key", "")), []).append(logged)
 
-    def _experiment(self, name: str) -> str:
+    def _experiment(self, name: str) -> Any:
         title = self.suite.title if name == self.suite.name else ""
         wrong = f"wrong {noun_of(answer_of(e.task) for e in self.suite.experiments)}s"
         report = shown(self.results / name / "report.html")
@@ -138,14 +140,14 @@ class Store:
             file = file_of(self.uri)
             where = artifacts(file.parent if file else self.results, name) if local(self.uri) else None
             said = {"mlflow.note.content": note, **views}
-            return str(self.client.create_experiment(name, artifact_location=where, tags=said))
+            return self.client.get_experiment(self.client.create_experiment(name, artifact_location=where, tags=said))
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         said = {"mlflow.note.content": note, **views} if title else views
         for tag, value in said.items():
             if found.tags.get(tag) != value:
                 self.client.set_experiment_tag(found.experiment_id, tag, value)
-        return str(found.experiment_id)
+        return found
 
     def _search(self, experiment: str) -> Iterator[Any]:
         token = None
@@ -158,26 +160,36 @@ class Store:
 
     def of(self, run: Run) -> list[Logged]:
         """The runs of MLflow that show a run: this folder's, and on a shared store others'."""
-        return self.runs.setdefault((run.experiment.home or self.suite.name, run.key), [])
+        return self.runs.setdefault((self._home(run), run.key), [])
 
-    def join(self, run: Run, record: Record, fresh: bool = False) -> Logged:
-        """The run of MLflow that shows a record: the one there is, or a new one; ``fresh``: a new one in any case."""
-        started = record.started
-        assert started is not None  # the caller looked
+    def _home(self, run: Run) -> str:
+        return run.experiment.home or self.suite.name
+
+    def find(self, run: Run, record: Record, fresh: bool = False) -> Logged | None:
+        """The run of MLflow that shows a record. Where there is none, those of older records here leave every average.
+
+        Args:
+            run: The run.
+            record: Its record.
+            fresh: As if there were none in any case.
+        """
+        assert record.started is not None  # the caller looked
         there, here = self.of(run), shown(self.results)
-        if not fresh and (found := [logged for logged in there if logged.record == fingerprint(started)]):
-            logged = found[0]
-        else:
-            for older in [logged for logged in there if logged.results == here]:
-                self.client.set_tag(older.id, "status", "superseded")
-                self.client.delete_run(older.id)  # out of every average; MLflow keeps what it deletes
-                there.remove(older)
-            name = run.experiment.home or self.suite.name
-            said = self._tags(run, record)
-            first = {tag: said[tag] for tag in FIRST if tag in said}
-            made = self.client.create_run(self.experiments[name], _began(record), first, run_name=run.key)
-            logged = Logged(made.info.run_id, fingerprint(started), here, bare=True, points=set())
-            there.append(logged)
+        if not fresh and (found := [logged for logged in there if logged.record == fingerprint(record.started)]):
+            return found[0]
+        for older in [logged for logged in there if logged.results == here]:
+            self.client.set_tag(older.id, "status", "superseded")
+            self.client.delete_run(older.id)  # MLflow keeps what it deletes
+            there.remove(older)
+        return None
+
+    def make(self, run: Run, record: Record) -> Logged:
+        """A new run of MLflow for a record."""
+        said, home = self._tags(run, record), self.experiments[self._home(run)]
+        first = {tag: said[tag] for tag in FIRST if tag in said}
+        made = self.client.create_run(home.experiment_id, _began(record), first, run_name=run.key)
+        logged = Logged(made.info.run_id, said["record"], shown(self.results), bare=True, points=set())
+        self.of(run).append(logged)
         return logged
 
     def catch_up(self, run: Run, record: Record, fresh: bool = False) -> Logged:
@@ -193,18 +205,14 @@ class Store:
         """Log at once those of some records that can be so logged; gives their keys: others are caught up singly."""
         if file_of(self.uri) is None:
             return set()
-        new = []
-        for run, record in some:
-            if record.ended is not None:
-                with suppress(UsageError), _blaming(record):  # which it raises again by itself
-                    new.append((self.join(run, record), run, record))
-        new = [each for each in new if each[0].points == set()]
-        return {run.key for _, run, _ in new} if new and self._filled(new) else set()
+        new = [each for each in some if each[1].ended is not None and self.find(*each) is None]
+        return {run.key for run, _ in new} if self._filled(new) else set()
 
     def _catch_up(self, run: Run, record: Record, fresh: bool) -> Logged:
-        logged = self.join(run, record, fresh)
-        if self._filled([(logged, run, record)]):
-            return logged
+        logged = self.find(run, record, fresh)
+        if logged is None and self._filled([(run, record)]):
+            return self.of(run)[-1]
+        logged = logged or self.make(run, record)
         said, ended = self._said(run, record), record.ended
         assert record.started is not None  # the caller looked
         if logged.bare:  # new, or left before it had its parameters, by a kill or a store that failed
@@ -223,37 +231,46 @@ class Store:
 
     def _tags(self, run: Run, record: Record) -> dict[str, str]:
         assert record.started is not None  # the caller looked
-        return tags(run, record.started, run.experiment.home or self.suite.name, record.path, self.results)
+        return tags(run, record.started, self._home(run), record.path, self.results)
 
     def _said(self, run: Run, record: Record) -> dict[tuple[str, int], Point]:
         told = [p for event in record.events for p in points(run, event)] + outcome(self.suite, run, record)
         return {(p.name, p.step): p for p in told}
 
-    def _filled(self, some: Sequence[tuple[Logged, Run, Record]]) -> bool:
-        """Log runs that have ended and were made just now, at once, where the store is a file; all or none."""
-        file, full = file_of(self.uri), []
-        if file is None:
-            return False
-        for logged, run, record in some:
-            ended = record.ended
-            if record.started is None or ended is None or logged.points != set():
+    def _filled(self, some: Sequence[tuple[Run, Record]]) -> bool:
+        """Log runs that have ended and that MLflow does not have, at once, where the store is a file; all or none."""
+        new = []
+        for run, record in some:
+            if (ended := record.ended) is None or record.started is None:
                 return False
-            said = self._said(run, record)
-            told = self._tags(run, record) | {"status": ended.status, "points": str(len(said))}
-            told |= {"message": ended.message} if ended.message else {}
-            measured = list(_measured(said.values(), _began(record)))
-            how = ENDED.get(ended.status, "FINISHED")
-            full.append(Told(logged.id, chosen(record.started), told, measured, how, _written(record)))
-        if not fill(file, full):
+            curve, began = self._said(run, record), _began(record)
+            tags = self._tags(run, record) | {"status": ended.status, "points": str(len(curve))}
+            tags |= {"message": ended.message} if ended.message else {}
+            measured, how = list(_measured(curve.values(), began)), ENDED.get(ended.status, "FINISHED")
+            place = self._place(self.experiments[self._home(run)], run.key)
+            new.append(Told(*place, chosen(record.started), tags, measured, how, began, _written(record)))
+        if not self._fill(new):
             return False
-        for (logged, _, _), told_of_it in zip(some, full, strict=True):
-            logged.status, logged.held = told_of_it.tags["status"], len(told_of_it.metrics)
-            logged.bare, logged.points = False, None
+        for (run, _), told in zip(some, new, strict=True):
+            said = told.tags
+            logged = Logged(told.id, said["record"], said["results"], said["status"], held=len(told.metrics))
+            self.of(run).append(logged)
         return True
+
+    def _fill(self, runs: Sequence[Told]) -> bool:
+        file = file_of(self.uri)
+        return bool(runs) and file is not None and fill(file, runs)
+
+    def _place(self, experiment: Any, name: str) -> tuple[str, str, str, str]:
+        """The first four of what is told of a new run."""
+        id = uuid.uuid4().hex
+        artifacts = append_to_uri_path(experiment.artifact_location, id, "artifacts")
+        return id, name, str(experiment.experiment_id), artifacts
 
     def summarise(self, summaries: Iterable[Summary]) -> None:
         """Show each arm in one run, in place of the one that showed it before, if it said something else."""
-        here, now, new = shown(self.results), _now(), []
+        here, now, home = shown(self.results), _now(), self.experiments[self.suite.name]
+        new: list[tuple[Summary, Told]] = []
         for summary in summaries:
             there = self.runs.setdefault((self.suite.name, summary.key), [])
             mine = [logged for logged in there if logged.results == here]
@@ -262,26 +279,22 @@ class Store:
             for older in mine:
                 self.client.delete_run(older.id)
                 there.remove(older)
-            said, name = {**summary.tags, "results": here}, f"{summary.key} (arm)"
-            made = self.client.create_run(self.experiments[self.suite.name], now, said, run_name=name)
-            logged = Logged(made.info.run_id, summary.fingerprint, here, "done", points=set())
-            there.append(logged)
-            new.append((logged, summary))
-        if not new:
-            return
-        file = file_of(self.uri)
-        # one that was left before it had its points, by a kill, lacks this tag: it is made again
-        full = [
-            Told(each.id, {}, {"record": each.record}, list(_measured(summary.points, now)), "FINISHED", now)
-            for each, summary in new
-        ]
-        if file is None or not fill(file, full):
-            for each, summary in new:
-                self.log(each, summary.points, now)
-                self.client.set_tag(each.id, "record", each.record)
-                self.client.set_terminated(each.id, "FINISHED", now)
-        for each, _ in new:
-            each.points = None
+            tags = {**summary.tags, "results": here, "record": summary.fingerprint}
+            place = self._place(home, f"{summary.key} (arm)")
+            new.append((summary, Told(*place, {}, tags, list(_measured(summary.points, now)), "FINISHED", now, now)))
+        at_once = self._fill([told for _, told in new])
+        for summary, told in new:
+            logged = Logged(told.id, summary.fingerprint, here, "done")
+            if not at_once:
+                # one that a kill leaves half-made lacks the tag ``record``: it is made again
+                said = {name: value for name, value in told.tags.items() if name != "record"}
+                logged.id = self.client.create_run(home.experiment_id, now, said, run_name=told.name).info.run_id
+                logged.points = set()
+                self.log(logged, summary.points, now)
+                self.client.set_terminated(logged.id, "FINISHED", now)
+                self.client.set_tag(logged.id, "record", summary.fingerprint)
+                logged.points = None
+            self.runs[self.suite.name, summary.key].append(logged)
 
     def log(self, logged: Logged, said: Iterable[Point], began: int | None = None) -> None:
         """Log points, but for those it holds; ``began``: when the run did (milliseconds), if this is not live."""
@@ -300,11 +313,13 @@ class Store:
         logged.status = status
         if logged.points is not None:
             logged.held = len(logged.points)
-        self.client.log_batch(logged.id, tags=[RunTag(*item) for item in {**told, "points": str(logged.held)}.items()])
         if status == "running":
             self.client.update_run(logged.id, status="RUNNING")
         else:
             self.client.set_terminated(logged.id, ENDED.get(status, "FINISHED"), at)
+        # last, for it says that all of this is done
+        self.client.log_batch(logged.id, tags=[RunTag(*item) for item in {**told, "points": str(logged.held)}.items()])
+        if status != "running":
             logged.points = None  # thousands of runs would fill the memory
 
 
