@@ -51,6 +51,17 @@ def results(seed_one: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: making its schema takes seconds, copying it does not."""
+    from membench.benchmarks.tracking import store
+
+    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    with store.quiet():
+        store.mlflow.MlflowClient(tracking_uri=f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def variant(tiny: str, tmp_path: Path) -> Callable[[str], str]:
     """Makes the suite of seconds with an LSTM whose ``build`` begins with these lines; ``HERE`` is a folder."""
