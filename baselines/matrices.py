@@ -16,6 +16,10 @@ from .blocks import compiles
 PIECE = 64
 """Steps computed at once: the work on (time, time) grows with it, the number of products falls."""
 
+GONE = -44.0
+"""What is left of a write is nothing, once it is less than e to this, 8e-20: products with what is much less would be
+denormal numbers, with which a processor takes several times as long."""
+
 State = Tensor | tuple[()]
 """The matrices of all heads; (), as long as nothing was written, which spares the products with zeros."""
 
@@ -82,7 +86,11 @@ def _left(logs: Tensor, gains: Tensor, scale: Tensor, scaled: bool) -> Left:
     between = between.masked_fill(~causal(logs.shape[1], logs), -torch.inf)
     since = total + scale[:, None]
     most = torch.maximum(between.amax(dim=2), since).detach() if scaled else torch.zeros_like(total)
-    return Left((since - most).exp(), (between - most[..., None]).exp(), most)
+    return Left(_faded(since - most), _faded(between - most[..., None]), most)
+
+
+def _faded(logs: Tensor) -> Tensor:
+    return logs.exp().masked_fill(logs < GONE, 0)
 
 
 def read(q: Tensor, k: Tensor, written: Tensor, rest: Left, state: State) -> tuple[Tensor, Tensor]:

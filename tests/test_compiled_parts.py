@@ -36,6 +36,7 @@ CASES: dict[str, tuple[Callable[..., Tensor], Given]] = {
     "norm": (norm, (ROWS, drawn("weight", 21))),
     "unit": (blocks.unit, (ROWS,)),
     "decay": (left, (DECAYS,)),
+    "steep decay": (left, (40 * DECAYS,)),
     "scaled decay": (left, (DECAYS, 3 * drawn("gains", 5, 19), drawn("scale", 5))),
 }
 
@@ -70,3 +71,12 @@ def test_zeros_have_no_length_and_a_gradient_without_nan() -> None:
     y = blocks.unit(x)
     (slope,) = torch.autograd.grad(y.sum(), x)
     assert not y.any() and slope.isfinite().all()
+
+
+@pytest.mark.parametrize("form", [torch.Tensor.float, torch.Tensor.double], ids=["compiled", "plain"])
+def test_what_has_faded_is_nothing_and_no_number_stays_none(form: Callable[[Tensor], Tensor]) -> None:
+    """Products with numbers near the smallest would be slow."""
+    logs = -torch.tensor([[1.0, 20, 20, 20], [1, torch.nan, 1, 1]])
+    since, between, _ = matrices.left(form(logs))
+    assert since[0, -1] == between[0, -1, 0] == 0 < between[0, -1, 1]
+    assert not since[1, 0].isnan() and since[1, 1:].isnan().all() and between[1, 3, 0].isnan()

@@ -9,8 +9,12 @@ from torch import Tensor
 
 from ...ntm import twins
 from ...ntm.fused.functions import array
-from ...ntm.kernels.math import ZERO, Floats, exp, kernel, loop
+from ...ntm.kernels.lanes import choose
+from ...ntm.kernels.math import ZERO, Floats, elementary, exp, kernel, loop
+from ..matrices import GONE
 from .again import gradient
+
+LEAST = np.float32(GONE)
 
 
 class Decayed(torch.autograd.Function):
@@ -41,6 +45,12 @@ class Decayed(torch.autograd.Function):
         return None, None, d_logs, d_gains, d_scale
 
 
+@elementary
+def faded(x: np.float32) -> Any:
+    """e^x, and 0 where x is below GONE."""
+    return choose(x, LEAST, ZERO, exp(x))
+
+
 @loop
 def decay(
     since: Floats, between: Floats, most: Floats, less: Floats, logs: Floats, gains: Floats, scale: Floats, scaled: bool
@@ -68,10 +78,10 @@ def one(
         most[i] = top
         row, up = between[i], since[i] - top
         for j in range(i + 1):
-            row[j] = exp(up - less[j])
+            row[j] = faded(up - less[j])
         for j in range(i + 1, steps):
             row[j] = ZERO
-        since[i] = exp(up + scale)
+        since[i] = faded(up + scale)
 
 
 @loop
