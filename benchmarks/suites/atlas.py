@@ -54,7 +54,7 @@ TASKS: dict[str, Task] = {
     "ngrams": NGrams(context=3, train=(range(64, 65),), test=((64,), (128,), (256,))),
     "mqar": MQAR(vocabulary=32, train=(range(32, 33), range(4, 5)), test=((32, 4), (64, 4), (64, 8))),
     "selective-copy": SelectiveCopy(train=(range(32, 33), range(4, 5)), test=((32, 4), (64, 4), (128, 4))),
-    "parity": Parity(test=((40,), (80,), (160,))),
+    "parity": Parity(train=(range(3, 21),), test=((20,), (40,), (80,))),
 }
 
 STEPS = {
@@ -62,7 +62,7 @@ STEPS = {
     "ngrams": 4_000,
     "mqar": 5_000,
     "selective-copy": 4_000,
-    "parity": 3_000,
+    "parity": 6_000,
 }
 
 EVALUATED: dict[str, tuple[Size, ...]] = {
@@ -73,7 +73,7 @@ EVALUATED: dict[str, tuple[Size, ...]] = {
     "ngrams": ((64,),) * 4,
     "mqar": ((32, 4),) * 4,
     "selective-copy": ((32, 4),) * 4,
-    "parity": ((5,), (10,), (20,), (30,), (40,)),
+    "parity": ((5,), (10,), (15,), (20,)),
 }
 """Sizes spread as in training, 64 sequences each."""
 
