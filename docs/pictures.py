@@ -137,7 +137,7 @@ def tricks() -> Figure:
         missed = len(times) - len(solved)
         if missed:
             ax.text(budget * 1.04, height, f"{missed} unsolved", color=ORANGE, va="center", fontsize=8)
-    ax.set_yticks(range(len(arms)), [arm.removeprefix("basic-") for arm in reversed(arms)])
+    ax.set_yticks(range(len(arms)), [arm.removeprefix("basic-").replace("-", " ") for arm in reversed(arms)])
     ax.set_xlim(0, budget * 1.25)
     ax.set_xlabel(f"steps to solve copy, a dot a seed (budget {budget:,})")
     return figure

@@ -14,6 +14,7 @@ from membench.benchmarks.core import Experiment, Run, Training
 from membench.benchmarks.errors import UsageError
 from membench.benchmarks.inspecting.check import NEEDED, PROPERTIES, Case, refuse, wrong
 from membench.benchmarks.inspecting.traces import look
+from membench.benchmarks.objectives import Bits, Objective, Tokens
 from membench.benchmarks.protocols import Batch, Size, objective_of
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.training.evaluate import measured
@@ -158,7 +159,30 @@ def test_a_task_that_does_not_give_what_it_announces_is_refused() -> None:
         def steps(self, size: Size) -> int:
             return 1
 
-    for task, words in ((Wide(bits=2), r"sample gives inputs float32 \(3, 3, 2\)"), (Slow(bits=2), "IndexError: ")):
+    @dataclass(frozen=True)
+    class Aimed(Copy):
+        how: str = "narrow"
+
+        @property
+        def objective(self) -> Objective:
+            return Tokens() if self.how == "bits" else Bits()
+
+        def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
+            drawn = super().sample(size, batch, generator)
+            if self.how == "bits":
+                return drawn
+            return drawn._replace(targets=drawn.targets[..., :1] if self.how == "narrow" else 3 * drawn.targets)
+
+    for task, words in (
+        (Wide(bits=2), r"sample gives inputs float32 \(3, 3, 2\)"),
+        (Slow(bits=2), "IndexError: "),
+        (Aimed(bits=2), r"sample gives targets float32 \(3, 3, 1\)"),
+        (Aimed(bits=2, how="large"), "sample gives targets from 0 to 3; accepted for bits are 0 to 1"),
+        (
+            Aimed(bits=2, how="bits"),
+            "sample gives targets that are no symbol; accepted for tokens is one 1 among zeros",
+        ),
+    ):
         with pytest.raises(UsageError, match=f"task copy: {words}"):
             refuse([experiment(Mine(), task)])
 

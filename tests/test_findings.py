@@ -8,7 +8,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from membench.benchmarks.catalogue import published
 from membench.benchmarks.cli import main
+from membench.benchmarks.suites import names
 from membench.report.pages.findings import redrawn
 
 ROOT = Path(__file__).parent.parent
@@ -51,3 +53,21 @@ def test_a_table_of_findings_is_redrawn_where_it_stands(tmp_path: Path) -> None:
     page.write_text("no place")
     result = CliRunner().invoke(main, asked)
     assert result.exit_code == 2 and "accepted is a text with one <!-- findings -->" in result.output
+
+
+def test_what_has_not_run_yet_is_listed() -> None:
+    """In findings, by what is published."""
+    text = (ROOT / "docs/findings.md").read_text()
+    said = {state: set(re.findall("`(.*?)`", row)) for state, row in re.findall(r"^\| (none|a part)(.*)", text, re.M)}
+    ran = {name: entry["runs"] for name, entry in published().items()}
+    assert said["none"] == set(names()) - ran.keys() - {"mini"}
+    assert said["a part"] == {name for name, runs in ran.items() if runs["complete"] < runs["planned"]}
+
+
+def test_the_tricks_of_the_page_on_the_ntm_have_the_figures_of_their_claims() -> None:
+    verdicts = json.loads((ROOT / "results/schmidinger2019/claims.json").read_text())["verdicts"]
+    found = {(v["ours"], v["verdict"]) for v in verdicts if v["id"].endswith("-added")}
+    text = (ROOT / "docs/ntm.md").read_text()
+    table = text[text.index("| trick |") :].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.split("|")] for row in table]
+    assert {(row[3], row[5]) for row in cells} == found and len(cells) == 7

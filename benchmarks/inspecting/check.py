@@ -19,8 +19,9 @@ from torch.nn.functional import softplus
 from ...ntm import seeded, stream
 from ..core import Experiment, longest
 from ..errors import UsageError, reason
+from ..objectives import Bits, Tokens
 from ..outside import overheard
-from ..protocols import Batch, Model, Size, Task, pad, state_size
+from ..protocols import Batch, Model, Size, Task, objective_of, pad, state_size
 from ..training.evaluate import measured
 from ..values import plain
 
@@ -333,14 +334,25 @@ def refuse(experiments: Iterable[Experiment]) -> None:
 
 
 def announced(case: Case) -> None:
-    """A task's sequences have the channels and steps that it announces."""
+    """A task's sequences have the channels and steps that it announces, and targets of its objective's kind."""
     task, size = case.task, short(case.task)
     batch = draw(task, size)
-    for name, part, channels in (("inputs", batch.inputs, (task.inputs,)), ("scored", batch.scored, ())):
+    for name, part, channels in (
+        ("inputs", batch.inputs, (task.inputs,)),
+        ("targets", batch.targets, (task.outputs,)),
+        ("scored", batch.scored, ()),
+    ):
         if part.shape != (wanted := (task.steps(size), 3, *channels)) or part.dtype != torch.float32:
             raise Wrong(
                 f"sample gives {name} {kind_text(part)}; by its steps and channels accepted is float32 {wanted}"
             )
+    asked, objective = batch.targets[batch.scored > 0], objective_of(task)
+    if isinstance(objective, Bits) and not ((asked >= 0) & (asked <= 1)).all():
+        raise Wrong(f"sample gives targets from {asked.min():g} to {asked.max():g}; accepted for bits are 0 to 1")
+    if isinstance(objective, Tokens) and not ((asked.amax(dim=-1) == 1) & (asked.abs().sum(dim=-1) == 1)).all():
+        raise Wrong(
+            "sample gives targets that are no symbol; accepted for tokens is one 1 among zeros in a scored step"
+        )
 
 
 def ours(value: Any) -> bool:
