@@ -77,7 +77,7 @@ def left(logs: Tensor, gains: Tensor | None = None, scale: Tensor | None = None)
         return _left(logs, gains, scale, scaled)
     from .fused.decay import Decayed  # compiled code is loaded once it is needed
 
-    return Left(*Decayed.apply(_left, scaled, logs, gains, scale))  # type: ignore[no-untyped-call]
+    return Left(*Decayed.apply(_left, GONE, scaled, logs, gains, scale))  # type: ignore[no-untyped-call]
 
 
 def _left(logs: Tensor, gains: Tensor, scale: Tensor, scaled: bool) -> Left:

@@ -11,24 +11,24 @@ from ...ntm import twins
 from ...ntm.fused.functions import array
 from ...ntm.kernels.lanes import choose
 from ...ntm.kernels.math import ZERO, Floats, elementary, exp, kernel, loop
-from ..matrices import GONE
 from .again import gradient
-
-LEAST = np.float32(GONE)
 
 
 class Decayed(torch.autograd.Function):
-    """``matrices.left``, of gains and scales or of neither, which is zeros and ``scaled=False``."""
+    """``matrices.left``, of gains and scales or of neither, which is zeros and ``scaled=False``.
+
+    Exponentials of less than ``gone`` are 0.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, plain: Callable[..., Any], scaled: bool, logs: Tensor, gains: Tensor, scale: Tensor
+        ctx: Any, plain: Callable[..., Any], gone: float, scaled: bool, logs: Tensor, gains: Tensor, scale: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         heads, steps = logs.shape
         since, most, less = logs.new_empty(heads, steps), logs.new_empty(heads, steps), logs.new_empty(steps)
         between = logs.new_empty(heads, steps, steps)
         made, given = (since, between, most, less), (logs, gains, scale)
-        decay(*(value.numpy() for value in made), *map(array, given), scaled)
+        decay(*(value.numpy() for value in made), *map(array, given), scaled, np.float32(gone))
         ctx.plain = lambda *given: plain(*given, scaled)[:2]
         ctx.mark_non_differentiable(most)
         ctx.save_for_backward(logs, gains, scale, since, between)
@@ -38,31 +38,32 @@ class Decayed(torch.autograd.Function):
     def backward(ctx: Any, d_since: Tensor, d_between: Tensor, d_most: Tensor) -> Any:
         *given, since, between = ctx.saved_tensors
         if twins.several(d_between):
-            return None, None, *gradient(ctx.plain, given, ctx.needs_input_grad[2:], (d_since, d_between))
+            return None, None, None, *gradient(ctx.plain, given, ctx.needs_input_grad[3:], (d_since, d_between))
         d_logs, d_gains, d_scale = (value.new_empty(value.shape) for value in given)
         kept = array(since), array(between)
         decay_back(d_logs.numpy(), d_gains.numpy(), d_scale.numpy(), array(d_since), array(d_between), *kept)
-        return None, None, d_logs, d_gains, d_scale
+        return None, None, None, d_logs, d_gains, d_scale
 
 
 @elementary
-def faded(x: np.float32) -> Any:
-    """e^x, and 0 where x is below GONE."""
-    return choose(x, LEAST, ZERO, exp(x))
+def faded(x: np.float32, gone: np.float32) -> Any:
+    """e^x, and 0 where x is less than ``gone``."""
+    return choose(x, gone, ZERO, exp(x))
 
 
 @loop
 def decay(
-    since: Floats, between: Floats, most: Floats, less: Floats, logs: Floats, gains: Floats, scale: Floats, scaled: bool
+    since: Floats, between: Floats, most: Floats, less: Floats, logs: Floats, gains: Floats, scale: Floats,
+    scaled: bool, gone: np.float32,
 ) -> Any:  # fmt: skip
     for h in range(logs.shape[0]):
-        one(since[h], between[h], most[h], less, logs[h], gains[h], scale[h], scaled)
+        one(since[h], between[h], most[h], less, logs[h], gains[h], scale[h], scaled, gone)
 
 
 @kernel
 def one(
     since: Floats, between: Floats, most: Floats, less: Floats, logs: Floats, gains: Floats, scale: np.float32,
-    scaled: bool,
+    scaled: bool, gone: np.float32,
 ) -> Any:  # fmt: skip
     """Of one head. ``less`` is a row to work in; ``since`` holds sums of logs until they are used."""
     steps, total = logs.shape[0], ZERO
@@ -78,10 +79,10 @@ def one(
         most[i] = top
         row, up = between[i], since[i] - top
         for j in range(i + 1):
-            row[j] = faded(up - less[j])
+            row[j] = faded(up - less[j], gone)
         for j in range(i + 1, steps):
             row[j] = ZERO
-        since[i] = faded(up + scale)
+        since[i] = faded(up + scale, gone)
 
 
 @loop
