@@ -121,7 +121,27 @@ ARMS: dict[str, Model] = {
 PROVISIONAL = "1e-3"
 """The rate of an arm that ``atlas-rates`` has not tried yet."""
 
-CHOSEN: Mapping[str, Mapping[str, str]] = {}
+CHOSEN: Mapping[str, Mapping[str, str]] = {
+    "copy": {
+        "lstm": "1e-2",
+        "gru": "1e-2",
+        "mingru": "1e-2",
+        "minlstm": "1e-2",
+        "lru": "3e-3",
+        "slstm": "1e-2",
+        "mlstm": "1e-2",
+        "linear-attention": "3e-3",
+        "mamba2": "3e-3",
+        "deltanet": "3e-3",
+        "gated-deltanet": "3e-3",
+        "transformer": "3e-3",
+        "transformer-rope": "3e-3",
+        "stack": "1e-3",
+        "tape": "1e-3",
+        "ntm": "1e-2",
+        "dnc": "1e-2",
+    },
+}
 """By task, the rate of every arm; ``bench map atlas-rates --best`` prints it, of each task that was tried in full."""
 
 OPEN = tuple(task for task in TASKS if task not in CHOSEN)
