@@ -140,10 +140,12 @@ def test_cells_without_runs_say_so_and_provisional_tasks_are_marked() -> None:
     some = CELLS[(CELLS["task"] != "recall") & (CELLS["model"] != "lstm")]
     text = table(some, marked).plain()
     assert "copy *" in text and "recall *" not in text and "dnc (added)" in text
-    assert re.search(r"^lstm +no run +no run +no run", text, re.MULTILINE)
+    assert re.search(r"^lstm +no run +no run\b", text, re.MULTILINE) and "recall" not in text
+    assert table(some, marked).note.endswith("* Settings of this task are provisional. Not run yet: recall.")
+    assert table(CELLS[:0], marked).plain().count("no run") == len(FACTS.models) * len(FACTS.tasks)
     with style.drawing():
         svg = style.saved(figure.picture(some, marked))[0]
-    assert svg.count("no run") == len(FACTS.models) + len(FACTS.tasks) - 1 and "provisional" in svg
+    assert svg.count("no run") == len(FACTS.tasks) - 1 and "provisional" in svg and "Not run yet: recall" in svg
     begun = FRAMES._replace(runs=FRAMES.runs[FRAMES.runs["model"] != "lstm"])
     place = leads(some, marked, begun, ("convergence-copy",))["lstm", "copy"]
     assert (place.rank, place.curves, place.records) == (None, "", "")

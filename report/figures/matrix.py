@@ -25,7 +25,7 @@ COSTS = {"seconds": "minutes", "parameters": "parameters", "state_size": "state"
 NO_RUN = "no run"
 """In a cell of which no run has had its full budget."""
 
-PROVISIONAL = "* settings of this task are provisional"
+PROVISIONAL = "* Settings of this task are provisional"
 
 
 def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure | None:
@@ -38,7 +38,7 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
     """
     if cells.empty:
         return None
-    rows, tasks, there = rows_of(facts, by), list(facts.tasks), asked(facts, by)
+    rows, tasks, there = rows_of(facts, by), begun(cells, facts), asked(facts, by)
     cells = cells.assign(
         share=cells["solved"] / cells["runs"], text=[words(cell, by) for cell in cells.to_dict("records")]
     )
@@ -73,9 +73,8 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
     for row, column in np.argwhere(share.isna().to_numpy()):
         if (rows[row], tasks[column]) in there:
             ax.text(column + 0.5, row + 0.5, NO_RUN, ha="center", va="center", fontsize=7, color=MUTED)
-    ax.set(xlabel="", ylabel="")
-    if facts.provisional:
-        ax.set_xlabel(PROVISIONAL, loc="left", fontsize=7.5, color=MUTED)
+    ax.set_ylabel("")
+    ax.set_xlabel("\n".join(remarks(cells, facts)), loc="left", fontsize=7.5, color=MUTED)
     ax.tick_params(length=0, top=False, labeltop=True, labelbottom=False, labelsize=8.5)
     ax.tick_params(axis="y", rotation=0)
     ax.set_xticks(
@@ -96,6 +95,19 @@ def picture(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Figure
 def rows_of(facts: SuiteFacts, by: str) -> list[str]:
     """The models, or arms, in the order of the suite."""
     return list(dict.fromkeys(arm.model if by == "model" else arm.name for arm in facts.arms))
+
+
+def begun(cells: pd.DataFrame, facts: SuiteFacts) -> list[str]:
+    """The tasks of which a run has had its full budget, in the order of the suite; all, where there is no run."""
+    return [task for task in facts.tasks if cells.empty or (cells["task"] == task).any()]
+
+
+def remarks(cells: pd.DataFrame, facts: SuiteFacts) -> list[str]:
+    """What is to be said of tasks: which are marked, and which are left out."""
+    shown = begun(cells, facts)
+    left_out = [task for task in facts.tasks if task not in shown]
+    said = [PROVISIONAL] if set(facts.provisional) & set(shown) else []
+    return said + ([f"Not run yet: {', '.join(left_out)}"] if left_out else [])
 
 
 def asked(facts: SuiteFacts, by: str) -> set[tuple[str, str]]:

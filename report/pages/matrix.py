@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..figures.matrix import NO_RUN, PROVISIONAL, asked, heading, rows_of, words
+from ..figures.matrix import NO_RUN, asked, begun, heading, remarks, rows_of, words
 from ..frames import Frames, SuiteFacts
 from ..statistics.matrix import ranked
 from ..table import Column, Table, as_count, as_duration
@@ -23,16 +23,16 @@ class Lead(NamedTuple):
 
 def table(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Table:
     """A row for every model, or with ``by="arm"`` for every arm; a column for every task, then what it costs."""
-    rows, there = [], asked(facts, by)
+    rows, there, tasks = [], asked(facts, by), begun(cells, facts)
     for name in rows_of(facts, by):
         mine = cells[cells[by] == name]
-        said = {task: NO_RUN for task in facts.tasks if (name, task) in there}
+        said = {task: NO_RUN for task in tasks if (name, task) in there}
         said |= {cell["task"]: words(cell, by).replace("\n", " ") for cell in mine.to_dict("records")}
         costs = {cost: float(mine[cost].median()) for cost in ("seconds", "parameters", "state_size")}
-        rows.append({"name": name, **{task: said.get(task) for task in facts.tasks}, **costs})
+        rows.append({"name": name, **{task: said.get(task) for task in tasks}, **costs})
     columns = {
         "name": Column("Arm" if by == "arm" else "Model", says=facts.label, words=True),
-        **{task: Column(heading(task, facts)) for task in facts.tasks},
+        **{task: Column(heading(task, facts)) for task in tasks},
         "seconds": Column("Run", "time a run takes, median over all tasks", as_duration),
         "parameters": Column("Parameters", "trained numbers", as_count),
         "state_size": Column("State", "floats carried from step to step", as_count),
@@ -46,7 +46,7 @@ def table(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Table:
         if (pd.DataFrame(rows) == NO_RUN).any(axis=None)
         else ""
     )
-    note += f" {PROVISIONAL}." if facts.provisional else ""
+    note += "".join(f" {remark}." for remark in remarks(cells, facts))
     return Table("map", "Which architecture learns what", note, pd.DataFrame(rows, columns=list(columns)), columns)
 
 
