@@ -55,14 +55,20 @@ class Failing:
         return getattr(self.client, name)
 
 
+def tracked(results: Path, suite: Suite, lines: list[str], only: str = "") -> tuple[Tracker, Failing]:
+    """A tracker that warns into ``lines``, and its client, which fails once told to."""
+    tracker = Tracker(default_uri(results), results, suite, lines.append)
+    assert tracker.store is not None
+    failing = Failing(tracker.store.client, only)
+    tracker.store.client = failing
+    return tracker, failing
+
+
 @pytest.mark.parametrize("back", ["before the end", "at the end"])
 def test_a_store_that_fails_for_a_while_is_caught_up(suite: Suite, results: Path, back: str) -> None:
     lines: list[str] = []
     runs = list(suite.runs())
-    tracker = Tracker(default_uri(results), results, suite, lines.append)
-    assert tracker.store is not None
-    failing = Failing(tracker.store.client)
-    tracker.store.client = failing
+    tracker, failing = tracked(results, suite, lines)
     first = Story(suite, results, runs[0], tracker).start(0, 10)
     second = Story(suite, results, runs[1], tracker).start(0)
     third = Story(suite, results, runs[2], tracker).start(0)
@@ -88,10 +94,8 @@ def test_a_store_that_fails_for_a_while_is_caught_up(suite: Suite, results: Path
 def test_a_run_that_was_left_without_parameters_is_given_them(suite: Suite, results: Path) -> None:
     """A store that fails, or a kill, between making the run and telling what was chosen."""
     lines: list[str] = []
-    tracker = Tracker(default_uri(results), results, suite, lines.append)
-    assert tracker.store is not None
-    tracker.store.client = Failing(tracker.store.client, only="log_batch")
-    tracker.store.client.fails = True
+    tracker, failing = tracked(results, suite, lines, only="log_batch")
+    failing.fails = True
     story = Story(suite, results, next(suite.runs()), tracker).start(0)
     assert len(lines) == 1 and only(results)["params"] == {}
     tracker.until = 0.0
@@ -172,10 +176,7 @@ def test_a_package_that_cannot_be_imported_stops_nothing(
 def test_a_record_that_cannot_be_read_keeps_no_other_from_being_logged(suite: Suite, results: Path) -> None:
     lines: list[str] = []
     runs = list(suite.runs())
-    tracker = Tracker(default_uri(results), results, suite, lines.append)
-    assert tracker.store is not None
-    failing = Failing(tracker.store.client)
-    tracker.store.client = failing
+    tracker, failing = tracked(results, suite, lines)
     bad = Story(suite, results, runs[1], tracker).start(0)  # the first to be caught up
     good = Story(suite, results, runs[0], tracker).start(0)
     failing.fails = True
