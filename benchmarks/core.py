@@ -184,7 +184,10 @@ class Run:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of what decides the training curve, and what is tested: not names, reading or test sizes."""
+        """A hash of what decides the training curve, and what is tested: not names, reading or test sizes.
+
+        The test sizes of a task within a task (``Cued``) count.
+        """
         decides = json.loads(json.dumps(self.params))
         for name in ("task_name", "model_name", "reading"):
             del decides[name]
@@ -284,6 +287,7 @@ class Suite:
                 e.reading,
                 tuple(map(tuple, e.task.test)),
                 tuple((number, tuple(each.size)) for each in e.inspections for number in each.numbers),
+                hasattr(e.task, "floor"),
             )
             for e in self.experiments
         )

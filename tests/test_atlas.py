@@ -12,6 +12,7 @@ from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.suites import atlas, atlas_rates
 from membench.benchmarks.tasks.copy import Copy
 from membench.benchmarks.tasks.cued import Cued
+from membench.benchmarks.tasks.ngrams import NGrams
 from membench.benchmarks.tasks.selective_copy import SelectiveCopy
 from membench.report.statistics import outcomes
 from membench.report.statistics.matrix import best, chosen, matrix
@@ -83,3 +84,5 @@ def test_a_cue_says_when_to_answer_and_nothing_else() -> None:
     assert other.targets.equal(one.targets) and other.scored.equal(one.scored)
     assert (cued.inputs, cued.outputs, cued.train, cued.test) == (5, 3, plain.train, plain.test)
     assert objective_of(Cued(SelectiveCopy())) == Tokens()
+    with pytest.raises(ValueError, match=r"Cued\(NGrams\(...\)\): a task whose best possible predictor is known"):
+        Cued(NGrams())

@@ -53,6 +53,7 @@ GOOD, BAD = (True, 1.0), (False, 0.4)
     "a, b, can, cannot",
     [
         ([BAD] * 6, [GOOD] * 6, "agrees", "contradicts"),
+        ([BAD] * 5, [GOOD] * 5, "undecided", "contradicts"),  # p 0.031, but b was chosen of two
         ([BAD] * 6, [GOOD] * 5 + [BAD], "undecided", "contradicts"),
         ([BAD] * 6, [BAD] * 5 + [GOOD], "undecided", "contradicts"),
         ([BAD] * 6, [BAD] * 6, "contradicts", "agrees"),

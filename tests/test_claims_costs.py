@@ -44,7 +44,8 @@ def records(bits: Mapping[str, Sequence[float]], budgets: Mapping[str, int] | No
 
 def ask(claim: Claim, bits: Mapping[str, Sequence[float]], solved: float = 1.0, **others: Any) -> Verdict:
     tables = records(bits, others.pop("budgets", None))
-    arms = tuple(Arm("task", model, model, "", ((9,),)) for model in bits)
+    floored = others.pop("floored", True)
+    arms = tuple(Arm("task", model, model, "", ((9,),), floored=floored) for model in bits)
     claim.check(arms)
     seeds = tuple(range(1, 1 + max(map(len, bits.values()))))
     given = {"answers": {"task": Answer("bit", "nats above the optimum", 1.0)}, "clock": "sequences", **others}
@@ -89,7 +90,7 @@ def test_errors_at_a_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("paper", "verdict"), [((0.03, 0.1), "agrees"), ((0.3, 0.4), "contradicts"), (2.0, "contradicts")]
+    ("paper", "verdict"), [((0.03, 0.3), "agrees"), ((0.5, 0.6), "contradicts"), (2.0, "contradicts")]
 )
 def test_how_far_from_the_optimum(paper: Any, verdict: str) -> None:
     found = ask(Excess(*SAID, "task", "a", paper), {"a": LOW})
@@ -97,9 +98,15 @@ def test_how_far_from_the_optimum(paper: Any, verdict: str) -> None:
     assert ask(Excess(*SAID, "task", "a", paper), {"a": LOW[:4]}).verdict == "undecided"
 
 
+def test_an_interval_that_meets_every_number_agrees_with_none() -> None:
+    found = ask(Excess(*SAID, "task", "a", (0.5, 2.0)), {"a": [1.8, 2.0, 16.0, 21.0, 31.0]})
+    assert found.interval is not None and found.interval.low < 0.5 and found.interval.high > 20
+    assert found.verdict == "undecided" and "wider than the paper's 0.5 to 2" in found.sentence
+
+
 def test_an_optimum_has_to_be_known_and_a_number_told() -> None:
     with pytest.raises(ValueError, match="task has no best possible predictor"):
-        ask(Excess(*SAID, "task", "a", 1.0), {"a": LOW}, answers={})
+        ask(Excess(*SAID, "task", "a", 1.0), {"a": LOW}, floored=False)
     with pytest.raises(ValueError, match="how many bits more"):
         Excess(*SAID, "task", "a")
 

@@ -20,7 +20,7 @@ from ...baselines.stack import StackRNN
 from ...baselines.tape import TapeRNN
 from ...baselines.transformer import Transformer
 from ...ntm.memory import Zeros
-from ...report.claims import Claim, FallsShort, Scores
+from ...report.claims import Claim, FallsShort, FewerErrors, Scores
 from ..core import Experiment, Suite, Training
 from ..learning_rates import Cosine
 from ..optimizers import Adam, GlobalNorm
@@ -42,7 +42,7 @@ TASKS: dict[str, Task] = {
 STEPS = {"reverse": 10_000, "duplicate": 10_000, "parity": 5_000, "bucket-sort": 5_000}
 
 CELLS, ENLARGED = 24, 96
-"""While training, and when tested: as many as the longest answer has, and a few more."""
+"""While training, and when tested: as many as the longest string has bits, and a few more."""
 
 STACK = StackRNN(units=64, cells=CELLS, size=8)
 TAPE = TapeRNN(units=64, cells=CELLS, size=8)
@@ -73,7 +73,7 @@ SWEPT = {
     "reverse": ("rnn", "lstm", "transformer-alibi"),
     "duplicate": ("lstm", "stack", "tape", "tape-told"),
     "parity": ("rnn", "lstm", "transformer-alibi", *ENCODED),
-    "bucket-sort": (),
+    "bucket-sort": ("lstm",),
 }
 """Where a model is said to fall short, or might at one rate: tried at all three; elsewhere at the middle one."""
 
@@ -101,9 +101,7 @@ def experiments() -> tuple[Experiment, ...]:
             for rate in RATES if name in SWEPT[task] else ("1e-3",):
                 given = training(task, rate)
                 arms.append(Experiment(task, made, f"{name}-{rate}", model, given, tested=TESTED.get(name)))
-    for name, task in {"stack": "reverse", "tape-told": "duplicate"}.items():
-        arms.append(Experiment(task, TASKS[task], f"{name}-24-cells-1e-3", MODELS[name], training(task, "1e-3")))
-    return tuple(arms)
+    return (*arms, Experiment("reverse", TASKS["reverse"], "stack-24-cells-1e-3", STACK, training("reverse", "1e-3")))
 
 
 PAPER = "abstract [p]; success is a score of 90 % [s]"
@@ -133,10 +131,10 @@ CLAIMS: tuple[Claim, ...] = (
     falls_short(
         "C2",
         "A plain network and an LSTM do not: they fit the lengths of training.",
-        f"{PAPER}; the bar of 75 % [o]",
+        PAPER,
         "reverse",
         ("rnn", "lstm"),
-        0.75,
+        0.9,
         primary=True,
     ),
     generalises(
@@ -150,10 +148,10 @@ CLAIMS: tuple[Claim, ...] = (
     falls_short(
         "C2b",
         "Nor does a Transformer.",
-        f"{PAPER}; about 62 % [s]; the bar of 75 % [o]",
+        f"{PAPER}; about 62 % [s]",
         "reverse",
         ("transformer-alibi",),
-        0.75,
+        0.9,
     ),
     falls_short("C4", "An LSTM does not duplicate.", PAPER, "duplicate", ("lstm",), 0.9, primary=True),
     falls_short("C5", "A stack does not duplicate.", PAPER, "duplicate", ("stack",), 0.9),
@@ -168,21 +166,23 @@ CLAIMS: tuple[Claim, ...] = (
         0.75,
     ),
     generalises("C7", "An LSTM learns to sort into buckets, which counters suffice for.", PAPER, "bucket-sort", "lstm"),
-    falls_short(
-        "C8",
-        "It is the oracle that makes the tape duplicate: without being told the length it does not.",
+    FewerErrors(
+        "deletang2022-C8",
+        "Told the length, a tape makes fewer mistakes in duplicating 40 bits than one that is not told.",
         "[o]; the authors' only tape is told [c]",
         "duplicate",
-        ("tape",),
-        0.9,
+        base="tape-told-1e-3",
+        rival="tape-1e-3",
+        size=(40,),
     ),
-    FallsShort(
+    FewerErrors(
         "deletang2022-C9",
-        "A stack of no more cells than in training overflows: tested with 24, reversing fails beyond them.",
+        "A stack of no more cells than in training overflows: tested with 96, it reverses 80 bits with fewer mistakes.",
         "[o]; the authors' example tests a stack of 40 cells up to 100 [c]",
         "reverse",
-        ("stack-24-cells-1e-3",),
-        ((50,), (60,), (70,), (80,)),
+        base="stack-1e-3",
+        rival="stack-24-cells-1e-3",
+        size=(80,),
     ),
 )
 
@@ -209,7 +209,7 @@ suite = Suite(
         "model.cells": "[o] 24 in training; 40 in the released example [c]",
         "model.activation": "[c] haiku's VanillaRNN, a ReLU",
         "model.hidden": "[c]",
-        "tested.cells": "[o] 96: no answer is longer",
+        "tested.cells": "[o] 96: no string is longer",
         "training.optimizer": "[p] Adam, three rates, the best kept; theirs are 1e-4, 3e-4 and 5e-4 [a]",
         "training.schedule": "[o] a tenth of the steps to warm up, then a cosine; none [c]",
         "training.clip": "[c] global norm 1",
@@ -220,8 +220,9 @@ suite = Suite(
         "solved": "[o] at the lengths of training; beyond them claims ask for a share of right answers",
     },
     notes=(
-        "A score is the mean share of right answers over lengths 30 to 80, of the best weights; chance is 50 %, in "
-        "bucket sort 20 %.\n"
+        "A score is the mean share of right answers over lengths 30 to 80, of the best weights. Guessing has 50 %, in "
+        "bucket sort 20 %, and who knows nothing but the length, and what is most likely at each place, about 80 %.\n"
+        "That something does not duplicate says little unless the tape does, C3.\n"
         "Stack and tape are tested with 96 cells, but for the arms that say 24.\n"
         "The Transformer is causal, with norms before its layers and without dropout; the authors' sees the whole "
         "input, has norms behind its layers, and drops out a tenth, when it is tested, too [c]."

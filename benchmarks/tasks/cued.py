@@ -25,10 +25,20 @@ class Cued:
     zeros there, whatever they remember, and a gate on what is read passes nothing on, not even a gradient.
 
     Attributes:
-        task: It, without a cue.
+        task: It, without a cue; none with a ``floor``, which asks for an answer in every step.
+
+    Raises:
+        ValueError: The task has one.
     """
 
     task: Task
+
+    def __post_init__(self) -> None:
+        if hasattr(self.task, "floor"):
+            kind = type(self.task).__name__
+            raise ValueError(
+                f"Cued({kind}(...)): a task whose best possible predictor is known needs no cue: {kind}(...)"
+            )
 
     @property
     def objective(self) -> Objective:

@@ -114,7 +114,10 @@ def inspect(module: nn.Module, task: Task, inspection: Inspection) -> dict[str, 
 
 
 def identity(task: Task) -> str:
-    """A task as text, without its test sizes: what its data is drawn from, whatever the model."""
+    """A task as text, without its test sizes: what its data is drawn from, whatever the model.
+
+    Those of a task within a task (``Cued``) stay.
+    """
     fields = plain(task)
     fields.pop("test", None)
     return json.dumps(fields, sort_keys=True)

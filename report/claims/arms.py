@@ -13,6 +13,7 @@ class Arm(NamedTuple):
     reading: str = ""  # cosine; empty where it has none
     sizes: tuple[tuple[int, ...], ...] = ()  # tested at the end
     inspected: tuple[tuple[str, tuple[int, ...]], ...] = ()  # what else is measured at the end, and at which size
+    floored: bool = False  # whether the task knows what the best possible predictor needs
 
 
 def meant(arms: Iterable[Arm], task: str, name: str, reading: str) -> Arm | None:

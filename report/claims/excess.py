@@ -1,10 +1,12 @@
 """An arm comes so close to the best possible predictor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .arms import Arm
 from .claim import Claim, Paper, Unit
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ class Excess(Claim):
         if self.paper is None:
             raise self.wrong("paper=None: how many bits more it says has to be told")
 
+    def check(self, arms: Sequence[Arm]) -> None:
+        """See ``Claim``; the best possible predictor has to be known."""
+        super().check(arms)
+        if not any(arm.floored for arm in arms if arm.task == self.task):
+            raise self.wrong(f"{self.task} has no best possible predictor")
+
     @property
     def arms(self) -> tuple[tuple[str, str], ...]:
         return ((self.task, self.model),)
@@ -43,8 +51,6 @@ class Excess(Claim):
         from ..statistics import ENOUGH, LEVEL, Interval
         from .verdict import AGREES, CONTRADICTS, UNDECIDED, paper_text
 
-        if question.facts.answer(self.task).counted.startswith("wrong"):
-            raise self.wrong(f"{self.task} has no best possible predictor")
         bits = question.runs(self.task, self.model)["last"].dropna() / np.log(2)
         if bits.empty:
             return question.not_run()
@@ -55,10 +61,12 @@ class Excess(Claim):
             interval = Interval(mean - half, mean + half)
             least, most = self.paper if isinstance(self.paper, tuple) else (self.paper, self.paper)
             assert least is not None and most is not None  # see __post_init__
-            if interval.low <= most and least <= interval.high:
-                verdict, reason = AGREES, f"The interval meets the paper's {paper_text(self.paper)}."
-            else:
+            if interval.high < least or most < interval.low:
                 verdict, reason = CONTRADICTS, f"The interval lies outside the paper's {paper_text(self.paper)}."
+            elif interval.high - interval.low > most:
+                reason = f"The interval is wider than the paper's {paper_text(self.paper)}: it says too little."
+            else:
+                verdict, reason = AGREES, f"The interval meets the paper's {paper_text(self.paper)}."
         found = f"Bits a sequence above the optimum, mean of {len(bits)} runs: {mean:.2f}."
         solved, seeds = question.solved(self.arms), len(bits)
         return question.answer((verdict, reason), found, seeds=seeds, estimate=mean, interval=interval, solved=solved)

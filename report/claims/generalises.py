@@ -119,10 +119,10 @@ def of_runs(
         found = f"Of {len(runs)} runs none was {'' if every else 'solved and '}tested at {where}."
         return question.answer((verdict, found), seeds=len(runs), solved=counts)
     count, of, median = int(holds[there].sum()), len(counting), float(values[there].median())
-    p = half_p(count, of, always=True)
+    p = half_p(count, of)
     missing = f" ({of - len(there)} not tested)" if len(there) < of else ""
     found = said(f"{count} of {of} {'' if every else 'solved '}runs{missing}", median)
-    rule = partial(decide_fraction, count, of, True)
+    rule = partial(decide_fraction, count, of, True, p)
     numbers = {"beside": {f"median {what}": median}, **share(count, of)}
     return question.answer(rule, found, seeds=len(runs), p=p, solved=counts, **numbers)
 

@@ -37,5 +37,5 @@ class NeverDiverges(Claim):
         numbers = share(count, len(statuses))
         if count:
             return question.answer((CONTRADICTS, "The paper says none."), found, seeds=seeds, **numbers)
-        p = half_p(0, seeds, always=False)
-        return question.answer(partial(decide_fraction, 0, seeds, False), found, seeds=seeds, p=p, **numbers)
+        p = half_p(0, seeds)
+        return question.answer(partial(decide_fraction, 0, seeds, False, p), found, seeds=seeds, p=p, **numbers)

@@ -35,10 +35,10 @@ class NeverSolves(Claim):
             return question.not_run()
         counts = question.solved(self.arms)
         count, runs = counts[self.task, self.model]
-        p = half_p(count, runs, always=False)
+        p = half_p(count, runs)
         budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
         found = f"{count} of {runs} runs solve it within {budget:,} {question.facts.clock}, {half} within half of them."
         if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.bar(self.task))).sum()):
             found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
-        rule = partial(decide_fraction, count, runs, False)
+        rule = partial(decide_fraction, count, runs, False, p)
         return question.answer(rule, found, seeds=runs, p=p, solved=counts, **share(count, runs))

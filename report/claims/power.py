@@ -10,10 +10,11 @@ from .claim import Claim
 def least_p(claim: Claim, seeds: int) -> float:
     """The smallest p-value that a claim can have, not corrected: no run of so many seeds is an exception.
 
-    A share of runs is tested against one half, times by the permutations of the runs. Other kinds have no limit: 0.
+    A share of runs is tested against one half, the best of several arms once an arm, and times by the permutations of
+    the runs. Other kinds have no limit: 0.
     """
     if claim.unit == "fraction":
-        return 0.5**seeds
+        return float(getattr(claim, "among", 1) * 0.5**seeds)
     if claim.unit == "ratio":
         return 2 / (2**seeds if getattr(claim, "paired", False) else comb(2 * seeds, seeds))
     return 0.0

@@ -41,6 +41,11 @@ class Scores(Claim):
     def arms(self) -> tuple[tuple[str, str], ...]:
         return tuple((self.task, model) for model in self.models)
 
+    @property
+    def among(self) -> int:
+        """Arms that the one is chosen from that the verdict is about."""
+        return len(self.models)
+
     def check(self, arms: Sequence[Arm]) -> None:
         """See ``Claim``; every size has to be one that the arms are tested on."""
         super().check(arms)
@@ -67,7 +72,8 @@ class Scores(Claim):
         """The rule of the verdict and its p-value, when so many of the runs reach the share."""
         from .verdict import decide_fraction, half_p
 
-        return partial(decide_fraction, count, runs, True), half_p(count, runs, always=True)
+        p = half_p(count, runs, self.among)
+        return partial(decide_fraction, count, runs, True, p), p
 
     def answered(
         self, question: "Question", scores: "dict[Named, pd.Series[float]]", asked: "Sequence[Named]"
@@ -98,6 +104,11 @@ class FallsShort(Scores):
 
     kind: ClassVar[str] = "falls-short"
 
+    @property
+    def among(self) -> int:
+        """None is chosen: all count."""
+        return 1
+
     def measure(self, question: "Question") -> "Verdict":
         if not question.seeds(self.arms):
             return question.not_run()
@@ -109,4 +120,5 @@ class FallsShort(Scores):
 
         if count:
             return (CONTRADICTS, "One run that gets so far is enough against a claim that none can."), None
-        return partial(decide_fraction, 0, seeds, False), half_p(0, seeds, always=False)
+        p = half_p(0, seeds)
+        return partial(decide_fraction, 0, seeds, False, p), p

@@ -36,6 +36,11 @@ class Solves(Claim):
     def arms(self) -> tuple[tuple[str, str], ...]:
         return tuple((self.task, model) for model in self.models)
 
+    @property
+    def among(self) -> int:
+        """Arms that the one is chosen from that the verdict is about."""
+        return len(self.models)
+
     def measure(self, question: "Question") -> "Verdict":
         from .verdict import decide_fraction, half_p, share
 
@@ -45,7 +50,8 @@ class Solves(Claim):
         best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
         found = f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)}"
         found += f", the most of {len(counts)} arms." if counts.keys() - {best} else "."
-        rule, p = partial(decide_fraction, *counts[best], True), half_p(*counts[best], always=True)
+        p = half_p(*counts[best], self.among)
+        rule = partial(decide_fraction, *counts[best], True, p)
         return question.answer(rule, found, seeds=seeds, p=p, solved=counts, **share(*counts[best]))
 
 
@@ -54,6 +60,11 @@ class CannotSolve(Solves):
     """No run of any of these arms solves the task: a single one that does refutes it."""
 
     kind: ClassVar[str] = "cannot-solve"
+
+    @property
+    def among(self) -> int:
+        """None is chosen: all count."""
+        return 1
 
     def measure(self, question: "Question") -> "Verdict":
         from .verdict import CONTRADICTS, decide_fraction, half_p, share
@@ -68,8 +79,8 @@ class CannotSolve(Solves):
         if solved:
             enough = "One run that solves it is enough against a claim that none can."
             return question.answer((CONTRADICTS, enough), found, **numbers)
-        p = half_p(0, seeds, always=False)
-        return question.answer(partial(decide_fraction, 0, seeds, False), found, p=p, **numbers)
+        p = half_p(0, seeds)
+        return question.answer(partial(decide_fraction, 0, seeds, False, p), found, p=p, **numbers)
 
 
 def _budget(claim: Solves, question: "Question") -> str:

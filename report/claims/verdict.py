@@ -304,30 +304,34 @@ def weak(p: float, corrected: float) -> str:
     )
 
 
-def half_p(count: int, runs: int, always: bool) -> float:
+def half_p(count: int, runs: int, among: int = 1) -> float:
     """The p-value of "never" (or "always"): that half of all seeds do it, on the side where the count lies.
 
     The authors plot the median of ten runs, so "does not solve" says that fewer than half of the seeds do. Each side is
     tested alone, exactly. NaN with fewer than ``ENOUGH`` runs.
+
+    Args:
+        among: Arms of which this one was chosen, by these runs, since the most do it: that they are many was looked for
+            among as many, so the p-value is multiplied by their number. That they are few was not.
     """
     if runs < ENOUGH:
         return nan
-    return min(against_half(count, runs, side) for side in (always, not always))
+    return min(1.0, among * against_half(count, runs, True), against_half(count, runs, False))
 
 
-def decide_fraction(count: int, runs: int, always: bool, p: float) -> Reasoned:
+def decide_fraction(count: int, runs: int, always: bool, alone: float, p: float) -> Reasoned:
     """The verdict on "never" (or "always"): whether fewer (more) than half of all seeds would do it.
 
     Args:
         count: Runs of which it is true.
         runs: Runs that count.
         always: The claim is that it is true of all, not of none.
-        p: As ``half_p`` gives it, corrected.
+        alone: As ``half_p`` gives it.
+        p: The same, corrected.
     """
     if runs < ENOUGH:
         return UNDECIDED, f"Fewer than {ENOUGH} seeds count."
     if not decided(p):
-        alone = half_p(count, runs, always)
         return UNDECIDED, weak(alone, p) if decided(alone) else "It may as well be half of all seeds."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:

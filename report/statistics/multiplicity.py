@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from .solving import LEVEL, Array
+from .solving import Array
 
-ALPHA = 1 - LEVEL
+ALPHA = 0.05
 """Corrected p-values below this decide."""
 
 
