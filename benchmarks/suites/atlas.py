@@ -217,9 +217,9 @@ suite = Suite(
         f"{RATED} {PENDING if OPEN else ''}\n"
         "Not solved means: not within this budget, which takes minutes. Parameters are 65,000, give or take a fifth; "
         "states are as large as an architecture needs.\n"
-        "Two things stand beside an architecture's name and may decide: eigenvalues of the Gated DeltaNet reach to -1 and "
-        "those of the DeltaNet to 0 (on parity see grazzi2024); and LSTM, stack, tape, NTM and DNC are given the inputs "
-        "as they are, while all others stand between linear layers, with a norm before and the input added behind.\n"
+        "Two things beside the memory may decide: eigenvalues of the Gated DeltaNet reach to -1, those of the DeltaNet "
+        "to 0 (see grazzi2024); and LSTM, stack, tape, NTM and DNC are given the inputs as they are, while all others "
+        "stand between linear layers, with a norm before and the input added behind.\n"
         "What may have a short convolution has one; LSTM, stack, tape, NTM and DNC have no place for it. Answers are "
         "blank: no arm is told what was to be said before, only that it is to answer now."
     ),

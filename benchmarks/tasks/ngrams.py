@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -61,28 +62,29 @@ class NGrams:
         """Draw sequences of this length, each of a source of its own."""
         steps = self.steps(size)
         angles = torch.rand(2**self.context, batch, generator=generator) * (math.pi / 2)
-        ones = angles.sin() ** 2  # of Beta(1/2, 1/2), the arcsine distribution
-        chances = torch.rand(steps, batch, generator=generator)
-        targets = torch.zeros(steps, batch)
-        seen = torch.zeros(batch, dtype=torch.long)  # the last bits, as a number
+        ones = (angles.sin() ** 2).numpy()  # of Beta(1/2, 1/2), the arcsine distribution
+        chances = torch.rand(steps, batch, generator=generator).numpy()
+        bits, each = (
+            np.zeros((steps, batch), np.int64),
+            np.arange(batch),
+        )  # in numpy: its calls take a fraction of torch's
+        seen = np.zeros(batch, np.int64)  # the last bits, as a number
         for step in range(steps):
-            known = ones.gather(0, seen[None])[0] if step >= self.context else torch.full((batch,), 0.5)
-            targets[step] = chances[step] < known
-            seen = (2 * seen + targets[step].long()) % 2**self.context
+            bits[step] = chances[step] < (ones[seen, each] if step >= self.context else 0.5)
+            seen = (2 * seen + bits[step]) % 2**self.context
+        targets = torch.from_numpy(bits).float()
         inputs = torch.cat([torch.zeros(1, batch), targets[:-1]])
         return Batch(inputs[..., None], targets[..., None], torch.ones(steps, batch))
 
     def floor(self, batch: Batch) -> Tensor:
         """Nats of every sequence, (batch,), by the best possible predictor (Krichevsky & Trofimov 1981)."""
-        bits, scored = batch.targets[..., 0], batch.scored
-        counts = bits.new_zeros(2, 2**self.context, bits.shape[1])  # zeros and ones after each context
-        seen = bits.new_zeros(bits.shape[1], dtype=torch.long)
-        nats = bits.new_zeros(bits.shape[1])
+        bits, each = batch.targets[..., 0].long().cpu().numpy(), np.arange(batch.targets.shape[1])
+        counts = np.zeros((2, 2**self.context, len(each)), np.float32)  # zeros and ones after each context
+        seen, odds = np.zeros(len(each), np.int64), np.zeros(bits.shape, np.float32)
         for step, bit in enumerate(bits):
-            zeros, ones = counts.gather(1, seen.expand(2, 1, -1))[:, 0]
-            right, wrong = torch.where(bit > 0.5, torch.stack([ones, zeros]), torch.stack([zeros, ones]))
-            nats += ((wrong + 0.5) / (right + 0.5)).log1p() * scored[step]  # log, by MKL, is of the processor's vendor
+            odds[step] = (counts[1 - bit, seen, each] + 0.5) / (counts[bit, seen, each] + 0.5)  # against what came
             if step >= self.context:  # what comes before it is a fair coin, and says nothing
-                counts.scatter_add_(1, seen.expand(2, 1, -1), torch.stack([1 - bit, bit])[:, None])
-            seen = (2 * seen + bit.long()) % 2**self.context
-        return nats
+                counts[bit, seen, each] += 1
+            seen = (2 * seen + bit) % 2**self.context
+        nats = torch.from_numpy(odds).to(batch.targets.device).log1p()  # log, by MKL, is of the processor's vendor
+        return (nats * batch.scored).sum(0)
