@@ -57,9 +57,15 @@ def test_what_is_left_when_some_is_decided_is_counted() -> None:
 def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
     tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
     known = replace(facts(tables), added=("mine",))
-    assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by 6 of 6 runs."
+    assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by every run of a."
     alone = records({("copy", "mine"): UNSOLVED})
-    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by 0 of 6 runs.")
+    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by none of 1.")
+
+
+def test_without_claims_models_are_named_that_solve_a_task_with_every_run_soonest_first() -> None:
+    tables = records({("copy", "a"): TWICE, ("copy", "b"): FAST, ("copy", "c"): WILD, ("copy", "d"): UNSOLVED})
+    first = finding(tables, facts(tables), ())
+    assert first.endswith("copy is solved by every run of b and a (soonest first), some of 1 more and none of 1 others.")
 
 
 def test_a_verdict_without_a_reading_is_counted_once() -> None:

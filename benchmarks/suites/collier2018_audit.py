@@ -71,7 +71,7 @@ def factorial() -> tuple[list[Experiment], Factors]:
                     factors[cell.model_name] = {
                         "memory": memory,
                         "trained": moved,
-                        "first weighting": weighting,
+                        "first weighting": {"learned": "near uniform", "one-hot": "one row"}[weighting],
                         "similarity": similarity,
                     }
     return table, factors

@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from .. import statistics
 from ..frames import COMPLETE, Frames, SuiteFacts
 from ..table import as_duration
 from ..words import listed
 from .verdict import AGREES, CONTRADICTS, DECIDED, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict
+
+NAMED = 8
+"""Models that a sentence names; more are counted."""
 
 SAID = {
     AGREES: ("agrees", "agree"),
@@ -83,12 +87,25 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
     complete = outcomes[outcomes["complete"]]
     own = complete[~complete["model"].isin(facts.added)]
     complete = complete if own.empty else own  # of what was added the table speaks
-    each = (
-        f"{task} is solved by {int(np.isfinite(mine['time']).sum())} of {_some(len(mine), 'run')}"
-        for task in facts.tasks
-        if len(mine := complete[complete["task"] == task])
-    )
-    return f"{asked} Found: {listed(list(each))}."
+    each = (solved(task, mine) for task in facts.tasks if len(mine := complete[complete["task"] == task]))
+    return f"{asked} Found: {'; '.join(each)}."
+
+
+def solved(task: str, outcomes: pd.DataFrame) -> str:
+    """By which models a task is solved with every seed, soonest first; of many only how many they are.
+
+    Args:
+        outcomes: Its complete runs: ``model``, and ``time`` to solve it, inf where it was not.
+    """
+    times = outcomes.groupby("model")["time"]
+    share, median = times.agg(lambda of: np.isfinite(of).mean()), times.median()
+    every = sorted(share.index[share == 1], key=lambda model: (median[model], model))
+    some, none = int(share.between(0, 1, inclusive="neither").sum()), int((share == 0).sum())
+    who = listed(every) if len(every) <= NAMED else f"{len(every)} models"
+    groups = [f"every run of {who}{' (soonest first)' * (1 < len(every) <= NAMED)}"] if every else []
+    groups += [f"some of {some} more" if every else f"some runs of {some}"] if some else []
+    groups += [f"none of {none}{' others' * bool(groups)}"] if none else []
+    return f"{task} is solved by {listed(groups)}"
 
 
 def found_said(v: Verdict) -> str:
