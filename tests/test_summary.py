@@ -64,8 +64,8 @@ def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
 
 def test_without_claims_models_are_named_that_solve_a_task_with_every_run_soonest_first() -> None:
     tables = records({("copy", "a"): TWICE, ("copy", "b"): FAST, ("copy", "c"): WILD, ("copy", "d"): UNSOLVED})
-    first = finding(tables, facts(tables), ())
-    assert first.endswith("copy is solved by every run of b and a (soonest first), some of 1 more and none of 1 others.")
+    said = "copy is solved by every run of b and a (soonest first), some of 1 more and none of 1 others."
+    assert finding(tables, facts(tables), ()).endswith(said)
 
 
 def test_a_verdict_without_a_reading_is_counted_once() -> None:

@@ -141,6 +141,25 @@ CHOSEN: Mapping[str, Mapping[str, str]] = {
         "ntm": "1e-2",
         "dnc": "1e-2",
     },
+    "parity": {
+        "lstm": "1e-2",
+        "gru": "1e-2",
+        "mingru": "1e-3",
+        "minlstm": "1e-3",
+        "lru": "3e-3",
+        "slstm": "1e-3",
+        "mlstm": "3e-4",
+        "linear-attention": "3e-3",
+        "mamba2": "1e-3",
+        "deltanet": "3e-3",
+        "gated-deltanet": "3e-3",
+        "transformer": "1e-3",
+        "transformer-rope": "1e-3",
+        "stack": "1e-2",
+        "tape": "3e-3",
+        "ntm": "3e-4",
+        "dnc": "3e-4",
+    },
 }
 """By task, the rate of every arm; ``bench map atlas-rates --best`` prints it, of each task that was tried in full."""
 
