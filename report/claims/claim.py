@@ -73,6 +73,11 @@ class Claim(ABC):
         return None
 
     @property
+    def among(self) -> int:
+        """Arms of which the one that does best is judged; 1 where none is chosen."""
+        return 1
+
+    @property
     def label(self) -> str:
         """The id without the paper it belongs to: ``C2``."""
         return self.id.partition("-")[2] or self.id

@@ -14,7 +14,7 @@ def least_p(claim: Claim, seeds: int) -> float:
     the runs. Other kinds have no limit: 0.
     """
     if claim.unit == "fraction":
-        return float(getattr(claim, "among", 1) * 0.5**seeds)
+        return claim.among * 0.5**seeds
     if claim.unit == "ratio":
         return 2 / (2**seeds if getattr(claim, "paired", False) else comb(2 * seeds, seeds))
     return 0.0

@@ -43,7 +43,6 @@ class Scores(Claim):
 
     @property
     def among(self) -> int:
-        """Arms that the one is chosen from that the verdict is about."""
         return len(self.models)
 
     def check(self, arms: Sequence[Arm]) -> None:
@@ -106,7 +105,6 @@ class FallsShort(Scores):
 
     @property
     def among(self) -> int:
-        """None is chosen: all count."""
         return 1
 
     def measure(self, question: "Question") -> "Verdict":

@@ -38,7 +38,6 @@ class Solves(Claim):
 
     @property
     def among(self) -> int:
-        """Arms that the one is chosen from that the verdict is about."""
         return len(self.models)
 
     def measure(self, question: "Question") -> "Verdict":
@@ -63,7 +62,6 @@ class CannotSolve(Solves):
 
     @property
     def among(self) -> int:
-        """None is chosen: all count."""
         return 1
 
     def measure(self, question: "Question") -> "Verdict":
