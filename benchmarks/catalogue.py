@@ -6,13 +6,17 @@ compiled files; the next calls read the note. Records are read at their two ends
 
 import contextlib
 import hashlib
+import io
 import json
 import os
+import subprocess
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .git import git
 
 NOTE = Path(__file__).parent / "__pycache__" / "catalogue.json"
 """Where the note is; where it cannot be written, every call imports the suites."""
@@ -46,12 +50,14 @@ def catalogue() -> dict[str, dict[str, Any]]:
 
 def entry(suite: Any) -> dict[str, Any]:
     """What the catalogue says of a suite."""
+    from .records.record import place_of
+
     return {
         "title": suite.title,
         "tasks": list(dict.fromkeys(e.task_name for e in suite.experiments)),
         "models": list(dict.fromkeys(e.model_name for e in suite.experiments)),
         "seeds": list(suite.seeds),
-        "runs": {f"{run.experiment.home or suite.name}/{run.key}.jsonl": run.digest for run in suite.runs()},
+        "runs": {place_of(suite.name, run): run.digest for run in suite.runs()},
     }
 
 
@@ -90,8 +96,35 @@ def _finished(path: Path, digest: str) -> bool:
 
 
 def published() -> dict[str, dict[str, Any]]:
-    """What the authors' own runs said, by suite: the ``claims.json`` of each report that came with this package."""
-    root = Path(__file__).parent.parent  # the installed package, or a checkout
-    pages = (root / "published" if (root / "published").is_dir() else root / "results").glob("*/claims.json")
-    # In a checkout `mini` is whoever's tried it last: what the repository ignores is not published.
-    return {page.parent.name: json.loads(page.read_text()) for page in pages if page.parent.name != "mini"}
+    """What the runs that came with membench said, by suite: the ``claims.json`` of each of its reports.
+
+    Those that a checkout has committed, whatever a report of one's own has since written in their place. Of a source
+    tree without git nobody knows which came with it: there are none.
+    """
+    root = Path(__file__).parent.parent
+    within = root / "published"  # of the installed package
+    claims = {path: path.read_bytes() for path in within.glob("*/claims.json")} if within.is_dir() else _committed(root)
+    return {path.parent.name: document for path, text in claims.items() if (document := _claims(text)) is not None}
+
+
+def _committed(root: Path) -> dict[Path, bytes]:
+    """The ``claims.json`` of every report that is committed in a checkout."""
+    try:
+        archive = git(root, "archive", "--format=tar", "HEAD", "--", ":(glob)results/*/claims.json")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        files = {Path(member.name): packed.extractfile(member) for member in packed}
+        return {path: file.read() for path, file in files.items() if file is not None}
+
+
+def _claims(text: bytes) -> dict[str, Any] | None:
+    """A ``claims.json``; None where it lacks what is told of it, being damaged or of another version."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        numbers = [document["runs"][name] for name in ("complete", "planned")]
+        words = [each[name] for each in document["verdicts"] for name in ("id", "reading", "verdict", "interim")]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    fit = all(isinstance(number, int) for number in numbers) and all(isinstance(word, str | bool) for word in words)
+    return document if fit else None

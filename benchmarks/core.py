@@ -75,6 +75,10 @@ class Training:
             raise ValueError(f"Training(steps={self.steps}, sizes=...): a stage begins only at step {late}")
 
 
+EVALUATION = ("training.eval_every", "training.eval_sizes", "training.eval_batch")
+"""What is said of evaluations, by the names that sources have."""
+
+
 def longest(task: Task, training: Training | None = None) -> int:
     """Time steps of the longest sequence trained on, which has one of the sizes at the ends of their ranges."""
     ends = [product(*((min(sizes), max(sizes)) for sizes in ranges)) for ranges in stages(task, training)]

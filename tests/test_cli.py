@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from membench.benchmarks.cli import arguments, main
 from membench.benchmarks.errors import UsageError
+from membench.benchmarks.running import slots
 
 BENCH = [sys.executable, "-P", "-c", "from membench.benchmarks.cli import main; main()"]
 
@@ -172,6 +173,7 @@ def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
         (["run", "--suite", "TINY", "--bogus"], ["--bogus"]),
         (["run", "--suite", "TINY", "--shard", "3/2"], ["'3/2'", "1/8"]),
         (["run", "--suite", "TINY", "--engine", "slurm"], ["'slurm'", "'local', 'ray'"]),
+        (["run", "--suite", "TINY", "--dry-run", "--ray-address", "here:1"], ["'here:1'", "--engine ray"]),
         (["run", "--suite", "TINY", "--results", "TINY"], ["--results", "tiny.py", "file"]),
         (["run", "--suite", "TINY", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE", "http://SERVER"]),
         (["run", "--suite", "TINY", "--dry-run", "--tracking-uri", "http://"], ["'http://'", "http://SERVER"]),
@@ -179,6 +181,9 @@ def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
         (["run", "--suite", "TINY", "--tracking-uri", "./mlruns"], ["'./mlruns'", "sqlite:///FILE"]),
         (["run", "--suite", "TINY", "--tracking-uri", "localhost:5000"], ["'localhost:5000'", "http://SERVER"]),
         (["report", "--suite", "TINY", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
+        (["report", "mini", "--findings", "TINY"], ["--findings", "--results alone"]),
+        (["report", "--json", "--findings", "TINY"], ["--findings", "--results alone"]),
+        (["compare", "mini", "ntm", "lstm", "--suite", "TINY"], ["two suites, mini and", "tiny.py"]),
         (["ui", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
         (["report"], ["no records", "bench run mini"]),
         (["report", "--suite", "collier2018"], ["no records of collier2018", "bench run collier2018"]),
@@ -207,6 +212,23 @@ def test_a_device_that_is_not_there(tiny: str, tmp_path: Path) -> None:
     result = bench("run", "--suite", tiny, "--device", "cuda", "--results", tmp_path / "results", code=2)
     assert "device cuda: there is none here" in result.stderr and "auto, cpu" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_asks_the_cluster_and_says_that_no_gpu_was_tried(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "slots", lambda engine, *_: ["cuda" if engine == "ray" else "cpu"])
+    asked = ("run", "--suite", tiny, "--results", tmp_path, "--dry-run", "--engine", "ray")
+    untried = "Takes cuda: we have not run this code on a GPU"
+    assert untried in bench(*asked).stderr
+    assert untried not in bench(*asked, "--device", "cuda").stderr
+
+
+def test_a_user_s_file_is_executed_once(tiny: str, trained: Path, tmp_path: Path) -> None:
+    suite, executed = tmp_path / "tiny.py", tmp_path / "executed"
+    suite.write_text(f"{Path(tiny).read_text()}\nwith open({str(executed)!r}, 'a') as file:\n    file.write('once ')\n")
+    bench("run", suite, "--results", trained, "--no-tracking")
+    assert executed.read_text() == "once "
 
 
 def claimed(text: str, claim: str) -> str:
@@ -238,6 +260,10 @@ def claimed(text: str, claim: str) -> str:
         ),
         (lambda text: claimed(text, "Faster('t-C1', '', '', 'copy', base='ntm', rivals='lstm')"), "argument 'rivals'"),
         (lambda text: text.replace("suite = Suite", "suit = Suite"), "defines no `suite = Suite(...)`"),
+        (
+            lambda text: text.replace("suite = Suite", "arms = {}\nsuit = Suite"),
+            "did you mean: bench run mini --with /",
+        ),
     ],
 )
 def test_a_suite_file_with_an_error_says_where(tiny: str, tmp_path: Path, change: Any, says: str) -> None:
@@ -319,6 +345,17 @@ def test_a_store_that_cannot_be_used_does_not_stop_a_run(tiny: str, tmp_path: Pa
 def test_pages_of_a_server_that_is_not_there(tmp_path: Path) -> None:
     told = bench("ui", "--tracking-uri", "http://127.0.0.1:9", "--results", tmp_path, code=2)
     assert told.stdout == "" and "MLflow at http://127.0.0.1:9 cannot be used" in told.stderr.splitlines()[-1]
+
+
+def test_records_of_files_are_told_from_those_of_built_in_suites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suite in ("collier2018", "mine"):
+        (tmp_path / suite / "copy/lstm").mkdir(parents=True)
+        (tmp_path / suite / "copy/lstm/1.jsonl").touch()
+    monkeypatch.setattr("membench.benchmarks.tracking.listener.replay", None)  # enough was said by then
+    said = bench("ui", "mini", "--results", tmp_path, code=2).stderr
+    assert "mine: not a suite" in said and "collier2018: not a suite" not in said
 
 
 def test_a_variable_for_others_does_not_matter_where_nothing_is_tracked(

@@ -50,7 +50,7 @@ FLOORS = {
     ],
     "baselines.dnc": ["memory", "controller", "cell", "fused", "model"],
     "benchmarks": [
-        "errors one_pass",
+        "errors git one_pass",
         "optimizers learning_rates curriculum objectives",
         "protocols values",
         "core",

@@ -14,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from membench.benchmarks import git
 from membench.benchmarks.cli import main
 from membench.benchmarks.cli.shared import AVX2, avx2_option
 from membench.benchmarks.records import provenance
@@ -133,7 +134,7 @@ def test_a_git_that_does_not_answer_is_not_waited_for(
     hanging.write_text("#!/bin/sh\nexec sleep 60\n")
     hanging.chmod(0o755)
     monkeypatch.setenv("PATH", str(hanging.parent), prepend=os.pathsep)
-    monkeypatch.setattr(provenance, "PATIENCE", 0.2)
+    monkeypatch.setattr(git, "PATIENCE", 0.2)
     assert tree.said() == provenance.NOWHERE
 
 

@@ -400,7 +400,8 @@ def test_what_cannot_be_traced_is_said(suite: Suite, results: Path) -> None:
     refused("size 5000 takes 10001 time steps; accepted are up to 2000", "copy", "ntm", 1, (5000,))
     (results / "tiny/copy/ntm/1.pt").write_bytes(b"damaged")
     refused(
-        "copy/ntm/1: no weights at .*1.pt, nor at .*ntm-1.npz; they stay on the machine that trained them, or",
+        "copy/ntm/1: no weights at .*1.pt, nor at .*ntm-1.npz; they stay on the machine that trained them; "
+        "to make them again in a folder of your own: .* --results mine; then",
         "copy",
         "ntm",
         1,

@@ -1,6 +1,6 @@
 """A suite in words: its arms, its hyperparameters with their sources, its claims."""
 
-import re
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,60 +8,61 @@ from ...report.answers import bar_said
 from ...report.claims.power import out_of_reach
 from ..core import Experiment, Suite
 from ..protocols import answer_of
-from ..values import plain
+from ..values import plain, present
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    """A plain value as dotted names and short texts."""
-    if not isinstance(value, Mapping):
+    """A frozen value as dotted names and short texts; a dataclass is called by its kind."""
+    if not dataclasses.is_dataclass(value):
         return {prefix: shorten(value)}
-    result: dict[str, str] = {}
-    for name, part in value.items():
-        dotted = f"{prefix}.{name}" if prefix else str(name)
-        result |= {prefix: str(part)} if name == "kind" else flatten(part, dotted)
+    result = {prefix: type(value).__name__}
+    for name in present(value):
+        result |= flatten(getattr(value, name), f"{prefix}.{name}" if prefix else name)
     return result
 
 
 def shorten(value: Any) -> str:
     """A number, or a list in a few characters."""
-    text = "-" if value is None else str(value)
+    text = _text(value)
     return text if len(text) <= 48 else f"{text[:40]}... ({len(value)})"
 
 
+def _text(value: Any) -> str:
+    """A range as 1-20, ranges of several numbers as 1-20 x 1-10."""
+    if value is None:
+        return "-"
+    if isinstance(value, range):
+        step = f" by {value.step}" if value.step != 1 else ""
+        return str(value[0]) if len(value) == 1 else f"{value.start}-{max(value, default=value.start)}{step}"
+    if not isinstance(value, tuple | list):
+        return str(value)
+    if value and all(isinstance(each, range) for each in value):
+        return " x ".join(map(_text, value))
+    return f"[{', '.join(map(_text, value))}]"
+
+
 def source(sources: Mapping[str, str], name: str) -> str:
-    """The source of a parameter: its own, or that of the nearest name it begins with."""
-    while name:
-        if name in sources:
-            return sources[name]
-        name = re.sub(r"[._]?[^._]*$", "", name)
-    return ""
+    """The source of a value: its own, or ``as model`` where only a whole that it is a part of has one."""
+    whole = name
+    while whole and whole not in sources:
+        whole = whole.rpartition(".")[0]
+    return sources.get(name, f"as {whole}" if whole else "")
 
 
 def described(suite: Suite) -> dict[str, Any]:
-    """Everything `bench show` says, as plain values."""
-    return {
-        "name": suite.name,
-        "title": suite.title,
-        "paper": suite.paper,
-        "solved": dict(suite.solved) if isinstance(suite.solved, Mapping) else suite.solved,
-        "seeds": list(suite.seeds),
-        "budget": suite.budget,
-        "experiments": [
-            {
-                "key": e.key,
-                "reading": e.reading,
-                "task": plain(e.task),
-                "model": plain(e.model),
-                "training": plain(e.training),
-                "tested": None if e.tested is None else plain(e.tested),
-                "revision": e.revision,
-                "home": e.home,
-            }
-            for e in suite.experiments
-        ],
-        "sources": dict(suite.sources),
-        "claims": [plain(claim) for claim in suite.claims],
-    }
+    """Everything a suite says, as plain values."""
+    said = {each.name: getattr(suite, each.name) for each in dataclasses.fields(suite) if each.name != "found"}
+    arms = [
+        {"key": e.key, **{each.name: plain(getattr(e, each.name)) for each in dataclasses.fields(e)}}
+        for e in suite.experiments
+    ]
+    return {**{name: _plain(value) for name, value in said.items() if name != "experiments"}, "experiments": arms}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return plain(value)
 
 
 def lines(suite: Suite) -> Iterator[str]:
@@ -75,7 +76,7 @@ def lines(suite: Suite) -> Iterator[str]:
     if suite.budget:
         yield f"arms are compared over their first {suite.budget:,} steps"
     for part in ("task", "training", "model"):
-        arms = {_name(suite, e, part): flatten(plain(getattr(e, part)), part) for e in suite.experiments}
+        arms = {_name(suite, e, part): flatten(getattr(e, part), part) for e in suite.experiments}
         for kind in dict.fromkeys(values[part] for values in arms.values()):
             of_kind = {name: values for name, values in arms.items() if values[part] == kind}
             first = next(iter(of_kind.values()))
@@ -83,15 +84,19 @@ def lines(suite: Suite) -> Iterator[str]:
             yield ""
             yield f"{part.capitalize()}: {', '.join(of_kind) if len(of_kind) <= 12 else f'{len(of_kind)} arms'}"
             varied = dict.fromkeys(k for values in of_kind.values() for k in values if k not in shared)
-            yield from _rows(suite, shared | dict.fromkeys((k for k in varied if source(suite.sources, k)), "varies"))
+            yield from _rows(suite, shared | dict.fromkeys((k for k in varied if k in suite.sources), "varies"))
             for name, values in of_kind.items():
                 own = [f"{k.partition('.')[2]} {v}" for k, v in values.items() if k not in shared]
                 if own:
                     yield f"  {name}: {', '.join(own)}"
     for e in suite.experiments:
         if e.tested is not None:
-            before, after = (flatten(plain(m)) for m in (e.model, e.tested))
-            other = ", ".join(f"{name} {value}" for name, value in after.items() if before.get(name) != value)
+            before, after = (flatten(m) for m in (e.model, e.tested))
+            other = ", ".join(
+                f"{name} {value}  {source(suite.sources, f'tested.{name}')}".rstrip()
+                for name, value in after.items()
+                if before.get(name) != value
+            )
             yield f"  {e.model_name}: its weights are tested with {other}"
     if suite.claims:
         yield ""
@@ -107,12 +112,12 @@ def lines(suite: Suite) -> Iterator[str]:
 
 
 def found_out(published: Mapping[str, Any]) -> Iterator[str]:
-    """What the authors' own runs of the suite said, where they came with this package."""
+    """What the runs of the suite that came with membench said, if any did."""
     if not published:
         return
     runs = published["runs"]
     yield ""
-    yield f"Published by the authors, not made here: {runs['complete']} of {runs['planned']} runs. Verdicts:"
+    yield f"Came with membench: {runs['complete']} of {runs['planned']} runs. Verdicts:"
     for each in published["verdicts"]:
         reading = f", {each['reading']}" if each["reading"] else ""
         interim = ", interim" if each["interim"] else ""
@@ -128,11 +133,8 @@ def _name(suite: Suite, experiment: Experiment, part: str) -> str:
 
 
 def _rows(suite: Suite, values: Mapping[str, str]) -> Iterator[str]:
-    """A value a line; a source stands where it begins to hold."""
+    """A value a line, with its source."""
     names = max((len(name) for name in values), default=0)
     longest = max((len(value) for value in values.values()), default=0)
-    above = ""
     for name, value in values.items():
-        here = source(suite.sources, name)
-        yield f"  {name.ljust(names)}  {value.ljust(longest)}  {here if here != above else ''}".rstrip()
-        above = here
+        yield f"  {name.ljust(names)}  {value.ljust(longest)}  {source(suite.sources, name)}".rstrip()

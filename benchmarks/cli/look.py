@@ -43,7 +43,7 @@ def list_suites(results: Path, as_json: bool) -> None:
         )
     answer(rows, {"suites": rows}, as_json)
     if not as_json:
-        click.echo(f"done: under {results}, here. published: by the authors, as it came with this package.", err=True)
+        click.echo(f"done: under {results}, here. published: in the reports that came with membench.", err=True)
     if damaged:
         raise damaged[0]
 
@@ -54,8 +54,9 @@ def list_suites(results: Path, as_json: bool) -> None:
 def show(suite: str, as_json: bool) -> None:
     """Show a suite: its arms, every hyperparameter with its source, its claims.
 
-    Sources: [p] printed in the paper, [a] said by an author, [c] read in the authors' code, [s] told by a secondary
-    source, [o] our choice.
+    Sources: [p] printed in the paper, [a] said by an author, [c] read in the authors' code, [d] derived from numbers
+    that are printed, [s] told by a secondary source, [o] our choice. "as model" stands where a value has no source of
+    its own, and that of the model as a whole is given; nothing stands where none is given.
 
     \b
     Example:

@@ -22,8 +22,12 @@ from .shared import find, json_option, results_option, suite_option, with_option
 def map_suite(suite: str, added: tuple[str, ...], results: Path, best: bool, png: Path | None, as_json: bool) -> None:
     """Show which architecture learns which task of a suite, how soon, how far, and at what cost.
 
-    A cell says how many seeds solved the task; the median sequences trained on until then; and the longest size tested
-    to which half of the seeds or more still solve it. Only runs that had their full budget count.
+    A cell says how many seeds solved the task; the median sequences trained on until then; and, after "to", the longest
+    size tested to which half of the seeds or more still solve it, with all shorter ones. Only runs that had their full
+    budget count.
+
+    A task is solved on the evaluation set, while training goes on; "to" is about the test sizes, under the weights that
+    were best on the evaluation set.
 
     \b
     Examples:

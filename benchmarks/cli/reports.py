@@ -13,11 +13,13 @@ from .shared import (
     home_of,
     json_option,
     known,
+    one_suite,
     results_option,
     suite_flag,
     suite_names,
     suite_option,
     tracking_options,
+    typed,
     with_option,
     with_records,
 )
@@ -66,6 +68,9 @@ def report(
       bench report --findings docs/findings.md
     """
     if findings is not None:
+        beside = ("said", "suite", "added", "no_tracking", "tracking_uri", "as_json")
+        if any(map(typed, beside)):
+            raise UsageError("--findings draws no report; accepted beside it is --results alone")
         return _redraw(findings, results)
     from ...report.pages import render
     from ...report.pages.findings import spoken
@@ -137,7 +142,7 @@ def compare(words: tuple[str, ...], suite: str | None, added: tuple[str, ...], r
     if not 2 <= len(words) <= 3:
         raise UsageError(f"{len(words)} names; accepted are two models or two results folders, a suite before them")
     a, b = words[-2:]
-    found = find(words[0] if len(words) == 3 else suite or _suite_of(a, b, results), added)
+    found = find(one_suite(words[0] if len(words) == 3 else None, suite) or _suite_of(a, b, results), added)
     facts = facts_of(found)
     folders = [home_of(Path(name)) for name in (a, b)]
     if {a, b} <= set(facts.models):
@@ -178,17 +183,17 @@ def _suite_of(a: str, b: str, results: Path) -> str:
     from ..catalogue import catalogue
 
     suites = {name: one for name, one in catalogue().items() if {a, b} <= set(one["models"])}
-    there = [
-        name
-        for name, one in suites.items()
-        if all(
-            any(Path(path).parent.name == model and (results / path).exists() for path in one["runs"])
-            for model in (a, b)
-        )
-    ]
+    there: dict[str, set[str]] = {}  # of the suites that have records of both, whose folders these are in
+    for name, one in suites.items():
+        paths = [path for path in map(Path, one["runs"]) if path.parent.name in (a, b) and (results / path).exists()]
+        if {path.parent.name for path in paths} == {a, b}:
+            there[name] = {path.parts[0] for path in paths}
+    # Records that suites share count once, for the suite that they are at home in.
+    there = {name: homes for name, homes in there.items() if name in homes or not homes & there.keys()}
     if len(there) == 1:
-        click.echo(f"{there[0]}, the suite that has records of both:", err=True)
-        return there[0]
+        (only,) = there
+        click.echo(f"{only}, the suite that has records of both:", err=True)
+        return only
     who = f"{', '.join(there)} all have" if there else "no suite has"
     raise UsageError(f"{who} records of {a} and {b} under {results}; accepted: bench compare SUITE {a} {b}")
 

@@ -34,8 +34,8 @@ from .shared import (
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    help="Where to train; auto takes a GPU where there is one. A GPU trains the seeds of an arm together; for one seed "
-    "a CPU core may well be faster.",
+    help="Where to train; auto takes a GPU where there is one, though we have not run this code on any. A GPU trains "
+    "the seeds of an arm together; for one seed a CPU core may well be faster.",
 )
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts of the runs, for job arrays: 2/8.")
 @click.option(
@@ -107,6 +107,8 @@ def run(
 
     if engine == "ray" and os.environ.get("NUMBA_CPU_NAME") == AVX2:
         raise UsageError("--avx2 holds for this machine, not for a cluster's; accepted: --engine local")
+    if ray_address is not None and engine != "ray":
+        raise UsageError(f"--ray-address {ray_address!r}: no cluster is asked for; accepted: --engine ray beside it")
     limit = None if time_limit is None else arguments.seconds(time_limit)
     wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
     found = find(suite, added)
@@ -115,7 +117,11 @@ def run(
     if not dry_run:
         at_home(results)
     uri = None if no_tracking else store_uri(tracking_uri, results)
-    devices = slots.slots("local" if dry_run else engine, device, workers, ray_address)
+    devices = slots.slots(engine, device, workers, ray_address)
+    if device == "auto" and devices[0] != "cpu":
+        click.echo(
+            f"Takes {devices[0]}: we have not run this code on a GPU; --device cpu for the tested path.", err=True
+        )
     due = [Planned(each.run, "new") if force else each for each in planned if force or each.due]
     refuse(each.run.experiment for each in due)
     pace, room, doing = Pace(found, results, devices[0]), None, [each.run for each in due]
@@ -147,7 +153,7 @@ def run(
             listeners.append(tracker)
         try:
             options: dict[str, Any] = {"workers": workers, "device": device, "time_limit": limit, "force": force}
-            options |= {"engine": engine, "ray_address": ray_address, "added": added, "room": room}
+            options |= {"engine": engine, "ray_address": ray_address, "added": added, "room": room, "name": found.name}
             outcome = execute(planned, suite, results, listeners, **options)
         finally:
             if tracker is not None:

@@ -86,6 +86,11 @@ def named(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not click.core.ParameterSource.DEFAULT
 
 
+def typed(parameter: str) -> bool:
+    """Whether it stands on the line, and not in a variable."""
+    return click.get_current_context().get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+
+
 def home_of(path: Path) -> Path:
     """A path whose ``~`` no shell has replaced, as in ``--results=~/results``."""
     try:
@@ -172,6 +177,17 @@ def suite_flag(several: bool = False, **shown: Any) -> Callable[[Command], Comma
     )
 
 
+def one_suite(said: str | None, suite: str | None) -> str | None:
+    """The suite that was said as an argument or as ``--suite``, which may come from a variable.
+
+    Raises:
+        UsageError: The line names two.
+    """
+    if typed("suite") and said not in (None, suite):
+        raise UsageError(f"two suites, {said} and --suite {suite}; accepted is one")
+    return said or suite
+
+
 def suite_option(default: str | None = None, several: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """The suite, as an argument or as ``--suite``: ``bench run mini`` is ``bench run --suite mini``.
 
@@ -187,12 +203,7 @@ def suite_option(default: str | None = None, several: bool = False) -> Callable[
         def called(*args: Any, said: Any, suite: Any, **others: Any) -> Any:
             if several:
                 return command(*args, names=(*said, *suite), **others)
-            flagged = (
-                click.get_current_context().get_parameter_source("suite") is click.core.ParameterSource.COMMANDLINE
-            )
-            if flagged and said not in (None, suite):
-                raise UsageError(f"two suites, {said} and --suite {suite}; accepted is one")
-            if (one := said or suite or default) is None:
+            if (one := one_suite(said, suite) or default) is None:
                 raise UsageError("no suite; accepted: its name or file, such as mini; bench list has the names")
             return command(*args, suite=one, **others)
 
@@ -230,13 +241,15 @@ def find(name: str, added: Sequence[str] = ()) -> "Suite":
 
 def with_records(names: Sequence[str], results: Path, added: Sequence[str] = ()) -> "list[Suite]":
     """The suites that were asked for, or all that come with membench and have records."""
-    from .. import suites
+    from ..catalogue import catalogue
 
     if added and not names:
         raise UsageError(f"--with {added[0]}: needs a suite to add to; accepted: its name or file, such as mini")
     if names:
         return [find(name, added) for name in names]
-    return [suite for suite in map(find, suites.names()) if any((results / suite.name).glob("*/*/*.jsonl"))]
+    return [
+        find(name) for name, suite in catalogue().items() if any((results / path).exists() for path in suite["runs"])
+    ]
 
 
 def answer(rows: Sequence[dict[str, Any]], document: dict[str, Any], as_json: bool) -> None:

@@ -51,7 +51,7 @@ def trace(
     \b
     Examples:
       bench trace mini
-      bench trace collier2018 --task copy --model ntm-constant-cosine --seed 3 --size 120
+      bench trace collier2018 --task copy --model ntm-constant-cosine --seed 10 --size 120
     """
     from ...report.pages.trace_words import sentence
     from ..inspecting import traces

@@ -37,6 +37,7 @@ def ui(
       bench ui collier2018 --open
     """
     from ..running.runner import writable
+    from ..suites import names as built_in
     from ..tracking.serve import serve
     from ..tracking.store_file import local, public, store_uri
 
@@ -44,7 +45,7 @@ def ui(
     at_home(results)
     writable(results)
     suites = with_records(names, results, added)
-    known = {suite.name for suite in suites}
+    known = {*built_in(), *(suite.name for suite in suites)}
     for folder in sorted({path.parents[2].name for path in results.glob("*/*/*/*.jsonl")} - known):
         click.echo(f"{folder}: not a suite that comes with membench; to see it, give its file as --suite", err=True)
     if suites:

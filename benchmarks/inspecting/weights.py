@@ -136,10 +136,11 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
     """
     path = records.path_of(results, suite.name, run)
     experiment = run.experiment
-    again = (
+    made = (
         f"bench run {suite.options} --task {experiment.task_name} --model {experiment.model_name} "
-        f"--seed {run.seed} --results {results}"
+        f"--seed {run.seed} --results"
     )
+    again = f"{made} {results}"
     status = state(run, path).status
     if status == "new":
         raise UsageError(f"{run.key}: no record at {path}; make it with: {again}")
@@ -155,7 +156,8 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
     if found is None:
         raise UsageError(
             f"{run.key}: no weights at {records.checkpoint_of(path)}, nor at {published}; they stay on the machine "
-            f"that trained them, or make them again with: {again} --force"
+            f"that trained them; to make them again in a folder of your own: {made} mine; then trace with "
+            "--results mine"
         )
     record = records.read(path, run.key)
     assert record is not None and record.best is not None  # it is not new

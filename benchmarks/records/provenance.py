@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..git import git
+
 
 def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
     """Everything that may explain a difference between two runs of one digest."""
@@ -38,15 +40,8 @@ def implementation(module: nn.Module, device: torch.device) -> str:
 NOWHERE = {"commit": None, "dirty": None, "changes": None}
 """Of a package without its source tree."""
 
-
 OWN = ("ntm", "baselines", "benchmarks", "report")
 """The folders of the package, in its source tree."""
-
-GIT = ("-c", "core.fsmonitor=false")
-"""No program that a configuration names is started."""
-
-PATIENCE = 60.0
-"""Seconds git is given."""
 
 
 @cache
@@ -72,29 +67,6 @@ def commit() -> dict[str, Any]:
         digest.update(hashlib.sha256(name).digest())
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-")
     return {"commit": head, "dirty": bool(names), "changes": digest.hexdigest()[:16] if names else None}
-
-
-def git(root: Path, *arguments: str) -> bytes:
-    """What git says of a source tree: of this one, whatever the environment says, whoever owns it; changes nothing.
-
-    Raises:
-        OSError: There is no git.
-        subprocess.SubprocessError: It fails, or does not answer.
-    """
-    # A repository that is named is not looked for in the folders above, and its owner is not asked about.
-    named = ("git", f"--git-dir={root / '.git'}", f"--work-tree={root}", *GIT)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_OPTIONAL_LOCKS"] = "0"
-    done = subprocess.run(
-        [*named, *arguments],
-        cwd=root,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-        timeout=PATIENCE,
-    )
-    return done.stdout
 
 
 @cache

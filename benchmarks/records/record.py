@@ -82,13 +82,18 @@ class Record:
         return {(e.what, tuple(e.size)): e for e in self.events if isinstance(e, Inspected)}
 
 
+def place_of(suite: str, run: Run) -> str:
+    """Where a run's record is within the results folder: in that of the suite that it is at home in."""
+    return f"{run.experiment.home or suite}/{run.key}.jsonl"
+
+
 def path_of(results: Path, suite: str, run: Run) -> Path:
-    """Where a run's record is, in the folder of the suite that it is at home in.
+    """Where a run's record is.
 
     Raises:
         UsageError: A link leads out of the results folder, as one in an unpacked archive may.
     """
-    path = results / (run.experiment.home or suite) / f"{run.key}.jsonl"
+    path = results / place_of(suite, run)
     real = Path(os.path.realpath(path))
     if not real.is_relative_to(os.path.realpath(results)):
         raise UsageError(

@@ -39,6 +39,7 @@ def execute(
     ray_address: str | None = None,
     added: Sequence[str] = (),
     room: Room | None = None,
+    name: str = "",
 ) -> Outcome:
     """Do what is due.
 
@@ -56,6 +57,7 @@ def execute(
         ray_address: The cluster's; None for RAY_ADDRESS, or for one of this machine.
         added: Files whose arms are planned beside the suite's own.
         room: What a worker's share of a GPU has room for; None to ask the GPUs of this machine.
+        name: The suite's; empty to find the suite, which executes a user's files again.
 
     Raises:
         UsageError: A stale record without ``force``, no such device, or results that cannot be written.
@@ -65,13 +67,13 @@ def execute(
     from .trial import trial
 
     sources = (suite, *added)
-    found = find(*sources)
+    name = name or find(*sources).name
     if not force:
         refuse_stale(planned)
     writable(results)
     places = slots(engine, device, workers, ray_address)
     if force:
-        paths = [records.path_of(results, found.name, each.run) for each in planned]
+        paths = [records.path_of(results, name, each.run) for each in planned]
         try:
             for path in paths:  # all are moved, or none
                 records.free(path)
@@ -84,7 +86,7 @@ def execute(
     if room is None and engine == "local" and wanted and places[0] != "cpu":
         room = trial(sources, wanted, places, (), budget=0.0).room
     due = cohorts(wanted, places, room)
-    schedule = Schedule(due, found.name, results, list(listeners), time_limit)
+    schedule = Schedule(due, name, results, list(listeners), time_limit)
     if due and engine == "ray":
         from . import cluster
 

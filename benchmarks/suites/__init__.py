@@ -45,7 +45,9 @@ def find(name_or_path: str, *added: str) -> Any:
         module = outside.load(path)
     suite = getattr(module, "suite", None)
     if not isinstance(suite, Suite):
-        raise UsageError(f"{name_or_path}: defines no `suite = Suite(...)`")
+        meant_arms = isinstance(getattr(module, "arms", None), dict)
+        hint = f", but `arms`; did you mean: bench run mini --with {shlex.quote(name_or_path)}?" if meant_arms else ""
+        raise UsageError(f"{name_or_path}: defines no `suite = Suite(...)`{hint}")
     options = " ".join(f"--with {shlex.quote(path)}" for path in added)
     found = f"{shlex.quote(name_or_path)} {options}".rstrip()
     return replace(outside.joined(suite, added), found=found)

@@ -15,7 +15,7 @@ secondary source, [o] our choice.
 from ...baselines.dnc import DNC
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, Constant, Learned, LSTMController, Random, Zeros
-from ..core import Experiment, Suite, Training
+from ..core import EVALUATION, Experiment, Suite, Training
 from ..optimizers import Adam, GlobalNorm
 from ..protocols import Size, Task
 from ..tasks.copy import Copy
@@ -118,7 +118,7 @@ suite = Suite(
         "training.clip": "[c] released run_tasks.py; [s]",
         "training.batch": "[c] one size a batch: generate_data.py",
         "training.steps": "[c] released default, 1M sequences; thesis code: 15,625",
-        "training.eval": "[c] 640 sequences every 200 steps; fixed ones, and no 7-item recall [o]",
+        **dict.fromkeys(EVALUATION, "[c] 640 sequences every 200 steps; fixed ones, and no 7-item recall [o]"),
         "training.test_sequences": "[c] 6 batches of 32",
         "training.reduction": "[c] summed over time and bits, divided by the batch",
         "model.memory": "[c] ntm.py zero_state: trainable variables, all three; constant 1e-6 also [s]",
@@ -127,7 +127,8 @@ suite = Suite(
         "model.read_weighting": "[c] softmax of a trainable Xavier-uniform vector",
         "model.write_weighting": "[c] softmax of a trainable Xavier-uniform vector",
         "model.controller": "[c] BasicLSTMCell, 100 units, forget bias 1, zero state",
-        "model.clip": "[c] clip_value 20 on head parameters and logits",
+        "model.clip_heads": "[c] clip_value 20 on head parameters",
+        "model.clip_output": "[c] clip_value 20 on logits",
         "model": "[c] run_experiments.py: memory 128 x 20, one read and one write head, shifts -1 to 1; LSTM 3 x 256",
         "seeds": "[a] ten runs; ours are 1 to 10 [o]",
         "solved": "[c] error below 0.1 wrong bits a sequence",

@@ -163,8 +163,9 @@ suite = Suite(
     solved=0.1,
     claims=CLAIMS,
     sources={
-        "task": "[c] repeat-copy; [p] 6 bits, 10 rows, feedforward controller; [cs] repeat copy; lengths shortened [o]",
-        "model": "[c] train.py: 16 x 16, 4 read heads, LSTM of 64; [cs] 1 read head, LSTM of 32, oneplus, plain cosine",
+        "task": "[c] repeat-copy, and of Csordas longer-repeat-copy; [p] 6 bits, 10 rows; lengths shortened [o]",
+        "model": "[c] train.py: 16 x 16, 4 read heads, LSTM of 64; of Csordas: 1, of 32, oneplus, plain cosine; "
+        "feedforward controller [p]",
         "training.optimizer": "[c] RMSProp 1e-4, epsilon 1e-10, on repeat-copy; elsewhere Adam 1e-3 [o]",
         "training.clip": "[c] global norm 50",
         "training.batch": "[c] 16",

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 
 from ...baselines.lstm import LSTM
 from ...ntm import NTM, FeedforwardController, Learned, LSTMController, OneHot
-from ..core import Experiment, Suite, Training
+from ..core import EVALUATION, Experiment, Suite, Training
 from ..inspections import Copying, Ends, Prefix, Sorting
 from ..optimizers import ElementWise, GravesRMSProp
 from ..protocols import Inspection, Size, Task
@@ -237,7 +237,7 @@ suite = Suite(
         "training.clip": "[p] element-wise, to (-10, 10)",
         "training.batch": "[s] one: not printed; others who reproduced it take one; practical 4 [o]",
         "training.steps": "[o] the paper: 500,000 to 1,000,000 sequences",
-        "training.eval": "[o]; of n-grams 1,000 sequences [p]",
+        **dict.fromkeys(EVALUATION, "[o]; of n-grams 1,000 sequences [p]"),
         "training.reduction": "[p] bits a sequence",
         "model.reads": "[p] tables 1 and 2, n heads; as many write heads [d]",
         "model.writes": "[p] tables 1 and 2, n heads; as many write heads [d]",

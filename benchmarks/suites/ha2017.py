@@ -13,7 +13,7 @@ import math
 
 from ...ntm import NTM, Bounded, Glorot, LSTMController, Random, Redrawn, Weights, Zeros
 from ...report.claims import Claim, Differs, Solves
-from ..core import Experiment, Suite, Training
+from ..core import EVALUATION, Experiment, Suite, Training
 from ..learning_rates import Falls
 from ..optimizers import TorchAdam
 from ..tasks.copy import Copy
@@ -130,7 +130,7 @@ suite = Suite(
         "training.clip": "[c] none",
         "training.batch": "[c] 256",
         "training.steps": "[c] 5000",
-        "training.eval": "[c] every 50 steps; on 640 sequences that stay the same [o]",
+        **dict.fromkeys(EVALUATION, "[c] every 50 steps; on 640 sequences that stay the same [o]"),
         "training.reduction": "[c] BCELoss: the mean over bits",
         "model.memory": "[c] model.py reset: Xavier's uniform on (batch, rows, width), drawn at every reset",
         "model.controller": "[c] LSTMCell of 100 as torch begins it; h and c N(0, 1), trained",

@@ -16,7 +16,7 @@ from typing import Literal
 
 from ...ntm import NTM, Bounded, Glorot, LSTMController, Random, Weights, Zeros
 from ...report.claims import Claim, Faster, NeverSolves, Solves
-from ..core import Experiment, Suite, Training
+from ..core import EVALUATION, Experiment, Suite, Training
 from ..curriculum import Stages
 from ..optimizers import ElementWise, TorchRMSprop
 from ..protocols import Size, Task
@@ -178,7 +178,9 @@ suite = Suite(
         "training.clip": "[c] train.py: every element to +/-10",
         "training.batch": "[c] 1",
         "training.steps": "[c] 50,000 of copy; of repeat copy 70,000 [o], 120,000 in its figure's notebook",
-        "training.eval": "[o] 640 sequences every 500 steps; the code counts wrong bits on the sequences it trains on",
+        **dict.fromkeys(
+            EVALUATION, "[o] 640 sequences every 500 steps; the code counts wrong bits on the sequences it trains on"
+        ),
         "training.reduction": "[c] BCELoss: the mean over bits",
         "model.memory": "[c] memory.py: uniform in +/-1/sqrt(128 + 20), a buffer",
         "model.read": "[c] ntm.py: N(0, 1) * 0.01, a buffer",
