@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.records.events import Ended, Evaluated, Event
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Started
 from membench.benchmarks.records.plan import plan
-from membench.benchmarks.records.record import Recorder
+from membench.benchmarks.records.record import Recorder, read
 from membench.benchmarks.running import cluster as engine
 from membench.benchmarks.running.runner import Outcome, execute
 from membench.benchmarks.running.schedule import Schedule
@@ -61,6 +61,35 @@ def test_a_member_that_another_process_has_is_passed_over_alone(
         driver.begin((busy, *others))
         assert given == [[run.key for run in others]]
         driver.close(driver.jobs[0])
+
+
+def test_no_record_is_of_two_trainings(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What begins anew on a node that rounds otherwise fails, and is stopped; this needs no cluster."""
+    run = next(find(tiny).runs())
+    told: list[Event] = []
+    schedule = Schedule([], "tiny", tmp_path, [told.append], None)
+
+    def evaluated(step: int, loss: float) -> Evaluated:
+        return Evaluated(run.key, step, step, loss, 1.0, None, None, 0.0)
+
+    started = Started(run.key, run.digest, run.params, 1, 1, {})
+    with Recorder(schedule.path_of(run), run.key) as recorder:
+        for event in (started, evaluated(0, 0.25), evaluated(10, 0.25)):
+            recorder.write(event)
+    said = iter([started, evaluated(0, 0.25), evaluated(10, 0.5), evaluated(20, 0.5), Ended(run.key, "done", 45, 1.0)])
+    task, cancelled = SimpleNamespace(remote=lambda *_: said), []
+    task.options = lambda **_: task
+    fake = SimpleNamespace(remote=lambda _: task, get=lambda event: event, cancel=lambda *of, **_: cancelled.append(of))
+    monkeypatch.setattr(engine, "ray", fake)
+    driver = engine.Driver(schedule, (tiny,), engine.Crew(0, 1))
+    driver.begin((run,))
+    while driver.jobs:
+        driver.hear(driver.jobs[0])
+    record = read(schedule.path_of(run), run.key)
+    assert record is not None and [event.name for event in told] == ["resumed", "ended"]
+    assert [e.loss for e in record.evaluated.values()] == [0.25, 0.25] and record.ended == told[-1]
+    assert schedule.ended == {run.key: "failed"} and "differs at step 10" in record.ended.message
+    assert cancelled == [(said,)] and len(list(said)) == 2, "not heard"
 
 
 @pytest.fixture(scope="module")
