@@ -101,6 +101,10 @@ def contestants(suite: Suite, tasks: Sequence[str], models: Sequence[str]) -> It
 
 def document(rows: Sequence[dict[str, Any]], device: str) -> str:
     """What ``results/speed-gpu.json`` holds."""
-    name = device_name(torch.device(device))
-    where = {"device": name, "processor": processor(), "torch": str(torch.__version__), "cuda": torch.version.cuda}
+    where = {
+        "device": device_name(device),
+        "processor": processor(),
+        "torch": str(torch.__version__),
+        "cuda": torch.version.cuda,
+    }
     return json.dumps({**where, **commit(), "rows": list(rows)}, indent=1) + "\n"

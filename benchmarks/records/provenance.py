@@ -31,9 +31,11 @@ def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
     }
 
 
-def device_name(device: torch.device) -> str:
-    """What a record calls a device: the name of the GPU, or of the processor."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+def device_name(device: torch.device | str) -> str:
+    """What a record calls a device: the name of the GPU, or of the processor; empty of a GPU that is not here."""
+    if torch.device(device).type != "cuda":
+        return processor()
+    return torch.cuda.get_device_name(device) if torch.cuda.is_available() else ""
 
 
 def implementation(module: nn.Module, device: torch.device) -> str:
