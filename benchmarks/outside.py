@@ -5,6 +5,7 @@ The folder of a file is searched for the modules that it imports, after all othe
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, TextIO
 
 import torch
 
+from ..report.files import write
 from .core import Experiment, Suite
 from .errors import UsageError, reason
 
@@ -116,11 +118,21 @@ def packed(sources: Sequence[str]) -> Packed:
 
 
 def unpacked(sent: Packed) -> list[str]:
-    """The same as ``suites.find`` takes it here: files are in a folder of their own."""
-    root = Path(tempfile.mkdtemp(prefix="membench-")) if sent.texts else Path()
+    """The same as ``suites.find`` takes it here: files are in a folder of their own, the same whenever they are sent.
+
+    Raises:
+        UsageError: Another user made that folder.
+    """
+    content = hashlib.sha256(repr(sent.texts).encode(errors="replace")).hexdigest()
+    root = Path(tempfile.gettempdir()) / f"membench-{os.getuid()}-{content[:16]}"
+    if sent.texts:
+        root.mkdir(mode=0o700, exist_ok=True)
+        if root.is_symlink() or root.stat().st_uid != os.getuid():  # a file is code
+            raise UsageError(f"{root}: another user's; accepted is a TMPDIR that is one's own")
     for within, text in sent.texts:
-        (root / within).parent.mkdir(parents=True, exist_ok=True)
-        (root / within).write_text(text)
+        path, wanted = root / within, text.encode()
+        if not path.is_file() or path.read_bytes() != wanted:
+            write(path, wanted)  # whole: another process may be reading it
     files = {within for within, _ in sent.texts}
     return [str(root / name) if name in files else name for name in sent.names]
 

@@ -1,18 +1,19 @@
 """What else is measured of trained weights: the numbers, how they reach a record, and the claims that read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from membench.benchmarks.core import Experiment, Run
 from membench.benchmarks.inspections import Copying, Ends, Prefix, Sorting
 from membench.benchmarks.protocols import Batch
-from membench.benchmarks.records.frames import frames_of
+from membench.benchmarks.records.events import Generalised
+from membench.benchmarks.records.frames import errors_of, frames_of
 from membench.benchmarks.records.plan import state
 from membench.benchmarks.records.record import path_of, read
 from membench.benchmarks.running.session import perform
@@ -130,6 +131,60 @@ def test_it_is_the_best_weights_that_are_inspected(tiny: str, tmp_path: Path) ->
     again = inspect(trained(suite, tmp_path, "copy", "ntm", 1), run.experiment.task, Prefix((1,)))
     assert record.inspected["Prefix", (1,)].values == again
     assert again != inspect(built(run), run.experiment.task, Prefix((1,))), "untrained ones would give another"
+
+
+class Overflowing(nn.Module):
+    """Every other sequence that is longer than those trained on gives no number, nor do the heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = self.weight.expand(*inputs.shape[:2], 2).clone()
+        if len(inputs) > 5:
+            logits[-1, ::2, 0] = torch.nan
+        return logits
+
+    def watch(self, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        seen = torch.full((*inputs.shape[:2], 1, 4), torch.nan)
+        return self(inputs), {"write weighting": seen, "read weighting": seen}
+
+
+@dataclass(frozen=True)
+class Overflows:
+    def build(self, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+        return Overflowing()
+
+
+def test_what_is_not_finite_once_trained_is_not_right_and_the_run_is_done(tiny: str, tmp_path: Path) -> None:
+    suite = find(tiny)
+    training = replace(suite.experiments[0].training, steps=1)
+    run = inspected(replace(suite.experiments[0], model=Overflows(), training=training), Copying((4,)), Prefix((4,)))
+    path = path_of(tmp_path, suite.name, run)
+    assert perform([(run, path)], torch.device("cpu"), lambda event: None) == {run.key: "done"}
+    record = read(path, run.key)
+    assert record is not None and record.ended is not None and state(run, path).status == "done"
+    assert record.ended.message == (
+        "not finite, and so not right, at size 4 (best weights), 4 (final weights), 4 (Copying)"
+    )
+    near, far = (record.generalised["best", size] for size in ((2,), (4,)))
+    assert near.loss is not None and far.loss is None and far.bits == 8
+    assert far.errors > 4 + near.errors / 2 and far.perfect <= 0.5  # of half the sequences every bit is wrong
+    assert record.inspected["Copying", (4,)].values == {}
+    (first,) = record.inspected["Prefix", (4,)].values.values()
+    assert first < 4  # the half that has no loss has no right beginning
+    tables = frames_of(tmp_path, replace(suite, experiments=(run.experiment,), seeds=(1,)))
+    assert tables.generalisation["errors"].tolist() == [e.errors for e in record.generalised.values()]
+    assert tables.runs["message"].tolist() == [record.ended.message]
+
+
+def test_where_there_is_a_floor_what_is_not_finite_counts_as_a_guess() -> None:
+    run = next(run for run in find("schlag2021").runs() if run.experiment.task.test)
+    size = list(run.experiment.task.test[0])
+    found = Generalised(run.key, "best", 1, size, 8, 1.0, 1, 0.0, loss=None, floor=0.0)
+    assert errors_of(run, found) == 0.5 * (1 - 1 / run.experiment.task.outputs)
+    assert errors_of(run, replace(found, loss=0.75)) == 0.75
 
 
 SAID = ("suite-C1", "Something is said.", "somewhere [p]")

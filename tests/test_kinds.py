@@ -191,9 +191,9 @@ def test_a_trace_of_tokens_counts_tokens(trained: Path, few: Suite) -> None:
 
 
 def test_progress_says_what_is_counted() -> None:
-    found = {task: counted(Row(run_of(task), 20, 1.25)) for task in ASKED}
+    found = {task: counted(Row(run_of(task), 20, 45, 1.25)) for task in ASKED}
     assert found == {"copy": "1.25 wrong bits", "mqar": "1.25 wrong tokens", "ngrams": "1.25 nats above the optimum"}
-    assert counted(Row(run_of("copy"), 0)) == "not evaluated yet"
+    assert counted(Row(run_of("copy"), 0, 45)) == "not evaluated yet"
 
 
 def test_a_suite_is_described_with_its_bars(few: Suite) -> None:

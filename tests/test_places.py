@@ -35,9 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "place"
 
 
-@pytest.mark.parametrize(
-    "command", [["run", "--suite", "TINY"], ["speed", "--suite", "TINY"], ["ui"]], ids=lambda c: c[0]
-)
+@pytest.mark.parametrize("command", [["run", "--suite", "TINY"], ["ui"]], ids=lambda c: c[0])
 @pytest.mark.parametrize("where", ["elsewhere", "home", "/"])
 def test_results_are_not_made_where_nobody_expects_them(
     place: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, command: list[str], where: str

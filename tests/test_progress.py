@@ -3,6 +3,7 @@
 import importlib
 import io
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -224,11 +225,45 @@ def test_estimates_come_from_records_of_this_machine(suite: Suite, tmp_path: Pat
                 recorder.write(event)
     found = Pace(suite, tmp_path, "cpu")
     assert found.known == {"copy/ntm": 2.0}
-    assert found.left({ntm.key: (ntm, 30), ntm2.key: (ntm2, 0)}, 1) == 2.0 * (15 + 45)
-    assert found.left({ntm.key: (ntm, 30), ntm2.key: (ntm2, 0)}, 2) == 2.0 * 45  # no sooner than the longest
-    assert 0 < found.step(lstm) < 1 and found.left({}, 1) == 0.0
+    planned = [Planned(ntm, "unfinished", 30), Planned(ntm2, "new")]
+    assert found.left(planned, 1) == 2.0 * (15 + 45)
+    assert found.left(planned, 2) == 2.0 * 45  # no sooner than the longest
+    assert found.left([Planned(ntm, "new", 10, until=30)], 1) == 2.0 * 20
+    assert 0 < found.step(lstm) < 1 and found.left([], 1) == 0.0
     changed = replace(suite, experiments=tuple(replace(e, revision=2) for e in suite.experiments))
     assert Pace(changed, tmp_path, "cpu").known == {}
+
+
+def test_a_gpu_learns_from_records_of_its_own_kind(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ntm, lstm, ntm2, lstm2 = suite.runs()
+    seconds = {ntm: ("NVIDIA H200", 2.0), ntm2: ("NVIDIA L4", 9.0), lstm: ("AMD EPYC with AVX512", 9.0)}
+    for run, (device, each) in {**seconds, lstm2: (processor(), 9.0)}.items():
+        with Recorder(path_of(tmp_path, "tiny", run), run.key) as recorder:
+            for event in (started(run, device), *(evaluated(run, step, each * step) for step in (0, 10))):
+                recorder.write(event)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert Pace(suite, tmp_path, "cuda").known == {}  # a cluster's, of a name that nobody knows here
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "NVIDIA H200")
+    assert Pace(suite, tmp_path, "cuda:0").known == {"copy/ntm": 2.0}
+    assert Pace(suite, tmp_path, "cpu").known == {"copy/lstm": 9.0}
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_speed_is_guessed_before_a_thread_draws_and_answers_go_to_stdout(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stream: type
+) -> None:
+    """A guess builds models, and keeps what they print from stdout: two threads at it would keep it for ever."""
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(estimate, "guess", lambda run: threads.append(threading.current_thread()) or 1.0)
+    planned = [Planned(run, "new") for run in suite.runs()]
+    with Progress(planned, 1, Pace(suite, tmp_path, "cpu"), stream()) as shows:
+        assert threads == [threading.main_thread()] * 2
+        shows.table()
+        print("an answer")
+    assert len(threads) == 2 and capsys.readouterr().out == "an answer\n"
 
 
 def test_a_plan_says_where_its_estimate_comes_from(suite: Suite, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from membench.benchmarks.core import Run
 from membench.benchmarks.errors import UsageError
-from membench.benchmarks.records.events import Ended, Evaluated, Event
+from membench.benchmarks.records.events import Ended, Evaluated, Event, Started
 from membench.benchmarks.records.plan import plan
-from membench.benchmarks.records.record import Recorder
+from membench.benchmarks.records.record import Recorder, read
 from membench.benchmarks.running import cluster as engine
 from membench.benchmarks.running.runner import Outcome, execute
 from membench.benchmarks.running.schedule import Schedule
@@ -61,6 +62,47 @@ def test_a_member_that_another_process_has_is_passed_over_alone(
         driver.begin((busy, *others))
         assert given == [[run.key for run in others]]
         driver.close(driver.jobs[0])
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_no_record_is_of_two_trainings(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, members: int
+) -> None:
+    """What begins anew on a node that rounds otherwise fails, and is stopped once it is alone; needs no cluster."""
+    cohort = tuple(run for run in find(tiny).runs() if run.experiment.model_name == "lstm")[:members]
+    told: list[Event] = []
+    schedule = Schedule([], "tiny", tmp_path, [told.append], None)
+
+    def started(run: Run) -> Started:
+        return Started(run.key, run.digest, run.params, 1, 1, {})
+
+    def evaluated(step: int, loss: float, run: Run = cohort[0]) -> Evaluated:
+        return Evaluated(run.key, step, step, loss, 1.0, None, None, 0.0)
+
+    path = schedule.path_of(cohort[0])
+    with Recorder(path, cohort[0].key) as recorder:
+        for event in (started(cohort[0]), evaluated(0, 0.25), evaluated(10, 0.25)):
+            recorder.write(event)
+    others = [event for run in cohort[1:] for event in (evaluated(0, 0.5, run), Ended(run.key, "done", 45, 1.0))]
+    late = [evaluated(20, 0.5), *others, evaluated(30, 0.5), Ended(cohort[0].key, "done", 45, 1.0)]
+    said = iter([*map(started, cohort), evaluated(0, 0.25), evaluated(10, 0.5), *late])
+    cancelled: list[Any] = []
+    task = SimpleNamespace(remote=lambda *_: said)
+    task.options = lambda **_: task
+    ray = SimpleNamespace(remote=lambda _: task, get=lambda event: event, cancel=lambda of, **_: cancelled.append(of))
+    monkeypatch.setattr(engine, "ray", ray)
+    driver = engine.Driver(schedule, (tiny,), engine.Crew(0, 1))
+    driver.begin(cohort)
+    while driver.jobs:
+        driver.hear(driver.jobs[0])
+    record = read(path, cohort[0].key)
+    assert record is not None and [e.loss for e in record.evaluated.values()] == [0.25, 0.25]
+    assert record.ended is not None and record.ended.status == "failed" and "differs at step 10" in record.ended.message
+    assert cancelled == [said] and len(list(said)) == (3 if members == 1 else 1), "what is of no use is not trained on"
+    if members == 1:
+        assert [event.name for event in told] == ["resumed", "ended"] and told[-1] == record.ended
+    else:
+        assert schedule.ended == {cohort[1].key: "done"} and list(schedule.queue) == [cohort[:1]], "tried again, alone"
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from membench.benchmarks.records import differences
 from membench.benchmarks.records.events import Ended, Generalised
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.record import Record
+from membench.benchmarks.running.session import perform
+from membench.benchmarks.suites import find
 from membench.benchmarks.training.train import train
 from membench.report import statistics
 from membench.report import watched as watching
@@ -202,6 +204,24 @@ def test_no_further_than_asked_nor_than_recorded(suite: Suite, results: Path) ->
     assert [rerun.until(run, begun, steps) for steps in (None, 99, 20, 19)] == [20, 20, 20, 10]
     assert rerun.rerun(run, record, 20).compared == 3  # and no test of weights that were not the last
     assert rerun.rerun(run, begun, 20).compared == 3
+
+
+def test_a_part_of_a_training_is_trained_by_the_schedule_of_the_whole(tiny: str, tmp_path: Path) -> None:
+    """Whose warm-up may be longer than that part: up to a step, or as far as a record goes that was not finished."""
+    path, results = tmp_path / "cosine.py", tmp_path / "results"
+    path.write_text(
+        "from membench.benchmarks.learning_rates import Cosine\n"
+        + Path(tiny).read_text().replace("steps=45,", "steps=45, schedule=Cosine(warm_up=15),")
+    )
+    run = next(run for run in find(str(path)).runs() if run.experiment.model_name == "lstm")
+    place = records.path_of(results, "tiny", run)
+    perform([(run, place)], torch.device("cpu"), lambda event: None)
+    asked = ("rerun", path, "--results", results, "--seeds", 1, "--model", "lstm")
+    for steps, compared in ((10, 2), (30, 4)):
+        assert f"copy/lstm/1: equal in all {compared} evaluations" in bench(*asked, "--steps", steps).stdout
+    place.write_bytes(b"".join(place.read_bytes().splitlines(keepends=True)[:4]))  # started, steps 0 to 20
+    told = bench(*asked)
+    assert "copy/lstm/1: equal in all 3 evaluations" in told.stdout and "copy/lstm/1: done" in told.stderr
 
 
 def test_what_is_watched_is_what_a_trace_shows(suite: Suite, results: Path) -> None:

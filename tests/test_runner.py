@@ -16,7 +16,7 @@ from membench.benchmarks.errors import UsageError
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Resumed, Started
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.plan import plan
-from membench.benchmarks.running import local
+from membench.benchmarks.running import local, schedule
 from membench.benchmarks.running.runner import Outcome, execute
 from membench.benchmarks.running.slots import cohorts
 from membench.benchmarks.suites import find
@@ -276,7 +276,7 @@ def test_a_model_that_raises_fails_alone_and_says_where(tiny: str, tmp_path: Pat
 def test_a_record_another_process_writes_is_left_to_it(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "LINGER", 0.2)
+    monkeypatch.setattr(schedule, "LINGER", 0.2)
     run = next(find(tiny).runs())
     told: list[Event] = []
     with records.Recorder(records.path_of(tmp_path, "tiny", run), run.key):

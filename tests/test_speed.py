@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,41 @@ def test_what_is_kept_says_where_it_was_measured(tiny: str, tmp_path: Path, monk
     assert CliRunner().invoke(main, asked).exit_code == 0
     kept = json.loads((tmp_path / "speed.json").read_text())
     assert kept["rows"] == [row] and kept["rounds"] == 3 and {"device", "torch", "commit", "dirty"} <= kept.keys()
+
+
+def test_no_file_is_touched_unless_it_is_asked_for(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dict.fromkeys((*ROW, "growth"), 1)
+    monkeypatch.setattr(speed, "measure", lambda *asked: iter([row]))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "results/speed.json"
+    path.parent.mkdir()
+    path.write_text("of another day")
+    answer = CliRunner().invoke(main, ["speed", tiny, "--model", "lstm"])
+    assert answer.exit_code == 0 and "ms_per_step" in answer.stdout and path.read_text() == "of another day"
+
+
+def test_rows_are_kept_as_they_are_measured(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dict.fromkeys((*ROW, "growth"), 1)
+
+    def measured(*asked: object) -> Iterator[dict[str, int]]:
+        yield row
+        raise KeyError("no such layer")
+
+    monkeypatch.setattr(speed, "measure", measured)
+    answer = CliRunner().invoke(main, ["speed", tiny, "--results", str(tmp_path)])
+    assert answer.exit_code == 1 and json.loads((tmp_path / "speed.json").read_text())["rows"] == [row]
+    assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
+
+
+def test_a_size_that_a_task_refuses_is_said_in_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "timed", lambda steps, rounds: {name: [2.0] for name in steps})
+    experiment = find("schlag2021").experiments[0]
+    found = speed.growth(dataclasses.replace(experiment, model=speed.Yardstick(4)), "torch", 3)
+    assert found == {
+        "batch x 4": 1.0,
+        "batch 1": 1.0,
+        "length x 4": "refused: Associations: size (80,), again=False: accepted are up to 20 pairs",
+    }
 
 
 def test_contestants_take_turns_of_two_steps_the_second_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_a_hint_is_a_command_that_finds_the_suite_and_the_arm(ran: Ran, tmp_path
         assert f": bench run {asked}" in said
 
 
-def test_another_machine_is_sent_a_file_with_its_neighbours(ran: Ran) -> None:
+def test_another_machine_is_sent_a_file_with_its_neighbours(ran: Ran, tmp_path: Path) -> None:
     """As Ray's engine does; found again in a process that knows none of them."""
     sources = (str(ran.suite), GRU, "mini")
     find(*sources[:2])
@@ -142,9 +142,27 @@ def test_another_machine_is_sent_a_file_with_its_neighbours(ran: Ran) -> None:
         "sent = Packed(tuple(names[:2]), tuple(map(tuple, texts)))\n"
         "print(*(run.digest for run in runs_of(sent).values()), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", code, json.dumps(sent)], capture_output=True, text=True)
+    asked, elsewhere = [sys.executable, "-P", "-c", code, json.dumps(sent)], {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(asked, capture_output=True, text=True, env=elsewhere)
     here = [run.digest for run in find(*sources[:2]).runs()]
     assert done.stderr.splitlines()[-1].split() == here and len(here) == 6
+
+
+def test_what_is_sent_again_is_in_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sent = outside.Packed(("0/mine.py", "mini"), (("0/mine.py", "x = 1\n"),))
+    (mine, mini) = outside.unpacked(sent)
+    kept = Path(mine).stat()
+    assert outside.unpacked(sent) == [mine, mini] and mini == "mini" and Path(mine).read_text() == "x = 1\n"
+    assert Path(mine).stat().st_ino == kept.st_ino, "what was compiled of it holds"
+    Path(mine).write_text("x = ")
+    outside.unpacked(sent)
+    assert Path(mine).read_text() == "x = 1\n"
+    outside.unpacked(sent._replace(texts=(("0/mine.py", "x = 2\n"),)))
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(UsageError, match="another user's"):
+        outside.unpacked(sent)
 
 
 def test_two_neighbours_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def plan_lines(
     for arm in dict.fromkeys(each.run.experiment.key for each in planned):
         statuses = [each.status for each in planned if each.run.experiment.key == arm]
         counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-        left = pace.left({e.run.key: (e.run, e.step) for e in due if e.run.experiment.key == arm}, 1)
+        left = pace.left([each for each in due if each.run.experiment.key == arm], 1)
         added = next(each.run.experiment.added for each in planned if each.run.experiment.key == arm)
         whose = f"; {together[arm]}" if together and arm in together else ""
         said = f"; added, trained as {added} is" if added else ""
@@ -39,7 +39,7 @@ def plan_lines(
         if not guessed
         else f"a rough guess for {len(guessed)} of {len(arms)} arms, of which this machine has no records"
     )
-    took = duration(pace.left({each.run.key: (each.run, each.step) for each in due}, workers))
+    took = duration(pace.left(due, workers))
     hands = f"{workers} worker{'s' * (workers != 1)}"
     yield f"{suite.name}: {len(due)} of {len(planned)} runs to do on {hands}, about {took} ({basis})."
 

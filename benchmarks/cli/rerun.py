@@ -82,7 +82,7 @@ def rerun(
     if sample is not None and sample < len(there):
         there = [there[n] for n in sorted(random.sample(range(len(there)), sample))]
     asked = [(run, record, again.until(run, record, steps)) for run, record in there]
-    planned = [Planned(again.shortened(run, last), "new") for run, _, last in asked]
+    planned = [Planned(run, "new", until=last) for run, _, last in asked]
     answers, spreads = [], []
     with Progress(planned, 1, Pace(found, results, "cpu"), sys.stderr) as progress:
         for run, record, last in asked:

@@ -8,10 +8,10 @@ import click
 from .shared import (
     answer,
     arms_options,
-    at_home,
     avx2_option,
     find,
     json_option,
+    named,
     new_results_option,
     suite_option,
     with_option,
@@ -42,22 +42,26 @@ def speed(
     """Time training steps: each model's reference and fused implementation beside a plain LSTM.
 
     All take turns of two steps, the second timed, in one process on one thread of the CPU, at the largest size trained
-    on; compare ratios within one call, not milliseconds between calls. Writes RESULTS/speed.json; with --json prints it
-    instead.
+    on; compare ratios within one call, not milliseconds between calls.
+
+    Where --results is given, what was measured takes the place of all of RESULTS/speed.json, row by row as it comes.
+    Without it, or with --json, it is printed alone and no file is touched.
 
     With --device cuda a seed alone and cohorts of 10 and 100 are timed as bench run trains them, and what share of a
-    step the GPU waits for its data. Writes RESULTS/speed-gpu.json.
+    step the GPU waits for its data; the file is RESULTS/speed-gpu.json.
 
     \b
     Examples:
       bench speed --task copy --model ntm-constant-cosine
       bench speed mini --json
+      bench speed mini --results mine
       bench speed mini --device cuda --time-limit 5m
     """
     from ..inspecting import speed_gpu
     from ..inspecting.check import refuse
     from ..inspecting.speed import document, measure
     from ..outside import overheard
+    from ..records import files
     from ..records.plan import chosen
     from ..running.runner import writable
     from . import arguments
@@ -66,21 +70,21 @@ def speed(
     gpu = speed_gpu.gpu() if device == "cuda" else None
     found = find(suite, added)
     refuse(run.experiment for run in chosen(found, tasks, models))
-    if not as_json:
-        at_home(results)
+    keep = named("results") and not as_json
+    if keep:
         writable(results)
     say = partial(click.echo, err=True)
     if gpu is not None:
         measured = speed_gpu.measure(found, tasks, models, gpu, limit, say)
     else:
         measured = measure(found, tasks, models, rounds, (suite, *added), say)
+    path = results / ("speed.json" if gpu is None else "speed-gpu.json")
     rows = []
     with overheard():
         for row in measured:
             rows.append(row)
+            if keep:
+                text = document(rows, rounds) if gpu is None else speed_gpu.document(rows, gpu)
+                files.put({path: text.encode()})
             say(f"{row['task']}/{row['model']} {row['implementation']}: {row['ms_per_step']} ms")
-    if not as_json and gpu is not None:
-        (results / "speed-gpu.json").write_text(speed_gpu.document(rows, gpu))
-    elif not as_json:
-        (results / "speed.json").write_text(document(rows, rounds))
     answer([{k: v for k, v in row.items() if k != "growth"} for row in rows], {"rows": rows}, as_json)

@@ -116,12 +116,6 @@ def until(run: Run, record: Record, steps: int | None) -> int:
     return last if steps is None or steps >= last else max(steps - steps % every, every)
 
 
-def shortened(run: Run, steps: int) -> Run:
-    """The same training, ended after so many steps."""
-    training = replace(run.experiment.training, steps=steps)
-    return replace(run, experiment=replace(run.experiment, training=training))
-
-
 def rerun(
     run: Run, record: Record, steps: int, watch: bool = False, tell: Callable[[Event], None] = lambda event: None
 ) -> Rerun:
@@ -148,7 +142,7 @@ def rerun(
     why: list[str] = []
     evaluated: dict[int, Evaluated] = {}
     watcher = Watcher(run) if watch else None
-    for event in train(shortened(run, steps), torch.device("cpu")):
+    for event in train(run, torch.device("cpu")):  # the whole one, whatever its schedule: it is left on the way
         if isinstance(event, Snapshot):
             if watcher is not None and event.step in record.evaluated:
                 looks.append(watcher.look(event))

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from ...ntm import stream
 from ..core import Experiment, Run, Suite
-from ..errors import UsageError
+from ..errors import UsageError, reason
 from ..protocols import Batch, Model, Size, largest, smallest
 from ..records.provenance import commit, processor
 from ..training.learner import Learner
@@ -172,18 +173,33 @@ def measure(
             }
 
 
-def growth(experiment: Experiment, implementation: str, rounds: int) -> dict[str, float]:
-    """How many times longer a step takes with a size, the rows or the batch four times as large, or a batch of one."""
-    size = largest(experiment.task)
-    cases = {"one": (experiment, size, None), "batch x 4": (experiment, size, 4 * experiment.training.batch)}
-    cases["batch 1"] = (experiment, size, 1)
-    cases["length x 4"] = (experiment, (4 * size[0], *size[1:]), None)
-    if (rows := getattr(experiment.model, "rows", None)) is not None:
-        larger = replace(experiment.model, rows=4 * rows)  # type: ignore[type-var]
-        cases["rows x 4"] = (replace(experiment, model=larger), size, None)
-    steps = {name: alone(arm, implementation, drawn(arm, of, count)) for name, (arm, of, count) in cases.items()}
+def growth(experiment: Experiment, implementation: str, rounds: int) -> dict[str, float | str]:
+    """How many times longer a step takes with a size, the rows or the batch four times as large, or a batch of one.
+
+    Of what the task or the model refuses, why.
+    """
+    size, rows = largest(experiment.task), getattr(experiment.model, "rows", None)
+
+    def step(size: Size = size, batch: int | None = None, rows: int | None = rows) -> Callable[[], object]:
+        larger = experiment.model if rows is None else replace(experiment.model, rows=rows)  # type: ignore[type-var]
+        taken = alone(replace(experiment, model=larger), implementation, drawn(experiment, size, batch))
+        taken()  # a model may refuse only what it is given
+        return taken
+
+    cases: dict[str, Callable[[], Callable[[], object]]] = {"one": step}
+    cases |= {"batch x 4": partial(step, batch=4 * experiment.training.batch)}
+    cases |= {"batch 1": partial(step, batch=1), "length x 4": partial(step, (4 * size[0], *size[1:]))}
+    cases |= {} if rows is None else {"rows x 4": partial(step, rows=4 * rows)}
+    steps, refused = dict[str, Callable[[], object]](), dict[str, float | str]()
+    for name, case in cases.items():
+        try:
+            steps[name] = case()
+        except Exception as error:
+            if name == "one":
+                raise
+            refused[name] = f"refused: {reason(error)}"
     middle = {name: median(each) for name, each in timed(steps, rounds).items()}
-    return {name: round(each / middle["one"], 2) for name, each in middle.items() if name != "one"}
+    return {name: round(each / middle["one"], 2) for name, each in middle.items() if name != "one"} | refused
 
 
 def peak(sources: Sequence[str], key: str, implementation: str) -> float | None:

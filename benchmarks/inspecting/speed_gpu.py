@@ -15,7 +15,7 @@ import torch
 
 from ..core import Experiment, Run, Suite
 from ..errors import UsageError, reason
-from ..records.provenance import commit, processor
+from ..records.provenance import commit, device_name, processor
 from ..running.slots import Room
 from ..training.memory import free
 from ..training.process import prepare
@@ -101,6 +101,10 @@ def contestants(suite: Suite, tasks: Sequence[str], models: Sequence[str]) -> It
 
 def document(rows: Sequence[dict[str, Any]], device: str) -> str:
     """What ``results/speed-gpu.json`` holds."""
-    name = processor() if device == "cpu" else torch.cuda.get_device_name(device)
-    where = {"device": name, "processor": processor(), "torch": str(torch.__version__), "cuda": torch.version.cuda}
+    where = {
+        "device": device_name(device),
+        "processor": processor(),
+        "torch": str(torch.__version__),
+        "cuda": torch.version.cuda,
+    }
     return json.dumps({**where, **commit(), "rows": list(rows)}, indent=1) + "\n"

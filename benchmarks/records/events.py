@@ -1,7 +1,7 @@
 """What happens during a run, as values: the lines of a record, the points in MLflow, the moves of a progress bar.
 
-Every event becomes one JSON object: its fields and ``"event"``, its name. Numbers that are not finite never appear;
-a run that produces one ends as ``diverged``.
+Every event becomes one JSON object: its fields and ``"event"``, its name. Numbers that are not finite never appear:
+a run whose training or evaluation produces one ends as ``diverged``, and a test counts as wrong.
 """
 
 from dataclasses import dataclass, field
@@ -73,7 +73,8 @@ class Generalised(Event):
     errors: Amount  # wrong answers a sequence, whatever they are
     bits: Count  # scored answers a sequence, whatever they are
     perfect: Amount  # fraction of sequences without a wrong answer
-    loss: Amount | None = field(default=None, metadata={"since": 2})  # nats a sequence; older records do not say
+    loss: Amount | None = field(default=None, metadata={"since": 2})  # nats a sequence; older records do not say, nor
+    # does one where it is not finite: all answers of such a sequence count as wrong, and the run's end tells of it
     floor: Amount | None = field(default=None, metadata={"since": 2})  # as of an evaluation
 
 
@@ -86,7 +87,7 @@ class Inspected(Event):
     step: Count  # whose weights
     size: list[Count]
     sequences: Count
-    values: dict[str, Amount]  # by name; none where the model does not show what is asked for
+    values: dict[str, Amount]  # by name; none where the model does not show what is asked for, or it is not finite
 
 
 @dataclass(frozen=True)

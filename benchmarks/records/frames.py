@@ -60,7 +60,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     "steps": run.experiment.task.steps(size),
                     "trained": trained_on(run.experiment, size),
                     "sequences": point.sequences,
-                    "errors": judged(point),
+                    "errors": errors_of(run, point),
                     "bits": _whole(run, point),
                     "perfect": point.perfect,
                 }
@@ -127,6 +127,11 @@ def trained_on(experiment: Experiment, size: Size) -> bool:
         all(number in sizes for number, sizes in zip(size, ranges, strict=True))
         for ranges in stages(experiment.task, experiment.training)
     )
+
+
+def errors_of(run: Run, point: Generalised) -> float:
+    """What is judged of a test; where its loss is not finite, nats above a floor are those of guessing."""
+    return _whole(run, point) if point.floor is not None and point.loss is None else judged(point)
 
 
 def _whole(run: Run, point: Generalised) -> float:

@@ -14,16 +14,34 @@ Plan = Literal["new", "done", "diverged", "unfinished", "failed", "stale"]
 
 @dataclass(frozen=True)
 class Planned:
-    """A run, and what its record says."""
+    """A run, and what its record says.
+
+    Attributes:
+        run: The run.
+        status: What is to be done about it.
+        step: Where it is.
+        until: The step it is trained up to; None for all of its training.
+    """
 
     run: Run
     status: Plan
     step: int = 0
+    until: int | None = None
 
     @property
     def due(self) -> bool:
         """Whether there is something left to do."""
         return self.status in ("new", "unfinished", "failed")
+
+    @property
+    def end(self) -> int:
+        """The last step it is trained for."""
+        return self.run.experiment.training.steps if self.until is None else self.until
+
+    @property
+    def left(self) -> int:
+        """Steps left to train."""
+        return max(self.end - self.step, 0)
 
 
 def plan(

@@ -25,10 +25,17 @@ def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
         "numba": _version("numba"),
         "platform": platform.platform(),
         "kernels": kernels(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "implementation": implementation(module, device),
     }
+
+
+def device_name(device: torch.device | str) -> str:
+    """What a record calls a device: the name of the GPU, or of the processor; empty of a GPU that is not here."""
+    if torch.device(device).type != "cuda":
+        return processor()
+    return torch.cuda.get_device_name(device) if torch.cuda.is_available() else ""
 
 
 def implementation(module: nn.Module, device: torch.device) -> str:

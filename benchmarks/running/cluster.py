@@ -146,11 +146,10 @@ class Driver:
 
     def begin(self, cohort: Cohort) -> None:
         """Submit the runs of a cohort that no other process has or has finished."""
-        wait = 5.0 if self.schedule.patient(cohort) else 0.0
         with ExitStack() as files:
             try:
                 places = [(run, self.schedule.path_of(run)) for run in cohort]
-                sessions, statuses = opened(places, files, self.schedule.tell, wait)
+                sessions, statuses = opened(places, files, self.schedule.tell, self.schedule.patience(cohort))
             except (OSError, UsageError) as error:
                 self.schedule.hopeless(cohort, why(error))
                 return
@@ -175,15 +174,19 @@ class Driver:
         job.begun = True
         if isinstance(event, Event):
             job.silence.broken(event)
+        session = job.sessions[event.key]
         try:
-            if (recorded := job.sessions[event.key].take(event)) is not None:
+            if (recorded := session.take(event)) is not None:
                 self.schedule.tell(recorded, job.cohort)
         except OSError as error:
             self.close(job)
             self.schedule.hopeless(job.cohort, why(error))
             return
-        if isinstance(event, Ended):
-            job.statuses[event.key] = event.status
+        if session.over is not None:
+            job.statuses[event.key] = session.over.status
+        if not isinstance(event, Ended) and all(each.over is not None for each in job.sessions.values()):
+            self.close(job)  # it trains what is no run of this record
+            self.schedule.finished(job.cohort, job.statuses)
 
     def lost(self, job: Job, how: str) -> None:
         """A task will say no more: those of its runs that have not ended are tried again."""

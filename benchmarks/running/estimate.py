@@ -1,6 +1,6 @@
 """How long runs will take: as the records of this machine say, or a rough guess."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -9,7 +9,8 @@ from ..errors import UsageError
 from ..outside import overheard
 from ..protocols import state_size
 from ..records.events import Evaluated, Resumed, Started
-from ..records.provenance import implementation, processor
+from ..records.plan import Planned
+from ..records.provenance import device_name, implementation
 from ..records.record import Record, path_of, read
 
 GUESS = {"fused": 0.2e-3, "reference": 5e-3}
@@ -62,14 +63,14 @@ class Pace:
             self._guessed[arm] = guess(run)
         return self._guessed[arm]
 
-    def left(self, runs: Mapping[str, tuple[Run, int]], workers: int) -> float:
-        """Seconds for runs that are at these steps, side by side: no less than the longest of them takes."""
-        each = [self.step(run) * max(run.experiment.training.steps - step, 0) for run, step in runs.values()]
+    def left(self, planned: Iterable[Planned], workers: int) -> float:
+        """Seconds for what is left of these runs, side by side: no less than the longest of them takes."""
+        each = [self.step(one.run) * one.left for one in planned]
         return max(sum(each) / workers, max(each)) if each else 0.0
 
 
 def measured(record: Record, run: Run, device: str) -> float | None:
-    """Seconds a step in the last session of a record, if that was on this processor, or on a GPU like now."""
+    """Seconds a step in the last session of a record, if that was on this processor, or on a GPU of the same name."""
     if record.started is None or record.started.digest != run.digest:
         return None
     opened = record.started.provenance
@@ -79,8 +80,8 @@ def measured(record: Record, run: Run, device: str) -> float | None:
             opened, evaluated = event.provenance, []
         elif isinstance(event, Evaluated):
             evaluated.append(event)
-    here = str(opened.get("device")).partition(" with ")[0] == processor().partition(" with ")[0]
-    if len(evaluated) < 2 or here != (device == "cpu"):
+    there, here = (name.partition(" with ")[0] for name in (str(opened.get("device")), device_name(device)))
+    if len(evaluated) < 2 or there != here:
         return None
     first, last = evaluated[0], evaluated[-1]
     return (last.seconds - first.seconds) / (last.step - first.step) if last.step > first.step else None

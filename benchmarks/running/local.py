@@ -22,9 +22,6 @@ from ..records.events import Event
 from .schedule import TRIES, Cohort, Schedule, Silence
 from .worker import GRACE, Finished, work
 
-LINGER = 10.0
-"""Seconds a worker waits for another process's run, where nothing else is left: that one may be about to end."""
-
 
 def devices(device: str, workers: int | None) -> list[str]:
     """The device of each worker.
@@ -145,7 +142,7 @@ class Engine:
             worker.cohort, worker.silence = cohort, Silence()
             digests = {run.key: run.digest for run in cohort}
             try:
-                worker.pipe.send((digests, LINGER if self.schedule.patient(cohort) else 0.0))
+                worker.pipe.send((digests, self.schedule.patience(cohort)))
             except OSError:
                 self.bury(worker)
 

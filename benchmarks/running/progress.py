@@ -1,6 +1,7 @@
 """How runs come along: a live table on a terminal, plain lines elsewhere."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ class Row:
 
     run: Run
     step: int
+    end: int  # the last step it is trained for
     errors: float | None = None  # a sequence, as the task counts them
     seconds: float | None = None  # spent on it at that step
     speed: float | None = None  # steps a second
@@ -93,7 +95,7 @@ class Progress:
         limit: float | None = None,
         cohorts: Iterable[Sequence[Run]] = (),
     ) -> None:
-        self.left = {each.run.key: (each.run, each.step) for each in due}
+        self.left = {each.run.key: each for each in due}
         self.total, self.ended = len(self.left), 0
         self.work = self._work()
         self.workers, self.pace = workers, pace
@@ -104,7 +106,13 @@ class Progress:
         self.console = Display(file=stream, highlight=False)
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
         self.live = (
-            Live(console=self.console, get_renderable=self.table, refresh_per_second=2, transient=True)
+            Live(
+                console=self.console,
+                get_renderable=self.table,
+                refresh_per_second=2,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+            )
             if terminal
             else None
         )
@@ -112,6 +120,7 @@ class Progress:
         self._clock = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> "Progress":
+        self.pace.left(self.left.values(), 1)  # it builds models, whose words it keeps from stdout: no thread may
         if self.live is not None:
             self.live.start()
         else:
@@ -135,34 +144,40 @@ class Progress:
         """Take one event."""
         if event.key not in self.left:
             return
-        run, step = self.left[event.key]
+        planned = self.left[event.key]
+        run = planned.run
         if isinstance(event, Compiling):
             self.compiling |= {event.key}
             return
         if isinstance(event, Evaluated | Ended):
             self.compiling -= {event.key}
         if isinstance(event, Ended):
-            self._end(event, run)
+            self._end(event, planned)
             return
         row = self.rows.get(event.key)
         if row is None:
             if isinstance(event, Resumed):  # planned was another step where a checkpoint was lost, or is older
-                step = event.step
-                self.left = {**self.left, event.key: (run, step)}
-            row = Row(run, step)
+                planned = self.moved(planned, event.step)
+            row, step = Row(run, planned.step, planned.end), planned.step
             if (shown := self.shown_as(event.key)) not in map(self.shown_as, self.rows):
                 self.say(f"{shown}: {'starts' if isinstance(event, Started) else f'goes on from step {step:,}'}")
         if isinstance(event, Evaluated):
             row = row.after(event)
             if row.speed is not None:
                 self.pace.known[run.experiment.key] = 1 / row.speed
-            self.left = {**self.left, event.key: (run, event.step)}
+            self.moved(planned, event.step)
         elif isinstance(event, Generalised):
             row = replace(row, testing=True)
         self.rows = {**self.rows, event.key: row}
 
-    def _end(self, event: Ended, run: Run) -> None:
-        row = self.rows.get(event.key, Row(run, event.step))
+    def moved(self, planned: Planned, step: int) -> Planned:
+        """A run is at this step."""
+        planned = replace(planned, step=step)
+        self.left = {**self.left, planned.run.key: planned}
+        return planned
+
+    def _end(self, event: Ended, planned: Planned) -> None:
+        row = self.rows.get(event.key, Row(planned.run, event.step, planned.end))
         self.rows = {key: other for key, other in self.rows.items() if key != event.key}
         how: str = event.status
         if event.status == "interrupted":
@@ -189,7 +204,7 @@ class Progress:
 
     def headline(self) -> str:
         """Runs done, and the time that is left."""
-        left = f"about {duration(self.pace.left(self.left, self.workers))} left"
+        left = f"about {duration(self.pace.left(self.left.values(), self.workers))} left"
         if self.compiling and self.compiling >= self.rows.keys():  # nothing is trained meanwhile
             left = ONCE
         if self.until is not None:
@@ -199,7 +214,7 @@ class Progress:
     def line(self) -> str:
         """The headline, and how far each run is."""
         rows = (
-            f"{name} {row.step:,}/{_steps(row):,} {'compiling' if row.run.key in self.compiling else counted(row)}"
+            f"{name} {row.step:,}/{row.end:,} {'compiling' if row.run.key in self.compiling else counted(row)}"
             for name, row in ((name, together(rows)) for name, rows in self.groups().items())
         )
         return "; ".join([self.headline(), *rows])
@@ -218,7 +233,7 @@ class Progress:
             row = together(rows)
             table.add_row(
                 name,
-                f"{row.step:,}/{_steps(row):,}",
+                f"{row.step:,}/{row.end:,}",
                 "" if row.errors is None else f"{row.errors:.2f}",
                 "" if row.speed is None else f"{row.speed:.3g}",
                 self._left(rows),
@@ -228,18 +243,14 @@ class Progress:
     def _left(self, rows: Sequence[Row]) -> str:
         if rows[0].testing or rows[0].run.key in self.compiling:
             return "testing" if rows[0].testing else "compiling"
-        return duration(self.pace.left({row.run.key: (row.run, row.step) for row in rows}, 1))
+        return duration(self.pace.left([Planned(row.run, "unfinished", row.step, row.end) for row in rows], 1))
 
     def _work(self) -> int:
-        return sum(run.experiment.training.steps - step for run, step in self.left.values())
+        return sum(each.left for each in self.left.values())
 
     def _tick(self) -> None:
         while not self._over.wait(EVERY):
             self.say(self.line())
-
-
-def _steps(row: Row) -> int:
-    return row.run.experiment.training.steps
 
 
 def counted(row: Row) -> str:

@@ -17,6 +17,9 @@ from .session import give_up
 TRIES = 3
 """How often in a row a run's process may die before its next evaluation, until that counts as the run's failure."""
 
+LINGER = 10.0
+"""Seconds that one waits for another process's run, where nothing else is left: that one may be about to end."""
+
 FIRST = 6 * 3600.0
 """Seconds of silence after which a process counts as hung, while nobody knows how long an interval takes."""
 
@@ -82,9 +85,9 @@ class Schedule:
             self.stop()
         return self.queue.popleft() if self.queue else None
 
-    def patient(self, cohort: Cohort) -> bool:
-        """Whether these runs were passed over once, since another process had them, and are worth waiting for now."""
-        return any(run.key in self._passed for run in cohort)
+    def patience(self, cohort: Cohort) -> float:
+        """Seconds to wait for these runs: none, unless they were passed over once, since another process had them."""
+        return LINGER if any(run.key in self._passed for run in cohort) else 0.0
 
     def stop(self) -> None:
         """Begin nothing more."""

@@ -59,12 +59,16 @@ class Session:
     def take(self, event: Event | Snapshot) -> Event | None:
         """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
 
+        Nothing is taken once the run is over, whatever its training still says.
+
         A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine. If it
         comes out otherwise, as on a processor that rounds otherwise, it fails: no curve is of two trainings.
 
         Raises:
             OSError: It cannot be written (the disk is full, say); what is there stays good.
         """
+        if self.over is not None:
+            return None
         if isinstance(event, Snapshot):
             checkpoints.save(event, self.checkpoint)
             return None
@@ -130,7 +134,7 @@ def perform(
         sessions, statuses = opened(places, files, tell, wait)
         for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
             session = sessions[event.key]
-            if session.over is None and (recorded := session.take(event)) is not None:
+            if (recorded := session.take(event)) is not None:
                 tell(recorded)
             if session.over is not None:
                 statuses[event.key] = session.over.status
@@ -211,9 +215,9 @@ def give_up(run: Run, record: Path, message: str) -> Ended:
     """Write into a run's record that it failed, where its worker could not; gives the event."""
     try:
         with Session(run, record, wait=1.0) as session:
-            ended = session.ended("failed", message)
-            session.take(ended)
-            return ended
+            session.take(session.ended("failed", message))
+            assert session.over is not None  # if not through this, through another process
+            return session.over
     except (records.Busy, UsageError, OSError):  # it is told all the same, and tried again at the next call
         return Ended(run.key, "failed", 0, 0.0, message)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import nan
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -36,6 +37,18 @@ def nats(objective: Objective, logits: Tensor, batch: Batch) -> Tensor:
     return (objective.nats(logits, batch.targets) * batch.scored[..., None]).sum(dim=(0, 2))
 
 
+def marked(objective: Objective, each: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Whether the answers of every member's logits are wrong: all of a sequence whose cross-entropy is not finite.
+
+    Returns:
+        Nats of every sequence, (members, batch); wrong answers, (members, time, batch, answers), 1 or 0.
+    """
+    scored = batch.scored[..., None]
+    losses = torch.stack([nats(objective, logits, batch) for logits in each])
+    wrong = objective.wrong(each, batch.targets.expand_as(each)) * scored
+    return losses, torch.where(losses.isfinite()[:, None, :, None], wrong, scored)
+
+
 @contextmanager
 def measured(module: nn.Module) -> Iterator[None]:
     """Put every part into evaluation mode meanwhile; afterwards each is in the mode it was in."""
@@ -59,8 +72,8 @@ def evaluate_each(forward: Forward, batches: Sequence[Batch], task: Task) -> lis
     with torch.no_grad():
         for batch in batches:
             each = forward(batch.inputs)
-            wrong = objective.wrong(each, batch.targets.expand_as(each)) * batch.scored[..., None]
-            losses.append(torch.stack([nats(objective, logits, batch) for logits in each]))
+            loss, wrong = marked(objective, each, batch)
+            losses.append(loss)
             wrongs.append(wrong.sum(dim=(1, 3)))
             longest = max(longest, int(batch.scored.sum(dim=0).max()) * objective.answers(batch.targets.shape[2]))
     floors = [found for batch in batches if (found := floor_of(task, batch)) is not None]
@@ -104,13 +117,18 @@ def watched(module: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor
 
 
 def inspect(module: nn.Module, task: Task, inspection: Inspection) -> dict[str, float]:
-    """What an inspection finds of a module, on sequences that the generalisation points begin with."""
+    """What an inspection finds of a module, on sequences that the generalisation points begin with.
+
+    What is to be seen of the module but not finite is not shown to it; a number that it then lacks is NaN.
+    """
     (batch,) = test_set(task, inspection.size, INSPECTED, torch.device("cpu"), at_once=INSPECTED)
     if (redraw := getattr(module, "redraw", None)) is not None:
         redraw("measured")
     logits, seen = watched(module, batch.inputs)
-    wrong = objective_of(task).wrong(logits, batch.targets) * batch.scored[..., None]
-    return {name: round(value, 6) for name, value in inspection(batch, wrong, seen).items()}
+    _, (wrong,) = marked(objective_of(task), logits[None], batch)
+    finite = {name: value for name, value in seen.items() if value.isfinite().all()}
+    lacking = {} if len(finite) == len(seen) else dict.fromkeys(inspection.numbers, nan)
+    return {name: round(value, 6) for name, value in (lacking | inspection(batch, wrong, finite)).items()}
 
 
 def identity(task: Task) -> str:

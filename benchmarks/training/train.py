@@ -17,9 +17,9 @@ from ...ntm import stream
 from ..core import Experiment, Run
 from ..protocols import Batch, Size, pad
 from ..records.checkpoints import Snapshot
-from ..records.events import Event, Inspected
+from ..records.events import Event
 from .ahead import ahead
-from .evaluate import INSPECTED, evaluation_set, identity, inspect, test_set
+from .evaluate import evaluation_set, identity, inspect, test_set
 from .learner import Learner, built, on_gpu
 from .trainee import Trainee
 
@@ -114,7 +114,7 @@ def train_together(
         yield from generalise(left, learner, tester, step, device)
         for member in left:
             yield from inspections(member)
-    yield from (member.end("done", step) for member in left)
+    yield from (member.end("done", step, member.remark()) for member in left)
 
 
 def tested(run: Run) -> Run:
@@ -151,8 +151,7 @@ def inspections(member: Trainee) -> Iterator[Event]:
     module = built(tested(run))
     vector_to_parameters(best.weights, module.parameters())
     for each in run.experiment.inspections:
-        values = inspect(module, run.experiment.task, each)
-        yield Inspected(run.key, type(each).__name__, best.step, list(each.size), INSPECTED, values)
+        yield member.inspected(type(each).__name__, each.size, inspect(module, run.experiment.task, each))
 
 
 def drawn_batches(runs: Sequence[Run], drawn: str, first: int, steps: int) -> list[list[Batch]]:

@@ -2,16 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from torch import Tensor
 
 from ..core import Run, longest
-from ..protocols import Size, state_size
+from ..protocols import Size, size_text, state_size
 from ..records.checkpoints import Best, Snapshot
-from ..records.events import Ended, Evaluated, Event, Generalised, Resumed, Started, Status, rank
-from .evaluate import Score
+from ..records.events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, Status, rank
+from .evaluate import INSPECTED, Score
 from .learner import Learner
 
 
@@ -36,6 +36,7 @@ class Trainee:
         self.best: Best | None = None
         self.losses: list[float] = []  # since the last evaluation
         self.largest = 0.0  # gradient norm since then
+        self.broken: list[str] = []  # measurements in which something was not finite
         if snapshot is not None:
             self.before, self.best = snapshot.seconds, snapshot.best
             self.losses, self.largest = list(snapshot.losses), snapshot.gradient_norm
@@ -74,7 +75,10 @@ class Trainee:
         yield self.snapshot(step)
 
     def generalised(self, weights: Literal["best", "final"], step: int, size: Size, score: Score) -> Event:
-        """What a test of the best weights found, or of those after ``step``, the last."""
+        """What a test of the best weights found, or of those after ``step``, the last; no loss that is not finite."""
+        loss = score.loss if math.isfinite(score.loss) else None
+        if loss is None:
+            self.broken.append(f"{size_text(size)} ({weights} weights)")
         sequences = self.run.experiment.training.test_sequences
         at = self.best.step if weights == "best" and self.best is not None else step
         return Generalised(
@@ -86,9 +90,21 @@ class Trainee:
             score.errors,
             score.answers,
             score.perfect,
-            score.loss,
+            loss,
             score.floor,
         )
+
+    def inspected(self, what: str, size: Size, values: Mapping[str, float]) -> Event:
+        """What an inspection of the best weights found; of its numbers those that are finite."""
+        assert self.best is not None  # step 0 was evaluated
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        if len(finite) < len(values):
+            self.broken.append(f"{size_text(size)} ({what})")
+        return Inspected(self.run.key, what, self.best.step, list(size), INSPECTED, finite)
+
+    def remark(self) -> str:
+        """What is to be said of a run that is done."""
+        return f"not finite, and so not right, at size {', '.join(self.broken)}" if self.broken else ""
 
     def end(self, status: Status, step: int, message: str = "") -> Event:
         """The last line of a session."""
