@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from membench.report import statistics
-from membench.report.claims import Faster, MeanFaster, Order
+from membench.report.claims import Faster, FewerRelapses, MeanFaster, Order
 from membench.report.claims.verdict import Verdict
 from membench.report.figures import bits, curves, style
 from membench.report.figures.axes import LINES, Plan
@@ -28,6 +28,8 @@ from membench.report.pages import drawings, render
 from membench.report.pages.compare import compare_models, compare_results
 from membench.report.statistics.solving import Interval
 from membench.report.table import as_p
+from membench.report.trace import Focus
+from membench.report.watched import Course, Look
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
@@ -303,6 +305,26 @@ def test_a_suite_that_counts_in_sequences_says_so_and_shows_bits(tmp_path: Path)
     assert not re.search(r"(?i)(median|mean|10,000) steps", page)
     drawn = (tmp_path / "counted" / "figures" / "bits-copy.svg").read_text()
     assert "training sequences (thousands)" in drawn and "bits a sequence" in drawn
+
+
+def test_no_number_of_a_suite_that_counts_in_sequences_is_said_to_be_of_steps(tmp_path: Path) -> None:
+    models = ("ntm-constant-cosine", "ntm-constant-dot", "ntm-learned-cosine", "ntm-learned-dot")
+    factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
+    claims = (
+        FewerRelapses("suite-C1", "It is lost less often.", "[a]", "copy", "ntm-constant", ("ntm-learned",)),
+        Faster("suite-C2", "It is faster.", "[p]", "copy", "ntm-constant", "ntm-learned", primary=True),
+    )
+    known = facts(6, models=models, claims=claims, factors=factors, own=models[0], clock="sequences")
+    looks = (Look(2000, 0, None, Focus(0.5, 2.0, None, None, None), Focus(0.5, 0.1, None, None, None)),)
+    course = Course("copy", models[1], 1, "", "2", 0.5, looks)
+    tables = simulate(6, models=models)
+    page = parsed(render.report(tables, known, tmp_path, courses=[course]).read_text())
+    said = " ".join(" ".join(page.itertext()).split()) + (tmp_path / "report.md").read_text()
+    said += compare_models(tables, known, *models[:2]).legend() + compare_models(tables, known, *models[:2]).plain()
+    for other in ("carried from step to step", "after the last step", "from step to"):  # of a sequence; weights
+        said = said.replace(other, "")
+    assert "per 10,000 sequences after solving" in said and "Ratio of capped mean sequences" in said
+    assert [said[max(0, m.start() - 60) : m.end()] for m in re.finditer(r"(?i)\bsteps?\b", said)] == []
 
 
 def test_the_front_page_lists_every_suite(hostile: Path) -> None:

@@ -139,6 +139,7 @@ class Question:
             corrected=np.nan if p is None else p,
             solved=counts,
             names=names,
+            clock=self.facts.clock,
             **others,
         )
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from math import isfinite, isnan, nan
 from typing import Any
 
+from ..answers import Clock
 from ..statistics.multiplicity import ALPHA
 from ..statistics.ratio import Ratio
 from ..statistics.solving import ENOUGH, Interval, against_half, clopper_pearson
@@ -46,7 +47,7 @@ Decide = Callable[[float], Reasoned]
 MEANS = {
     "ratio": "Times as fast (95 % interval)",
     "fraction": "Share of runs (95 % interval)",
-    "difference": "Difference in relapses, per 10,000 steps after solving (95 % interval)",
+    "difference": "Difference in relapses, per 10,000 {clock} after solving (95 % interval)",
     "bits": "Bits a sequence (95 % interval)",
     "errors": "Fewer errors a sequence (95 % interval)",
     "count": "Trainable numbers",
@@ -74,6 +75,7 @@ class Verdict:
         beside: Further numbers: ratio of medians, of restricted means, median of the errors.
         judged_otherwise: What it would be by another bar, another hold, another clock; of primary claims.
         median_curves: What it would be as the paper's figures are read, in words; of primary claims.
+        clock: What the suite counts in.
     """
 
     claim: Claim
@@ -92,6 +94,7 @@ class Verdict:
     beside: Mapping[str, float] = field(default_factory=dict)
     judged_otherwise: Mapping[str, "Verdict"] = field(default_factory=dict)
     median_curves: str = ""
+    clock: Clock = "steps"
 
     @property
     def verdict(self) -> str:
@@ -149,7 +152,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """All of it in plain words."""
-        number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
+        number = f"{MEANS[self.unit].format(clock=self.clock)}: {self.ours}." if self.ours else ""
         chance = f"If there were no effect: {self.chance}." if self.chance else ""
         so_far = f"{self.so_far.capitalize()}." if self.interim else ""
         return " ".join(part for part in (self.found, number, chance, self.reason, so_far) if part)

@@ -129,7 +129,7 @@ def draw(
             add(
                 f"solved-{task}",
                 f"Seeds that have solved {task}",
-                f"""The share of seeds that have solved it by each step (Kaplan-Meier). A tick marks where runs ended
+                f"""The share of seeds that have solved it, over the training (Kaplan-Meier). A tick marks where runs ended
                 unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
                 {crowd}{seeds_said(tested)}""",
                 lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]

@@ -93,14 +93,14 @@ def report(
     shown = [
         *([matrix.table(cells, facts)] if mapped(facts) else []),
         tables.claims(verdicts),
-        tables.otherwise(verdicts),
+        tables.otherwise(verdicts, facts),
         tables.solving(frames, facts, outcomes),
         choices,
         own,
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces, facts),
-        attention.table(courses, outcomes),
+        attention.table(courses, facts, outcomes),
         tables.cost(frames, facts),
         tables.runs(frames, facts, outcomes),
     ]
@@ -201,7 +201,8 @@ def legend(units: Collection[Unit], clock: Clock) -> str:
     said = {
         "ratio": "\N{MULTIPLICATION SIGN}: how many times as fast the first named is.",
         "fraction": "%: share of runs.",
-        "difference": f"+ and \N{MINUS SIGN}: relapses more or less per 10,000 {clock} after solving.",
+        "difference": f"+: the first named relapses less often, by so many per 10,000 {clock} after solving; "
+        "\N{MINUS SIGN}: more often.",
         "bits": "Bits: how many fewer a sequence costs the first named; below 0 it costs more.",
         "errors": "Fewer errors: of the first named, a sequence; below 0 it makes more.",
     }
