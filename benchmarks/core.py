@@ -296,6 +296,10 @@ class Suite:
         """How much the clock goes on in a step."""
         return experiment.training.batch if self.clock == "sequences" else 1
 
+    def counts(self, experiment: Experiment) -> int:
+        """Steps of an arm that count: its budget, or where it is trained longer for another suite this one's."""
+        return min(experiment.training.steps, self.budget or experiment.training.steps)
+
     def _check_arms(self) -> None:
         """A model is one arm on all its tasks, and of two models on a task each is an arm of its own."""
         standing: dict[str, tuple[str, str]] = {}
