@@ -47,7 +47,9 @@ def table(courses: Sequence[Course], facts: SuiteFacts, outcomes: pd.DataFrame) 
         "seed": Column("Seed", says=as_count),
         "watched": Column("Watched up to", f"{facts.clock.capitalize()}.", as_count),
         "write_sharp": Column(
-            "Write heads sharp", f"{facts.clock.capitalize()} from which on they are below {SHARP:g} bit, for four looks or to the last.", as_sharp
+            "Write heads sharp",
+            f"{facts.clock.capitalize()} from which on they are below {SHARP:g} bit, for four looks or to the last.",
+            as_sharp,
         ),
         "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
         "solved": Column("Solved", f"{facts.clock.capitalize()} to solve.", as_steps),

@@ -101,7 +101,9 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
             lambda value: f"{value:.2g}",
         ),
         "ratio": Column("of medians", "ratio of the medians; a bound where one is unsolved"),
-        "means": Column("of means", f"ratio of mean {facts.clock}, an unsolved run counting with its whole budget", short),
+        "means": Column(
+            "of means", f"ratio of mean {facts.clock}, an unsolved run counting with its whole budget", short
+        ),
         "beyond_a": Column("A longer", longer, as_percent),
         "beyond_b": Column("B longer", longer, as_percent),
         "decided": Column("So", "by this interval alone"),
