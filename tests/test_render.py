@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from handmade import FAST, ask, records
 from matplotlib.text import Text
 from PIL import Image
 
@@ -24,7 +25,7 @@ from membench.report.figures import bits, curves, style
 from membench.report.figures.axes import LINES, Plan
 from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
-from membench.report.pages import drawings, render
+from membench.report.pages import drawings, leftovers, render
 from membench.report.pages.compare import compare_models, compare_results
 from membench.report.statistics.solving import Interval
 from membench.report.table import as_p
@@ -325,6 +326,41 @@ def test_no_number_of_a_suite_that_counts_in_sequences_is_said_to_be_of_steps(tm
         said = said.replace(other, "")
     assert "per 10,000 sequences after solving" in said and "Ratio of capped mean sequences" in said
     assert [said[max(0, m.start() - 60) : m.end()] for m in re.finditer(r"(?i)\bsteps?\b", said)] == []
+
+
+def test_plus_is_said_of_the_first_named_that_relapses_less() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): FAST}, relapsing={"b": 2})
+    for base, rival, sign in (("a", "b", "+"), ("b", "a", "\N{MINUS SIGN}")):
+        verdict = ask(tables, FewerRelapses("suite-C1", "It is steadier.", "[a]", "copy", base, (rival,)))
+        assert verdict.ours.startswith(sign)
+    less, more = render.legend({"difference"}, "steps").split("; ")
+    assert less == "+: the first named relapses less often, by so many per 10,000 steps after solving"
+    assert more == "\N{MINUS SIGN}: more often."
+
+
+def test_nothing_of_an_earlier_report_is_left_and_everything_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawings, "MAPPED", 1)
+    models = ("ntm-constant-dot", "ntm-learned-dot")
+    factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
+    looks = (Look(2000, 0, None, Focus(0.5, 2.0, None, None, None), Focus(0.5, 0.1, None, None, None)),)
+    courses = [Course("copy", models[0], 1, "", "2", 0.5, looks)]
+    full = facts(models=models, factors=factors, clock="sequences", claims=facts().claims[1:2])
+    render.report(simulate(6, models=models), full, tmp_path, courses=courses)
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    kinds = {name.partition(".")[0].partition("-")[0] for name in figures}
+    assert kinds == {*leftovers.FIGURES, *leftovers.FIGURES_OF_TASKS}, "all that a report draws besides traces"
+    assert {path.stem for path in (tmp_path / "tables").iterdir()} == set(leftovers.TABLES)
+    mine = ["figures/solved-by-hand.png", "figures/map.pdf", "figures/trace-mine.png", "tables/mine.csv", "map.png"]
+    for name in (*mine, "figures/trace-copy-gru.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(drawings, "MAPPED", 9)
+    render.report(nothing(simulate(models=("lstm",))), facts(tasks=("copy", "recall"), claims=()), tmp_path)
+    assert not (tmp_path / "figures/trace-copy-gru.png").exists() and not (tmp_path / "tables/map.csv").exists()
+    assert all((tmp_path / name).exists() for name in mine)
+    left = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert left == {Path(name).name for name in mine if name.startswith("figures/")}
 
 
 def test_the_front_page_lists_every_suite(hostile: Path) -> None:

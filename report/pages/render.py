@@ -23,7 +23,7 @@ from ..statistics.matrix import matrix as cells_of
 from ..table import marked
 from ..trace import Trace
 from ..watched import Course
-from . import matrix, tables
+from . import leftovers, matrix, tables
 from . import trace_words as traced
 from .drawings import draw, draw_traces, first, mapped
 
@@ -73,7 +73,7 @@ DOCUMENT = TypeAdapter(Document)
 def report(
     frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = (), courses: Sequence[Course] = ()
 ) -> Path:
-    """Write a suite's report into its folder: pages, claims, tables and figures.
+    """Write a suite's report into its folder, pages, claims, tables and figures, in place of an earlier one.
 
     Args:
         frames: The records.
@@ -139,12 +139,13 @@ def report(
         "colours": style.variables(),
         "dark": style.COLOURS,
     }
+    written = []
     for table in shown:
-        _write(folder / "tables" / f"{table.name}.csv", table.csv())
-        _write(folder / "tables" / f"{table.name}.tex", table.latex())
+        written += [_write(folder / "tables" / f"{table.name}.csv", table.csv())]
+        written += [_write(folder / "tables" / f"{table.name}.tex", table.latex())]
     for picture in pictures:
-        _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
-        _write(folder / "figures" / f"{picture.name}.png", picture.png)
+        written += [_write(folder / "figures" / f"{picture.name}.svg", picture.svg)]
+        written += [_write(folder / "figures" / f"{picture.name}.png", picture.png)]
     counts = frames.runs["status"].value_counts()
     document = {
         "suite": facts.name,
@@ -161,7 +162,11 @@ def report(
     }
     _write(folder / "claims.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _write(folder / "report.md", _template("report.md.jinja", values))
-    return _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
+    page = _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
+    for path in leftovers.drawn(folder, facts.tasks):
+        if path not in written:
+            path.unlink()
+    return page
 
 
 def front(results: Path) -> Path:
