@@ -97,6 +97,17 @@ def test_the_table_fits_a_terminal_and_says_every_cell() -> None:
     assert "cosine: " in by_arm.plain()
 
 
+def test_what_a_cell_does_not_know_is_a_dash() -> None:
+    said = {"reading": "", "solved": 1, "runs": 2}
+    for soon, far, text in (
+        (141_000, "", "141k, –"),
+        (np.inf, "10", "–, to 10"),
+        (np.inf, "", "–"),
+        (9, "2", "9, to 2"),
+    ):
+        assert figure.words({**said, "sequences": soon, "longest": far}, "model") == f"1/2\n{text}"
+
+
 def test_the_picture_has_every_cell_and_every_cost() -> None:
     with style.drawing():
         drawn = figure.picture(CELLS, FACTS)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -489,6 +490,46 @@ def test_more_arms_than_eyes_can_follow_have_a_panel_each(which: str) -> None:
             assert len(figure.axes) == (2 if which == "lengths" else 1) and figure.get_suptitle() == ""
 
 
+def test_of_many_arms_few_are_named_and_those_without_a_solved_run_lie_above_the_budget() -> None:
+    for arms in (12, 13):
+        tables, known = crowd(2, arms)
+        found = statistics.outcomes(tables, 0.1)
+        found["seconds"] = [60.0 + 20 * int(model.removeprefix("arm-")) for model in found["model"]]
+        found["time"] = np.where(found["model"] == "arm-0", np.inf, 9000.0)
+        found.loc[found["model"] == "arm-5", "time"] = 2000.0
+        with style.drawing():
+            figure = curves.cost(tables, known, found)
+            assert figure is not None
+            style.saved(figure)
+        (ax,) = figure.axes
+        at = {line.get_gid().removeprefix("tip: ").partition(":")[0]: line for line in ax.lines if line.get_gid()}
+        (named,) = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+        assert len(at) == arms and named == (list(at) if arms == 12 else ["arm-1", "arm-5"]), "cheapest, and soonest"
+        assert {m for m, line in at.items() if line.get_color() == style.MUTED} == set(at) - set(named)
+        budget = found["budget"].max()
+        assert [m for m, line in at.items() if line.get_ydata()[0] > budget] == ["arm-0"]
+        assert [text.get_text() for text in ax.get_yticklabels()][-1] == "unsolved"
+        assert "no run solved" in at["arm-0"].get_gid() and "2,000 steps to solve" in at["arm-5"].get_gid()
+
+
+def test_no_arm_is_grey_as_those_behind_it_are() -> None:
+    for colour in style.COLOURS:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        assert max(red, green, blue) - min(red, green, blue) > 50, colour
+
+
+def test_names_at_the_side_lie_inside_the_picture() -> None:
+    tables, known = crowd(1, 9)
+    name = "ntm-constant-fixed-one-hot-outputs-unclipped-and-seen-cosine"
+    tables = Frames(*(t.assign(model=t["model"].replace("arm-3", name)) for t in tables))
+    with style.drawing():
+        figure = curves.heat(tables, facts(1, models=(name, *(arm.model for arm in known.arms))))
+        assert figure is not None
+        style.saved(figure)
+        figure.dpi = style.DPI
+        assert min(text.get_window_extent().x0 for text in figure.axes[0].get_yticklabels()) >= 0
+
+
 def test_grey_medians_have_all_their_points_and_no_words_lie_under_a_curve() -> None:
     tables, known = crowd(1, 9)
     with style.drawing():
@@ -512,6 +553,11 @@ def test_colours_are_of_arms_and_readings_differ_in_marks() -> None:
         assert figure is not None
     assert not {line.get_color() for line in figure.axes[0].lines} & style.COLOURS.keys()
     assert {line.get_marker() for line in figure.axes[0].lines if line.get_gid()} == {"o", "s"}
+    apart = [replace(v, reading=reading) for v, reading in zip([*found, found[0]], ("dot", "cosine", ""), strict=True)]
+    with style.drawing():
+        third = forest(apart)
+        assert third is not None
+    assert len({line.get_color() for line in third.axes[0].lines if line.get_gid()}) == 3
 
 
 def test_values_are_told_when_pointing_at_a_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..claims.verdict import Verdict, paper_text
 from .axes import WIDTH, legend, ratios
-from .style import INK, MUTED, canvas, pens, tip
+from .style import FAINT, INK, MUTED, canvas, pens, tip
 
 
 def papers(verdict: Verdict) -> tuple[float, ...]:
@@ -32,7 +32,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         return None
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
     readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
-    looks = {r: pen._replace(colour=INK if r == readings[0] else MUTED) for r, pen in pens([*readings]).items()}
+    greys = (INK, MUTED, FAINT)
+    looks = {r: pen._replace(colour=greys[i % len(greys)]) for i, (r, pen) in enumerate(pens(readings).items())}
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
     ends += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]

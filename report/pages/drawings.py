@@ -12,9 +12,11 @@ from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
 from ..figures import attention, bits, curves, heads, matrix, style
 from ..figures.axes import LINES, Plan
+from ..figures.curves import NAMED
 from ..figures.forest import forest
-from ..frames import Frames, SuiteFacts
+from ..frames import COMPLETE, Frames, SuiteFacts
 from ..statistics.matrix import matrix as cells_of
+from ..table import NONE
 from ..trace import Trace
 from ..watched import Course
 from . import tables
@@ -79,6 +81,9 @@ def draw(
     plan = Plan(frames, facts)
     grey = f"A panel an arm, since they are more than {LINES}; grey: the others"
     grey += "; readings differ in their dashes. " if len(plan.readings) > 1 else ". "
+    few = """Named are the arm that learns a task soonest, and each whose run is a tenth shorter than of all that learn
+    it sooner; grey: the others, of which the table tells. """
+    few *= frames.runs.loc[frames.runs["status"].isin(COMPLETE), "model"].nunique() > NAMED
     best = "Only best weights are drawn; final ones are in the table of every size. "
     tasks = [task for task in facts.tasks if (frames.evaluations["task"] == task).any()]
     with style.drawing():
@@ -98,7 +103,7 @@ def draw(
                 "Which architecture learns what",
                 f"""Colour and first line: seeds that have solved the task. Second line: the median sequences trained on
                 until then, and the longest size tested to which half of the seeds or more still solve it, with all
-                shorter ones. At the side medians over all tasks: minutes of a run, trained numbers, and numbers carried
+                shorter ones; {NONE} where there is none. At the side medians over all tasks: minutes of a run, trained numbers, and numbers carried
                 from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
                 lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
             )
@@ -178,7 +183,8 @@ def draw(
             "cost",
             "Cost against speed of learning",
             f"""The time a run takes (median) against the mean {facts.clock} to solve the task, an unsolved run counting
-            with its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
+            with its whole budget: lower left is better. Above the dotted line, the budget: arms of which no run solved
+            it. {few}{seeds_said(outcomes[outcomes["complete"]])}""",
             lambda: curves.cost(frames, facts, outcomes),
         )
     return pictures
