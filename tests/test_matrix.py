@@ -19,6 +19,7 @@ from membench.report.pages import drawings
 from membench.report.pages.matrix import leads, table
 from membench.report.pages.render import report
 from membench.report.statistics.matrix import CELL, best, chosen, longest, matrix
+from membench.report.table import NONE
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 simulate, facts, arms = (SIMULATED[name] for name in ("simulate", "facts", "arms"))
@@ -100,9 +101,9 @@ def test_the_table_fits_a_terminal_and_says_every_cell() -> None:
 def test_what_a_cell_does_not_know_is_a_dash() -> None:
     said = {"reading": "", "solved": 1, "runs": 2}
     for soon, far, text in (
-        (141_000, "", "141k, –"),
-        (np.inf, "10", "–, to 10"),
-        (np.inf, "", "–"),
+        (141_000, "", f"141k, {NONE}"),
+        (np.inf, "10", f"{NONE}, to 10"),
+        (np.inf, "", NONE),
         (9, "2", "9, to 2"),
     ):
         assert figure.words({**said, "sequences": soon, "longest": far}, "model") == f"1/2\n{text}"

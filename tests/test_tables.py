@@ -62,7 +62,7 @@ def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suit
 
 
 def test_the_summary_of_an_arm_has_the_budget_of_the_report(suite: Suite, tmp_path: Path) -> None:
-    """Solved at step 20 by evaluations that hold to step 45: within the first 30 that is not seen yet, nor within 10."""
+    """Solved at step 20 by evaluations that hold to step 45: within the first 30 that is not seen yet."""
     run = trained(suite, tmp_path, HERE)
     record = read(path_of(tmp_path, suite.name, run), run.key)
     assert record is not None

@@ -6,11 +6,11 @@ Whether there is an effect is decided by the p-value, corrected for the number o
 1. **not run**: an arm has no run that had its full budget.
 2. **undecided**: fewer than five seeds, or a corrected p of 5 % or more.
 3. **not estimable**: likewise undecided, and the base itself is mostly unsolved.
-4. **contradicts**: there is an effect, and not on the paper's side.
-5. **agrees**: there is one on the paper's side, and the paper's number, if there is one, lies in an interval that is no
+4. **contradicts**: there is an effect, and not on the claimed side.
+5. **agrees**: there is one on the claimed side, and the claimed number, if there is one, lies in an interval that is no
    wider than fourfold; for "about equal" the interval lies inside 0.8 to 1.25; for "never" and "always" no run is an
    exception.
-6. **same direction**: there is one on the paper's side, but not so much can be said of the size.
+6. **same direction**: there is one on the claimed side, but not so much can be said of the size.
 
 A side is decided alike whichever side it is, and whether an interval is wide or open: only an agreement on the size
 needs a narrow one.
@@ -76,6 +76,7 @@ class Verdict:
         judged_otherwise: What it would be by another bar, another hold, another clock; of primary claims.
         median_curves: What it would be as the paper's figures are read, in words; of primary claims.
         clock: What the suite counts in.
+        called: What a page calls the claim: ``C2``; empty for its whole id.
     """
 
     claim: Claim
@@ -95,6 +96,12 @@ class Verdict:
     judged_otherwise: Mapping[str, "Verdict"] = field(default_factory=dict)
     median_curves: str = ""
     clock: Clock = "steps"
+    called: str = ""
+
+    @property
+    def label(self) -> str:
+        """What a page calls the claim."""
+        return self.called or self.claim.id
 
     @property
     def verdict(self) -> str:
@@ -231,6 +238,11 @@ def paper_text(paper: Paper) -> str:
     return " to ".join(f"{end:,}" if end >= 10_000 else f"{end:g}" for end in _ends(paper))
 
 
+def claimed(claim: Claim) -> str:
+    """The number that a claim says, as text, marked where it is no paper's; empty where it says none."""
+    return "" if claim.paper is None else f"{paper_text(claim.paper)}{' (ours)' * claim.ours}"
+
+
 def _ends(paper: Paper) -> tuple[float, ...]:
     return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
@@ -267,19 +279,19 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
         alone = not equal and not low <= 1 <= high
         return UNDECIDED, weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:
-        return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
+        return CONTRADICTS, "Claimed is about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):
-        return CONTRADICTS, "The order is the reverse of the paper's."
+        return CONTRADICTS, "The order is the reverse of the claimed one."
     if lowest is None or highest is None:
-        return AGREES, "The order is the paper's."
+        return AGREES, "The order is as claimed."
     if low <= highest and lowest <= high:
         if high > WIDEST * low:
             return (
                 SAME,
-                f"The order is the paper's; the interval is too wide to tell whether it is {paper_text(paper)}.",
+                f"The order is as claimed; the interval is too wide to tell whether it is {paper_text(paper)}.",
             )
-        return AGREES, f"The order is the paper's, and the interval holds its {paper_text(paper)}."
-    return SAME, f"The order is the paper's, the size is not: it says {paper_text(paper)}."
+        return AGREES, f"The order is as claimed, and the interval holds the claimed {paper_text(paper)}."
+    return SAME, f"The order is as claimed, the size is not: that is {paper_text(paper)}."
 
 
 def decide_differs(ratio: Ratio, p: float) -> Reasoned:
@@ -338,10 +350,10 @@ def decide_fraction(count: int, runs: int, always: bool, alone: float, p: float)
         return UNDECIDED, weak(alone, p) if decided(alone) else "It may as well be half of all seeds."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:
-        return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
+        return CONTRADICTS, f"{side}; claimed is {'all' if always else 'none'}."
     if count == (runs if always else 0):
         return AGREES, f"{side}, and no run is an exception."
-    return SAME, f"{side}, but not {'all' if always else 'none'}, as the paper says."
+    return SAME, f"{side}, but not {'all' if always else 'none'}, as claimed."
 
 
 def share(count: int, runs: int) -> dict[str, Any]:
@@ -355,4 +367,8 @@ def decide_relapses(difference: float, p: float, alone: float) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
     if not decided(p):
         return UNDECIDED, weak(alone, p) if decided(alone) else "Dealt to the arms by chance, runs differ as much."
-    return (AGREES, "The order is the paper's.") if difference > 0 else (CONTRADICTS, "The order is the reverse.")
+    return (
+        (AGREES, "The order is as claimed.")
+        if difference > 0
+        else (CONTRADICTS, "The order is the reverse of the claimed one.")
+    )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .. import statistics
 from ..answers import counted_of
@@ -315,7 +315,8 @@ def lead(points: Mapping[str, tuple[float, float]]) -> list[str]:
     Args:
         points: Of every arm minutes a run, and the mean time to solve, inf where no run is solved.
     """
-    found, least = [], np.inf
+    found: list[str] = []
+    least = np.inf
     for name, (minutes, mean) in sorted(points.items(), key=lambda item: item[1][::-1]):
         if np.isfinite(mean) and minutes < 0.9 * least:
             found, least = [*found, name], minutes

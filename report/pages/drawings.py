@@ -103,8 +103,8 @@ def draw(
                 "Which architecture learns what",
                 f"""Colour and first line: seeds that have solved the task. Second line: the median sequences trained on
                 until then, and the longest size tested to which half of the seeds or more still solve it, with all
-                shorter ones; {NONE} where there is none. At the side medians over all tasks: minutes of a run, trained numbers, and numbers carried
-                from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
+                shorter ones; {NONE} where there is none. At the side medians over all tasks: minutes of a run, trained
+                numbers, and numbers carried from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
                 lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
             )
         for task in tasks:
@@ -134,8 +134,8 @@ def draw(
             add(
                 f"solved-{task}",
                 f"Seeds that have solved {task}",
-                f"""The share of seeds that have solved it, over the training (Kaplan-Meier). A tick marks where runs ended
-                unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
+                f"""The share of seeds that have solved it, over the training (Kaplan-Meier). A tick marks where runs
+                ended unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
                 {crowd}{seeds_said(tested)}""",
                 lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )

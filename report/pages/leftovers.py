@@ -7,7 +7,10 @@ from pathlib import Path
 FIGURES = ("claims", "map", "heat", "cost")
 FIGURES_OF_TASKS = ("convergence", "bits", "solved", "lengths", "factorial", "attention")
 FIGURES_OF_RUNS = ("trace",)
-TABLES = "map claims otherwise solving effects alone beyond lengths traces attention cost runs".split()
+TABLES = (
+    *("map", "claims", "otherwise", "solving", "effects", "alone"),
+    *("beyond", "lengths", "traces", "attention", "cost", "runs"),
+)
 
 
 def drawn(folder: Path, tasks: Iterable[str]) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from ..answers import Clock, bar_said
 from ..claims.claim import Unit
 from ..claims.judge import judge
 from ..claims.summary import finding, progress, summary
-from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, paper_text
+from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, claimed
 from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
@@ -31,8 +31,8 @@ MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_EST
 """A sign beside each verdict, so that colour is never alone."""
 
 MEANINGS = {
-    AGREES: "an effect on the paper's side, of its size",
-    SAME: "on the paper's side, of another size or one not known well",
+    AGREES: "an effect on the claimed side, of the claimed size",
+    SAME: "on the claimed side, of another size or one not known well",
     CONTRADICTS: "an effect on the other side",
     UNDECIDED: "no effect shown by these seeds",
     NOT_ESTIMABLE: "likewise, and the arm that should be faster is mostly unsolved",
@@ -195,9 +195,10 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Verdicts by claim, for the page."""
     claims: dict[str, dict[str, Any]] = {}
     for v in verdicts:
-        paper = paper_text(v.claim.paper) if v.claim.paper is not None else ""
-        entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
-        entry["verdicts"][v.reading] = v
+        said = ["decisive"] * v.claim.primary + ["ours"] * v.claim.ours
+        marks = f" ({', '.join(said)})" if said else ""
+        new = {"claim": v.claim, "label": v.label, "marks": marks, "paper": claimed(v.claim), "verdicts": {}}
+        claims.setdefault(v.claim.id, new)["verdicts"][v.reading] = v
     return list(claims.values())
 
 

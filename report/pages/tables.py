@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import statistics
 from ..answers import bar_said, counted_of, guessing, noun_of
-from ..claims.verdict import NOT_RUN, Verdict, paper_text
+from ..claims.verdict import NOT_RUN, Verdict, claimed
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
 from ..statistics.solving import Estimate
@@ -29,7 +29,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "claim": v.claim.text,
                 "source": v.claim.source,
                 "primary": v.claim.primary,
-                "paper": paper_text(v.claim.paper) if v.claim.paper is not None else "",
+                "paper": claimed(v.claim),
                 "reading": v.reading,
                 "against": v.against,
                 "estimate": v.estimate,
@@ -74,7 +74,7 @@ def otherwise(verdicts: Sequence[Verdict], facts: SuiteFacts) -> Table:
     for v in verdicts:
         if not v.judged_otherwise or v.verdict == NOT_RUN:
             continue
-        row: dict[str, Any] = {"id": v.claim.label, "reading": v.reading, "as_is": _judged(v)}
+        row: dict[str, Any] = {"id": v.label, "reading": v.reading, "as_is": _judged(v)}
         for way, other in v.judged_otherwise.items():
             row |= {way: _judged(other), f"{way}: estimate": other.estimate, f"{way}: corrected": other.corrected}
         rows.append(row | {"median_curves": v.median_curves or None})
@@ -87,9 +87,9 @@ def otherwise(verdicts: Sequence[Verdict], facts: SuiteFacts) -> Table:
             "Median curves", f"ratio of the {facts.clock} at which the medians of all curves cross the bar"
         ),
     }
-    note = f"""The decisive claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds of
-    the machines they were trained on instead of {facts.clock}; each with the p-value that all of them, judged so, are corrected
-    to. Median curves: as the paper's figures are read, without an interval."""
+    note = f"""The decisive claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds
+    of the machines they were trained on instead of {facts.clock}; each with the p-value that all of them, judged so,
+    are corrected to. Median curves: as the paper's figures are read, without an interval."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     title = "Decisive claims under other definitions of solved"
     return Table("otherwise", title, " ".join(note.split()), frame, columns)

@@ -100,9 +100,9 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "seeds": Column("Seeds", "of the combination that has fewest; an interval needs five", as_count),
     }
     note = f"""Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
-    interaction, by how much one choice changes the difference that the other makes. Mean {facts.clock} are capped: an unsolved
-    run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals are Student's
-    over seeds, from five seeds on; p-values are corrected by Benjamini and Hochberg's rule."""
+    interaction, by how much one choice changes the difference that the other makes. Mean {facts.clock} are capped: an
+    unsolved run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals are
+    Student's over seeds, from five seeds on; p-values are corrected by Benjamini and Hochberg's rule."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
 
