@@ -89,12 +89,12 @@ def test_a_claim_that_is_ours_is_not_said_to_be_a_paper_s() -> None:
         "told [s]; our claim [o]",
     )
     assert [replace(own, source=source).ours for source in sources] == [False, False, True, True]
-    for claim, said, number in ((own, "Our claim", "1 (ours)"), (replace(own, source="[p]"), "Claim", "1")):
+    for claim, said, number in ((own, "Our claim", "1 (our claim)"), (replace(own, source="[p]"), "Claim", "1")):
         (verdict,) = judge(tables, known := facts(tables, claim))
         assert finding(tables, known, [verdict]).startswith(f"{said}: It is faster. Found: contradicts")
         assert "paper" not in verdict.reason and claimed(claim) == number
         (entry,) = grouped([verdict])
-        assert (entry["paper"], entry["marks"]) == (number, " (decisive, ours)" if claim.ours else " (decisive)")
+        assert (entry["paper"], entry["marks"]) == (number, " (decisive, our claim)" if claim.ours else " (decisive)")
         assert papers(verdict) == (() if claim.ours else (1.0,))
 
 

@@ -240,7 +240,7 @@ def paper_text(paper: Paper) -> str:
 
 def claimed(claim: Claim) -> str:
     """The number that a claim says, as text, marked where it is no paper's; empty where it says none."""
-    return "" if claim.paper is None else f"{paper_text(claim.paper)}{' (ours)' * claim.ours}"
+    return "" if claim.paper is None else f"{paper_text(claim.paper)}{' (our claim)' * claim.ours}"
 
 
 def _ends(paper: Paper) -> tuple[float, ...]:

@@ -92,9 +92,9 @@ def draw(
             "Claims that are ratios of time",
             """How many times as fast the first named solves the task as the second. Ours with its 95 % interval, from
             five seeds on, not corrected, under each reading; hollow diamond, and at the right as a number, the
-            paper's. A hollow mark of ours is only a bound, since one arm is never solved; an arrow says that the
-            interval goes on, because too many runs were not solved within their budget. Vertical line: no
-            difference.""",
+            paper's; of a claim of our own the number alone. A hollow mark of ours is only a bound, since one arm is
+            never solved; an arrow says that the interval goes on, because too many runs were not solved within their
+            budget. Vertical line: no difference.""",
             lambda: forest(verdicts),
         )
         if mapped(facts):

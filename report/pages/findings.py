@@ -66,7 +66,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             decisive.setdefault(verdict["id"], []).append(verdict)
     for verdicts in decisive.values():
         first, paper = verdicts[0], verdicts[0]["paper"]
-        ours = " (ours)" * is_ours(first["source"])
+        ours = " (our claim)" * is_ours(first["source"])
         number = NONE if paper is None else paper_text(tuple(paper) if isinstance(paper, list) else paper) + ours
         text = f"{label_of(first['id'], document['suite'], ids)}{ours}: {first['text']}"
         final = [verdict for verdict in verdicts if not verdict["interim"]] or verdicts

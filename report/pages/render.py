@@ -195,7 +195,7 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Verdicts by claim, for the page."""
     claims: dict[str, dict[str, Any]] = {}
     for v in verdicts:
-        said = ["decisive"] * v.claim.primary + ["ours"] * v.claim.ours
+        said = ["decisive"] * v.claim.primary + ["our claim"] * v.claim.ours
         marks = f" ({', '.join(said)})" if said else ""
         new = {"claim": v.claim, "label": v.label, "marks": marks, "paper": claimed(v.claim), "verdicts": {}}
         claims.setdefault(v.claim.id, new)["verdicts"][v.reading] = v
