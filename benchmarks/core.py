@@ -272,6 +272,7 @@ class Suite:
         if self.own and self.own not in self.factors:
             there = ", ".join(self.factors) or "none"
             raise ValueError(f"Suite({self.name!r}): own={self.own!r}: accepted is a model of its factors: {there}")
+        self._check_factors()
         self._check_arms()
         self._check_claims()
 
@@ -300,6 +301,10 @@ class Suite:
         """How much the clock goes on in a step."""
         return experiment.training.batch if self.clock == "sequences" else 1
 
+    def counts(self, experiment: Experiment) -> int:
+        """Steps of an arm that count: its budget, or where it is trained longer for another suite this one's."""
+        return min(experiment.training.steps, self.budget or experiment.training.steps)
+
     def _check_arms(self) -> None:
         """A model is one arm on all its tasks, and of two models on a task each is an arm of its own."""
         standing: dict[str, tuple[str, str]] = {}
@@ -311,6 +316,23 @@ class Suite:
             if (rival := taken.setdefault((arm.task, *mine), arm.model)) != arm.model:
                 both = f"{rival} and {arm.model} are both the arm {_said(mine)}"
                 raise ValueError(f"Suite({self.name!r}): {both} on {arm.task}")
+
+    def _check_factors(self) -> None:
+        """Every model of the grid is an arm, with a level of each factor that no other model has all of."""
+        models = list(dict.fromkeys(experiment.model_name for experiment in self.experiments))
+        standing: dict[tuple[str, ...], str] = {}
+        for model, levels in self.factors.items():
+            said = f"Suite({self.name!r}): factors: {model!r}"
+            if model not in models:
+                raise ValueError(f"{said} is none of its models: {', '.join(models)}")
+            first, named = next(iter(self.factors.items()))
+            if not levels:
+                raise ValueError(f"{said} has no levels; accepted is one of each factor")
+            if list(levels) != list(named):
+                both = f"{', '.join(levels)}, but {first!r} of {', '.join(named)}"
+                raise ValueError(f"{said} has levels of {both}; accepted are the same factors in the same order")
+            if (other := standing.setdefault(tuple(levels.values()), model)) != model:
+                raise ValueError(f"{said} has all levels of {other!r}: {', '.join(map(str, levels.values()))}")
 
     def _check_claims(self) -> None:
         """Every claim can be answered by these arms."""

@@ -432,6 +432,8 @@ def test_an_experiment_names_what_cannot_be(change: Any, says: str) -> None:
         ({"solved": float("nan")}, "solved=nan"),
         ({"solved": "0.1"}, "solved='0.1'"),
         ({"own": "gru"}, "own='gru': accepted is a model of its factors: none"),
+        ({"factors": {"gru": {"a": "1"}}}, r"Suite\('s'\): factors: 'gru' is none of its models: ntm$"),
+        ({"factors": {"ntm": {}}}, "factors: 'ntm' has no levels; accepted is one of each"),
         ({"provisional": ("sort",)}, "provisional='sort': accepted are its tasks: copy"),
         ({"budget": 0}, "budget=0: accepted is a number of steps, or None"),
         ({"budget": 1.5}, "budget=1.5"),
@@ -447,6 +449,20 @@ def test_a_suite_names_what_cannot_be(change: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         replace(Suite("s", "S", (EXPERIMENT,), (1,), solved=0.1), **change)
     assert Suite("index", "S", (EXPERIMENT,), (1,), solved=1).solved == 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "says"),
+    [
+        ({"b": "1"}, "factors: 'lstm' has levels of b, but 'ntm' of a, b; accepted are the same factors in the same"),
+        ({"b": "1", "a": "2"}, "has levels of b, a, but 'ntm' of a, b"),
+        ({"a": "1", "b": "1"}, "factors: 'lstm' has all levels of 'ntm': 1, 1$"),
+    ],
+)
+def test_models_of_a_grid_have_a_level_of_each_factor(levels: dict[str, str], says: str) -> None:
+    other = replace(EXPERIMENT, model_name="lstm")
+    with pytest.raises(ValueError, match=says):
+        Suite("s", "S", (EXPERIMENT, other), (1,), 0.1, factors={"ntm": {"a": "1", "b": "1"}, "lstm": levels})
 
 
 @pytest.mark.parametrize("value", [1.5, "9", None, float("nan"), True])

@@ -140,6 +140,8 @@ def test_the_pictures_are_drawn_by_the_package(tmp_path: Path) -> None:
     assert spec is not None and spec.loader is not None
     pictures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(pictures)
+    table = PAGES["docs/ntm.md"].partition("| trick |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in table] == list(pictures.TRICKS.values())[1:]  # behind the basic cell
     pictures.main(tmp_path)
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn == {path.name for path in (ROOT / "docs/images").iterdir()}

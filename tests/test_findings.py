@@ -29,7 +29,14 @@ def test_the_table_of_findings_is_what_the_claims_say(tmp_path: Path) -> None:
 
 def test_a_table_of_findings_is_redrawn_where_it_stands(tmp_path: Path) -> None:
     claim = {"id": "a-C1", "text": "It is faster.", "paper": [4, 5], "primary": True, "reading": "dot", "ours": "2.00"}
-    claim |= {"verdict": "agrees", "corrected": 0.0321, "interim": True, "seeds": 5, "planned": 10}
+    claim |= {
+        "source": "told [s]; our claim [o]",
+        "verdict": "agrees",
+        "corrected": 0.0321,
+        "interim": True,
+        "seeds": 5,
+        "planned": 10,
+    }
     waits = {**claim, "verdict": "not run", "interim": False}
     others = [{**claim, "id": "a-C2", "primary": False}, {**waits, "reading": "cosine"}, {**waits, "id": "a-C3"}]
     for name, verdicts in (("a", [claim, *others]), ("b", [])):
@@ -44,7 +51,8 @@ def test_a_table_of_findings_is_redrawn_where_it_stands(tmp_path: Path) -> None:
     lines = page.read_text().splitlines()
     link = "[a](../results/a/report.md)"
     assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
-    assert f"| {link} | C1: It is faster. | 4 to 5 | dot: ✓ agrees, 2.00, p 0.032, interim, 5 of 10 seeds |" in lines
+    claimed, found = "4 to 5 (our claim)", "dot: ✓ agrees, 2.00, p 0.032, interim, 5 of 10 seeds"
+    assert f"| {link} | C1 (our claim): It is faster. | {claimed} | {found} |" in lines
     assert not re.search("C2|C3|cosine", page.read_text())
     assert "| [b](../results/b/report.md) | Why? | \N{EN DASH} | nothing. |" in lines
     (tmp_path / "results" / "b" / "claims.json").write_text("{}")

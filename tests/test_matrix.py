@@ -19,6 +19,7 @@ from membench.report.pages import drawings
 from membench.report.pages.matrix import leads, table
 from membench.report.pages.render import report
 from membench.report.statistics.matrix import CELL, best, chosen, longest, matrix
+from membench.report.table import NONE
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 simulate, facts, arms = (SIMULATED[name] for name in ("simulate", "facts", "arms"))
@@ -95,6 +96,17 @@ def test_the_table_fits_a_terminal_and_says_every_cell() -> None:
     by_arm = table(best(CELLS), FACTS, "arm")
     assert [row[0][0] for row in by_arm.rows()] == list(dict.fromkeys(arm.name for arm in FACTS.arms))
     assert "cosine: " in by_arm.plain()
+
+
+def test_what_a_cell_does_not_know_is_a_dash() -> None:
+    said = {"reading": "", "solved": 1, "runs": 2}
+    for soon, far, text in (
+        (141_000, "", f"141k, {NONE}"),
+        (np.inf, "10", f"{NONE}, to 10"),
+        (np.inf, "", NONE),
+        (9, "2", "9, to 2"),
+    ):
+        assert figure.words({**said, "sequences": soon, "longest": far}, "model") == f"1/2\n{text}"
 
 
 def test_the_picture_has_every_cell_and_every_cost() -> None:

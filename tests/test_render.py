@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,23 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from handmade import FAST, ask, records
 from matplotlib.text import Text
 from PIL import Image
 
 from membench.report import statistics
-from membench.report.claims import Faster, MeanFaster, Order
+from membench.report.claims import Faster, FewerRelapses, MeanFaster, Order
 from membench.report.claims.verdict import Verdict
 from membench.report.figures import bits, curves, style
 from membench.report.figures.axes import LINES, Plan
 from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
-from membench.report.pages import drawings, render
+from membench.report.pages import drawings, leftovers, render
 from membench.report.pages.compare import compare_models, compare_results
 from membench.report.statistics.solving import Interval
 from membench.report.table import as_p
+from membench.report.trace import Focus
+from membench.report.watched import Course, Look
 
 SIMULATED = runpy.run_path(str(Path(__file__).with_name("simulated.py")))
 MODELS = ("ntm-constant-cosine", "ntm-constant-dot", "lstm")
@@ -305,6 +309,61 @@ def test_a_suite_that_counts_in_sequences_says_so_and_shows_bits(tmp_path: Path)
     assert "training sequences (thousands)" in drawn and "bits a sequence" in drawn
 
 
+def test_no_number_of_a_suite_that_counts_in_sequences_is_said_to_be_of_steps(tmp_path: Path) -> None:
+    models = ("ntm-constant-cosine", "ntm-constant-dot", "ntm-learned-cosine", "ntm-learned-dot")
+    factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
+    claims = (
+        FewerRelapses("suite-C1", "It is lost less often.", "[a]", "copy", "ntm-constant", ("ntm-learned",)),
+        Faster("suite-C2", "It is faster.", "[p]", "copy", "ntm-constant", "ntm-learned", primary=True),
+    )
+    known = facts(6, models=models, claims=claims, factors=factors, own=models[0], clock="sequences")
+    looks = (Look(2000, 0, None, Focus(0.5, 2.0, None, None, None), Focus(0.5, 0.1, None, None, None)),)
+    course = Course("copy", models[1], 1, "", "2", 0.5, looks)
+    tables = simulate(6, models=models)
+    page = parsed(render.report(tables, known, tmp_path, courses=[course]).read_text())
+    said = " ".join(" ".join(page.itertext()).split()) + (tmp_path / "report.md").read_text()
+    said += compare_models(tables, known, *models[:2]).legend() + compare_models(tables, known, *models[:2]).plain()
+    for other in ("carried from step to step", "after the last step", "from step to"):  # of a sequence; weights
+        said = said.replace(other, "")
+    assert "per 10,000 sequences after solving" in said and "Ratio of capped mean sequences" in said
+    assert [said[max(0, m.start() - 60) : m.end()] for m in re.finditer(r"(?i)\bsteps?\b", said)] == []
+
+
+def test_plus_is_said_of_the_first_named_that_relapses_less() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): FAST}, relapsing={"b": 2})
+    for base, rival, sign in (("a", "b", "+"), ("b", "a", "\N{MINUS SIGN}")):
+        verdict = ask(tables, FewerRelapses("suite-C1", "It is steadier.", "[a]", "copy", base, (rival,)))
+        assert verdict.ours.startswith(sign)
+    less, more = render.legend({"difference"}, "steps").split("; ")
+    assert less == "+: the first named relapses less often, by so many per 10,000 steps after solving"
+    assert more == "\N{MINUS SIGN}: more often."
+
+
+def test_nothing_of_an_earlier_report_is_left_and_everything_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawings, "MAPPED", 1)
+    models = ("ntm-constant-dot", "ntm-learned-dot")
+    factors = {m: dict(zip(("memory", "similarity"), m.split("-")[1:], strict=True)) for m in models}
+    looks = (Look(2000, 0, None, Focus(0.5, 2.0, None, None, None), Focus(0.5, 0.1, None, None, None)),)
+    courses = [Course("copy", models[0], 1, "", "2", 0.5, looks)]
+    full = facts(models=models, factors=factors, clock="sequences", claims=facts().claims[1:2])
+    render.report(simulate(6, models=models), full, tmp_path, courses=courses)
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    kinds = {name.partition(".")[0].partition("-")[0] for name in figures}
+    assert kinds == {*leftovers.FIGURES, *leftovers.FIGURES_OF_TASKS}, "all that a report draws besides traces"
+    assert {path.stem for path in (tmp_path / "tables").iterdir()} == set(leftovers.TABLES)
+    mine = ["figures/solved-by-hand.png", "figures/map.pdf", "figures/trace-mine.png", "tables/mine.csv", "map.png"]
+    for name in (*mine, "figures/trace-copy-gru.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(drawings, "MAPPED", 9)
+    render.report(nothing(simulate(models=("lstm",))), facts(tasks=("copy", "recall"), claims=()), tmp_path)
+    assert not (tmp_path / "figures/trace-copy-gru.png").exists() and not (tmp_path / "tables/map.csv").exists()
+    assert all((tmp_path / name).exists() for name in mine)
+    left = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert left == {Path(name).name for name in mine if name.startswith("figures/")}
+
+
 def test_the_front_page_lists_every_suite(hostile: Path) -> None:
     page = render.front(hostile.parent).read_text()
     root = parsed(page)
@@ -431,6 +490,46 @@ def test_more_arms_than_eyes_can_follow_have_a_panel_each(which: str) -> None:
             assert len(figure.axes) == (2 if which == "lengths" else 1) and figure.get_suptitle() == ""
 
 
+def test_of_many_arms_few_are_named_and_those_without_a_solved_run_lie_above_the_budget() -> None:
+    for arms in (12, 13):
+        tables, known = crowd(2, arms)
+        found = statistics.outcomes(tables, 0.1)
+        found["seconds"] = [60.0 + 20 * int(model.removeprefix("arm-")) for model in found["model"]]
+        found["time"] = np.where(found["model"] == "arm-0", np.inf, 9000.0)
+        found.loc[found["model"] == "arm-5", "time"] = 2000.0
+        with style.drawing():
+            figure = curves.cost(tables, known, found)
+            assert figure is not None
+            style.saved(figure)
+        (ax,) = figure.axes
+        at = {line.get_gid().removeprefix("tip: ").partition(":")[0]: line for line in ax.lines if line.get_gid()}
+        (named,) = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+        assert len(at) == arms and named == (list(at) if arms == 12 else ["arm-1", "arm-5"]), "cheapest, and soonest"
+        assert {m for m, line in at.items() if line.get_color() == style.MUTED} == set(at) - set(named)
+        budget = found["budget"].max()
+        assert [m for m, line in at.items() if line.get_ydata()[0] > budget] == ["arm-0"]
+        assert [text.get_text() for text in ax.get_yticklabels()][-1] == "unsolved"
+        assert "no run solved" in at["arm-0"].get_gid() and "2,000 steps to solve" in at["arm-5"].get_gid()
+
+
+def test_no_arm_is_grey_as_those_behind_it_are() -> None:
+    for colour in style.COLOURS:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        assert max(red, green, blue) - min(red, green, blue) > 50, colour
+
+
+def test_names_at_the_side_lie_inside_the_picture() -> None:
+    tables, known = crowd(1, 9)
+    name = "ntm-constant-fixed-one-hot-outputs-unclipped-and-seen-cosine"
+    tables = Frames(*(t.assign(model=t["model"].replace("arm-3", name)) for t in tables))
+    with style.drawing():
+        figure = curves.heat(tables, facts(1, models=(name, *(arm.model for arm in known.arms))))
+        assert figure is not None
+        style.saved(figure)
+        figure.dpi = style.DPI
+        assert min(text.get_window_extent().x0 for text in figure.axes[0].get_yticklabels()) >= 0
+
+
 def test_grey_medians_have_all_their_points_and_no_words_lie_under_a_curve() -> None:
     tables, known = crowd(1, 9)
     with style.drawing():
@@ -454,6 +553,11 @@ def test_colours_are_of_arms_and_readings_differ_in_marks() -> None:
         assert figure is not None
     assert not {line.get_color() for line in figure.axes[0].lines} & style.COLOURS.keys()
     assert {line.get_marker() for line in figure.axes[0].lines if line.get_gid()} == {"o", "s"}
+    apart = [replace(v, reading=reading) for v, reading in zip([*found, found[0]], ("dot", "cosine", ""), strict=True)]
+    with style.drawing():
+        third = forest(apart)
+        assert third is not None
+    assert len({line.get_color() for line in third.axes[0].lines if line.get_gid()}) == 3
 
 
 def test_values_are_told_when_pointing_at_a_line(tmp_path: Path) -> None:
@@ -587,7 +691,9 @@ def test_comparing_models_and_folders() -> None:
     lines = table.plain().splitlines()
     assert max(map(len, lines)) <= 80 and "A is faster" in table.plain()
     assert [line.split()[0] for line in lines if line] == ["Task", "copy"] * table.plain().count("Task")
-    assert max(map(len, table.legend().splitlines())) <= 80 and "B over A: ratio of times, above 1" in table.legend()
+    assert max(map(len, table.legend().splitlines())) <= 80 and "B over A: ratio of times, above 1" in " ".join(
+        table.legend().split()
+    )
     with pytest.raises(ValueError, match="no model 'gru' in simulated; there are ntm-constant-cosine"):
         compare_models(tables, facts(6), "gru", "lstm")
     assert compare_results(frames(), frames(), facts(6)).frame.empty

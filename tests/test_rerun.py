@@ -348,7 +348,7 @@ def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
     outcomes["time"] = 30.0
 
     def row(bits: list[float | None]) -> dict[str, Any]:
-        (found,) = attention.table([watched(bits)], outcomes).frame.to_dict("records")
+        (found,) = attention.table([watched(bits)], facts_of(suite), outcomes).frame.to_dict("records")
         return {str(name): value for name, value in found.items()}
 
     found = row([3, 0.5, 2, 0.9, 0.8, 0.7, 0.1])
@@ -365,25 +365,25 @@ def test_heads_are_sharp_once_they_stay_so(suite: Suite, results: Path) -> None:
 def test_which_came_first_is_counted() -> None:
     rows = [(60, 30, 10, 20), (60, 40, 40, 10), (60, 20, 30, 10), (60, np.inf, np.inf, 10), (60, 90, 10, 20)]
     runs = pd.DataFrame(rows, columns=["watched", "solved", "write_sharp", "read_sharp"], dtype=float)
-    assert attention.tally(runs) == (
+    assert attention.tally(runs, "sequences") == (
         "of 5 runs 3 were solved while watched; in 2 of these write and read heads were sharp by then, by a median of "
-        "5 steps. Of the other 2, 1 had both sharp while watched; 1 were solved later."
+        "5 sequences. Of the other 2, 1 had both sharp while watched; 1 were solved later."
     )
 
 
 def test_a_run_counts_as_solved_while_watched_up_to_the_last_look(suite: Suite, results: Path) -> None:
-    frames = frames_of(results, suite)
+    frames, facts = frames_of(results, suite), facts_of(suite)
     outcomes = statistics.outcomes(frames, suite.solved)
     for time, solved in ((50.0, 1), (60.0, 0)):  # of looks at 0 to 50
         outcomes["time"] = time
-        note = attention.table([watched([3, 3, 3, 3, 3, 0.2])], outcomes).note
+        note = attention.table([watched([3, 3, 3, 3, 3, 0.2])], facts, outcomes).note
         assert f", of 1 runs {solved} were solved while watched" in note
     both = [watched([3.0]), replace(watched([3.0]), task="recall")]
-    note = attention.table(both, outcomes).note
+    note = attention.table(both, facts, outcomes).note
     assert "On copy, of 1 runs" in note and "On recall, of 1 runs" in note
     headless = replace(watched([None, None]), looks=(Look(0, 0, None, None, None),))
-    assert attention.table([headless], outcomes).frame.empty
-    unrecorded = attention.table([replace(watched([3.0]), seed=9)], outcomes).frame
+    assert attention.table([headless], facts, outcomes).frame.empty
+    unrecorded = attention.table([replace(watched([3.0]), seed=9)], facts, outcomes).frame
     assert np.isnan(unrecorded["solved"]).all()
 
 

@@ -10,10 +10,13 @@ from membench.report.claims import (
     NeverSolves,
     Solves,
 )
+from membench.report.claims.claim import label_of
 from membench.report.claims.judge import judge
 from membench.report.claims.summary import finding, progress, summary, tally
-from membench.report.claims.verdict import paper_text
+from membench.report.claims.verdict import claimed, paper_text
+from membench.report.figures.forest import papers
 from membench.report.frames import frames
+from membench.report.pages.render import grouped
 
 
 def test_the_summary_counts_verdicts_and_the_progress_says_partial_first() -> None:
@@ -74,6 +77,35 @@ def test_a_verdict_without_a_reading_is_counted_once() -> None:
     known = facts(tables, *asked)
     told = "under the cosine reading 1 agrees; under the dot reading 1 agrees; whatever the reading 1 agrees."
     assert f"All claims: {told}" in summary(tables, known, judge(tables, known))
+
+
+def test_a_claim_that_is_ours_is_not_said_to_be_a_paper_s() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE})
+    own = Faster("suite-C1", "It is faster.", "our claim [o]", "copy", "a", "b", 1.0, primary=True)
+    sources = (
+        "somewhere [p]; bar [o]",
+        "told [s], after the counts [d]",
+        "[o]; the code has it so [c]",
+        "told [s]; our claim [o]",
+    )
+    assert [replace(own, source=source).ours for source in sources] == [False, False, True, True]
+    for claim, said, number in ((own, "Our claim", "1 (our claim)"), (replace(own, source="[p]"), "Claim", "1")):
+        (verdict,) = judge(tables, known := facts(tables, claim))
+        assert finding(tables, known, [verdict]).startswith(f"{said}: It is faster. Found: contradicts")
+        assert "paper" not in verdict.reason and claimed(claim) == number
+        (entry,) = grouped([verdict])
+        assert (entry["paper"], entry["marks"]) == (number, " (decisive, our claim)" if claim.ours else " (decisive)")
+        assert papers(verdict) == (() if claim.ours else (1.0,))
+
+
+def test_a_claim_of_another_paper_keeps_its_name() -> None:
+    ids = ("dnc2016-C1", "csordas2019-C1a-recall")
+    assert [label_of(id, "dnc2016", ids) for id in ids] == ["C1", "csordas2019-C1a-recall"]
+    assert label_of("schmid2019-C2-one", "schmidinger2019", ["schmid2019-C3"]) == "C2-one"
+    assert label_of("collier2018-C12a", "collier2018-control", ids) == "C12a" and label_of("C1", "mine", ids) == "C1"
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE})
+    asked = [Faster(f"{paper}-C1", "It is faster.", "[p]", "copy", "a", "b") for paper in ("suite", "other")]
+    assert [v.label for v in judge(tables, facts(tables, *asked))] == ["C1", "other-C1"]
 
 
 def test_numbers_of_a_paper_are_said_in_full() -> None:

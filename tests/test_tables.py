@@ -11,7 +11,8 @@ import pytest
 from membench.benchmarks.core import Run, Suite
 from membench.benchmarks.records.events import Ended, Evaluated, Generalised, Resumed, Started
 from membench.benchmarks.records.frames import facts_of, frames_of
-from membench.benchmarks.records.record import Recorder, path_of
+from membench.benchmarks.records.record import Recorder, path_of, read
+from membench.benchmarks.tracking.summary import Arms, outcome
 from membench.report.frames import distinct
 from membench.report.pages.tables import cost
 from membench.report.table import Column, Table, as_count
@@ -58,6 +59,26 @@ def test_a_run_that_another_suite_trains_longer_is_cut_at_the_budget(suite: Suit
     row = found.runs.iloc[0]
     assert (row["status"], row["step"], row["steps"], row["seconds"], row["cut"]) == ("done", 30, 30, 30, True)
     assert found.evaluations["step"].max() == 30 and found.generalisation.empty
+
+
+def test_the_summary_of_an_arm_has_the_budget_of_the_report(suite: Suite, tmp_path: Path) -> None:
+    """Solved at step 20 by evaluations that hold to step 45: within the first 30 that is not seen yet."""
+    run = trained(suite, tmp_path, HERE)
+    record = read(path_of(tmp_path, suite.name, run), run.key)
+    assert record is not None
+    errors = {0: 9.0, 10: 9.0, 20: 0.0, 30: 0.0, 40: 0.0, 45: 0.0}
+    events = (replace(e, errors=errors[e.step]) if isinstance(e, Evaluated) else e for e in record.events)
+    record = replace(record, events=tuple(events))
+    for budget, solved in ((None, 1.0), (30, 0.0)):
+        cut = replace(suite, budget=budget)
+        arms = Arms(cut)
+        arms.add(run, record)
+        (summary,) = arms
+        found = {(point.name, point.step): point.value for point in summary.points}
+        assert found["arm/solved", budget or 45] == solved and max(step for _, step in found) == (budget or 45)
+        assert next(p.value for p in outcome(cut, run, record) if p.name == "solved") == solved
+        away = replace(run, experiment=replace(run.experiment, home="other"))
+        assert next(p.value for p in outcome(cut, away, record) if p.name == "solved") == 1  # as it is said at home
 
 
 def test_a_suite_that_counts_in_sequences_has_them_for_steps(suite: Suite, tmp_path: Path) -> None:

@@ -267,7 +267,7 @@ def shown(suite: Suite, results: Path) -> Iterator[Course]:
         UsageError: A course or a record is damaged.
     """
     for run in suite.runs():
-        one, budget = published_course(suite, results, run), suite.budget or run.experiment.training.steps
+        one, budget = published_course(suite, results, run), suite.counts(run.experiment)
         if one is not None and one.looks[0].step <= budget:
             pace, looks = suite.pace(run.experiment), (look for look in one.looks if look.step <= budget)
             yield replace(one, looks=tuple(replace(look, step=look.step * pace) for look in looks))

@@ -113,8 +113,7 @@ def shown(suite: Suite, results: Path, frames: Frames) -> list[Trace]:
         run = Run(experiment, seed)
         one = read(records.trace_of(records.path_of(results, suite.name, run), largest(experiment.task)))
         if one is not None and one.origin.run == (*names(run), run.digest):
-            budget = suite.budget or experiment.training.steps
-            found += [one] if one.origin.moment.step <= budget else []
+            found += [one] if one.origin.moment.step <= suite.counts(experiment) else []
     return found
 
 

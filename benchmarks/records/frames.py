@@ -8,8 +8,9 @@ from ...report.claims import Parameters
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
 from ..core import Experiment, Run, Suite, stages
 from ..protocols import Size, answer_of, largest, objective_of, size_text, smallest
+from .counted import Counted, counted
 from .events import Generalised, Resumed, Started, judged
-from .record import Record, locked, of_suite
+from .record import Record, of_suite
 
 
 def frames_of(results: Path, suite: Suite) -> Frames:
@@ -24,16 +25,12 @@ def frames_of(results: Path, suite: Suite) -> Frames:
     inspections: list[dict[str, Any]] = []
     for run, record in of_suite(results, suite):
         stale = record is not None and record.started is not None and record.started.digest != run.digest
-        pace = suite.pace(run.experiment)
-        budget = min(run.experiment.training.steps, suite.budget or run.experiment.training.steps)
-        cut = budget < run.experiment.training.steps
-        runs.append(_run(run, None if stale else record, stale, budget, cut, pace))
+        pace, found = suite.pace(run.experiment), counted(suite, run, None if stale else record)
+        runs.append(_run(run, None if stale else record, found._replace(status="stale") if stale else found, pace))
         if record is None or stale:
             continue
         arm = _arm(run)
-        for evaluated in record.evaluated.values():
-            if evaluated.step > budget:
-                break
+        for evaluated in found.evaluated:
             evaluations.append(
                 {
                     **arm,
@@ -49,7 +46,7 @@ def frames_of(results: Path, suite: Suite) -> Frames:
         planned = set(run.experiment.task.test)
         for point in record.generalised.values():
             size = tuple(point.size)
-            if size not in planned or cut:
+            if size not in planned or found.cut:
                 continue
             generalisation.append(
                 {
@@ -65,10 +62,9 @@ def frames_of(results: Path, suite: Suite) -> Frames:
                     "perfect": point.perfect,
                 }
             )
-        for found in record.inspected.values():
-            if not cut:
-                beside = {"step": found.step * pace, "size": size_text(tuple(found.size)), "sequences": found.sequences}
-                inspections += [{**arm, **beside, "number": each, "value": v} for each, v in found.values.items()]
+        for seen in record.inspected.values() if not found.cut else ():
+            beside = {"step": seen.step * pace, "size": size_text(tuple(seen.size)), "sequences": seen.sequences}
+            inspections += [{**arm, **beside, "number": each, "value": v} for each, v in seen.values.items()]
     return frames(runs, evaluations, generalisation, inspections)
 
 
@@ -152,26 +148,24 @@ def _arm(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool, pace: int) -> dict[str, Any]:
+def _run(run: Run, record: Record | None, found: Counted, pace: int) -> dict[str, Any]:
     started = record.started if record is not None else None
     ended = record.ended if record is not None else None
     sessions = [event.provenance for event in record.events if isinstance(event, Started | Resumed)] if record else []
-    within = [e for e in record.evaluated.values() if e.step <= budget][-1:] if record is not None else []
-    whole = ended is not None and ended.step <= budget  # else only the time up to the budget counts
     return {
         "key": run.key,
         **_arm(run),
-        "status": _status(record, stale, budget if cut else None),
-        "step": min(record.step, budget) * pace if record is not None else 0,
-        "steps": budget * pace,
-        "seconds": ended.seconds if ended is not None and whole else within[0].seconds if within else None,
+        "status": found.status,
+        "step": found.step * pace,
+        "steps": found.budget * pace,
+        "seconds": found.seconds,
         "parameters": started.parameters if started is not None else None,
         "state_size": started.state_size if started is not None else None,
         "digest": run.digest,
         "message": ended.message if ended is not None else "",
         "device": _said(str(each.get("device") or "") for each in sessions),
         "implementation": _said(str(each.get("implementation") or "") for each in sessions),
-        "cut": cut,
+        "cut": found.cut,
         "commit": _said(str(each.get("commit") or "")[:10] + "+" * bool(each.get("dirty")) for each in sessions),
     }
 
@@ -179,15 +173,3 @@ def _run(run: Run, record: Record | None, stale: bool, budget: int, cut: bool, p
 def _said(values: Iterable[str]) -> str:
     """What several sessions of a run say: each once, in order."""
     return "; ".join(dict.fromkeys(value for value in values if value))
-
-
-def _status(record: Record | None, stale: bool, cut_at: int | None) -> str:
-    if stale:
-        return "stale"
-    if record is None or record.started is None:
-        return "new"
-    if cut_at is not None and max(record.evaluated, default=0) >= cut_at:
-        return "done"
-    if record.ended is not None:
-        return record.ended.status
-    return "running" if locked(record.path) else "interrupted"

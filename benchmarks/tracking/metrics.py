@@ -30,7 +30,7 @@ under which reading of the paper an arm stands, `status` how a run ended, `diges
 | `generalisation/best/loss`, `.../excess` | nats a sequence, likewise | **time steps** |
 | `solved`, `steps_to_solve` | of a run that had its budget: 1 or 0; after how many steps, if it did | training steps |
 | `arm/...` | of a summary (tag `summary`), all seeds of an arm: median and quartiles of `errors`, the share that \
-solved the task, the median steps it took | training steps |
+solved the task within this suite's budget, the median steps it took | training steps |
 | `generalisation/final/...` | the same for the last weights | **time steps** |
 | `.../errors-2x9`, `.../perfect-2x9` | test size (2, 9), where one before it is as long | **time steps** |
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from ...report import statistics
 from ...report.answers import bar_of
 from ...report.frames import COMPLETE
 from ..core import Run, Suite
-from ..records.events import judged
+from ..records.counted import counted
+from ..records.events import Evaluated, judged
 from ..records.record import Record
 from .metrics import Point
 
@@ -33,17 +34,21 @@ class Summary(NamedTuple):
 
 
 def outcome(suite: Suite, run: Run, record: Record) -> list[Point]:
-    """Whether a run that had its full budget solved its task, ``solved`` 1 or 0, and if so after how many steps."""
+    """Whether a run that had its full budget solved its task, ``solved`` 1 or 0, and if so after how many steps.
+
+    A run is shown once, where it is at home: one that is at home in another suite counts whole, and what this suite's
+    budget makes of it says the summary of its arm.
+    """
     if record.ended is None or record.ended.status not in COMPLETE:
         return []
-    time = _time(suite, run, record)
+    shared = bool(run.experiment.home)
+    time = _time(suite, run, [*record.evaluated.values()] if shared else counted(suite, run, record).evaluated)
     solved = bool(np.isfinite(time))
     found = {"solved": float(solved)} | ({"steps_to_solve": time} if solved else {})
     return [Point(name, record.step, value, record.ended.seconds) for name, value in found.items()]
 
 
-def _time(suite: Suite, run: Run, record: Record) -> float:
-    evaluated = list(record.evaluated.values())
+def _time(suite: Suite, run: Run, evaluated: Collection[Evaluated]) -> float:
     errors = np.array([judged(each) for each in evaluated], dtype=float)
     steps = np.array([each.step for each in evaluated], dtype=float)
     return statistics.solved_at(steps, errors, bar_of(suite.solved, run.experiment.task_name))
@@ -59,14 +64,15 @@ class Arms:
     diverged: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, run: Run, record: Record) -> None:
-        """One more run; one that has not ended does not count."""
-        if record.ended is None or record.ended.status not in COMPLETE:
+        """One more run, as far as the suite's budget; one that has not had it does not count."""
+        found = counted(self.suite, run, record)
+        if found.status not in COMPLETE:
             return
         key = run.experiment.key
-        rows = [(run.seed, each.step, judged(each)) for each in record.evaluated.values()]
+        rows = [(run.seed, each.step, judged(each)) for each in found.evaluated]
         self.rows.setdefault(key, []).extend(rows)
-        self.times.setdefault(key, {})[run.seed] = _time(self.suite, run, record)
-        if record.ended.status == "diverged":
+        self.times.setdefault(key, {})[run.seed] = _time(self.suite, run, found.evaluated)
+        if found.status == "diverged":
             self.diverged.setdefault(key, []).append(run.seed)
 
     def __iter__(self) -> Iterator[Summary]:
@@ -86,7 +92,7 @@ class Arms:
                 for row in curve.to_dict("records")
                 for column, name in names.items()
             ]
-            budget = experiment.training.steps
+            budget = self.suite.counts(experiment)
             values = np.array(list(times.values()))
             low, high = statistics.medians(values, float(budget))
             found = {"arm/seeds": float(len(values)), "arm/solved": float(np.isfinite(values).mean())}

@@ -121,10 +121,10 @@ def decide(interval: "tuple[float, float] | None", paper: Paper, alone: float | 
     if alone is not None and not decided(p):
         return UNDECIDED, weak(alone, p)
     if high < 0:
-        return CONTRADICTS, "The order is the reverse of the paper's."
+        return CONTRADICTS, "The order is the reverse of the claimed one."
     if paper is None:
         return AGREES, "The interval excludes 0 (no difference)."
     least, most = paper if isinstance(paper, tuple) else (paper, paper)
     if low <= most and least <= high:
-        return AGREES, f"The interval excludes 0 and holds the paper's {paper_text(paper)}."
-    return SAME, f"The direction is the paper's, the size is not: it says {paper_text(paper)}."
+        return AGREES, f"The interval excludes 0 and holds the claimed {paper_text(paper)}."
+    return SAME, f"The direction is as claimed, the size is not: that is {paper_text(paper)}."

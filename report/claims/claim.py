@@ -1,5 +1,6 @@
 """What a paper says, as a value that records can answer: a frozen dataclass of its kind, one file a kind."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +30,9 @@ class Claim(ABC):
         id: E.g. ``collier2018-C2``.
         text: The claim in a sentence.
         source: Where it is said, with its tag: [p] printed, [a] said by an author, [c] in the authors' code,
-            [s] told by a secondary source, [o] ours.
-        primary: In the set named in advance as the one that decides.
+            [s] told by a secondary source, [o] ours. Of a claim that is no paper's the first tag is [o], or it is
+            called "our claim [o]".
+        primary: Decisive, as pages say: named in advance as one that decides.
     """
 
     kind: ClassVar[str]
@@ -78,9 +80,9 @@ class Claim(ABC):
         return 1
 
     @property
-    def label(self) -> str:
-        """The id without the paper it belongs to: ``C2``."""
-        return self.id.partition("-")[2] or self.id
+    def ours(self) -> bool:
+        """Whether it is no paper's."""
+        return is_ours(self.source)
 
     @property
     def sides(self) -> str:
@@ -110,6 +112,24 @@ class Claim(ABC):
     def wrong(self, what: str) -> ValueError:
         """An error that names the claim."""
         return ValueError(f"claim {self.id}: {what}")
+
+
+def is_ours(source: str) -> bool:
+    """Whether a claim of this source is no paper's; bars and sizes of a paper's claim may be."""
+    return "our claim [o]" in source or re.findall(r"\[(\w)", source)[:1] == ["o"]
+
+
+def label_of(id: str, suite: str, ids: Iterable[str]) -> str:
+    """A claim's id without the paper it belongs to, ``C2``; whole where the suite has claims of another paper, too.
+
+    Args:
+        id: Of the claim.
+        suite: The suite's name; of ids that begin with it (``collier2018`` of ``collier2018-control``) nothing is lost.
+        ids: Of all claims of the suite.
+    """
+    paper, _, rest = id.partition("-")
+    alone = suite.split("-")[0] == paper or all(other.partition("-")[0] == paper for other in ids)
+    return rest if rest and alone else id
 
 
 def _names(value: object) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..frames import SuiteFacts
 from ..statistics.solving import OUTCOME
 from .arms import meant
-from .claim import Claim
+from .claim import Claim, label_of
 from .verdict import NOT_RUN, Decide, Reasoned, Verdict
 
 Named = tuple[str, str]
@@ -139,6 +139,8 @@ class Question:
             corrected=np.nan if p is None else p,
             solved=counts,
             names=names,
+            clock=self.facts.clock,
+            called=label_of(self.claim.id, self.facts.name, (claim.id for claim in self.facts.claims)),
             **others,
         )
 

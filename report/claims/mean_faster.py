@@ -81,5 +81,5 @@ class MeanFaster(Speed):
 
         verdict, reason = decide_ratio(ratio, None, solved, p)
         if verdict == AGREES:
-            return SAME, "Against each rival the order is the paper's; of the size its parts speak."
+            return SAME, "Against each rival the order is as claimed; of the size its parts speak."
         return verdict, reason

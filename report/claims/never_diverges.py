@@ -36,6 +36,6 @@ class NeverDiverges(Claim):
         found = f"{count} of {len(statuses)} runs diverged."
         numbers = share(count, len(statuses))
         if count:
-            return question.answer((CONTRADICTS, "The paper says none."), found, seeds=seeds, **numbers)
+            return question.answer((CONTRADICTS, "Claimed is none."), found, seeds=seeds, **numbers)
         p = half_p(0, seeds)
         return question.answer(partial(decide_fraction, 0, seeds, False, p), found, seeds=seeds, p=p, **numbers)

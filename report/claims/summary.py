@@ -51,9 +51,9 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choices: str = "") -> str:
     """What was asked and what was found, in a sentence: the first line of a page.
 
-    Of a grid it is what its choices do; else the primary claim that speaks of most tasks, with how sure it is; else how
-    many claims are decided, or without any how many runs are solved. As long as no run had its full budget it claims
-    nothing.
+    Of a grid it is what its choices do; else the decisive claim that speaks of most tasks, with how sure it is; else
+    how many claims are decided, or without any how many runs are solved. As long as no run had its full budget it
+    claims nothing.
 
     Args:
         frames: The records.
@@ -72,11 +72,11 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         widest = max(primary, key=lambda claim: len({task for task, _ in claim.arms}))
         answers = [v for v in verdicts if v.claim.id == widest.id]
         found = map(found_said, [v for v in answers if v.verdict != NOT_RUN] or answers)
-        return f"Claim: {widest.text} Found: {'; '.join(found)}."
+        return f"{'Our claim' if widest.ours else 'Claim'}: {widest.text} Found: {'; '.join(found)}."
     if verdicts:
         decided = [v for v in verdicts if v.verdict in DECIDED]
         few = f"{len(decided) or 'none'} of {_some(len(verdicts), 'verdict')} {'are' if len(decided) > 1 else 'is'}"
-        some = "".join(f"; {v.claim.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
+        some = "".join(f"; {v.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
         left = [v for v in verdicts if v not in decided]
         kinds = {v.verdict for v in left}
         rest = f"; {tally(left)}" if len(kinds) > 1 else ""

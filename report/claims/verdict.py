@@ -6,11 +6,11 @@ Whether there is an effect is decided by the p-value, corrected for the number o
 1. **not run**: an arm has no run that had its full budget.
 2. **undecided**: fewer than five seeds, or a corrected p of 5 % or more.
 3. **not estimable**: likewise undecided, and the base itself is mostly unsolved.
-4. **contradicts**: there is an effect, and not on the paper's side.
-5. **agrees**: there is one on the paper's side, and the paper's number, if there is one, lies in an interval that is no
+4. **contradicts**: there is an effect, and not on the claimed side.
+5. **agrees**: there is one on the claimed side, and the claimed number, if there is one, lies in an interval that is no
    wider than fourfold; for "about equal" the interval lies inside 0.8 to 1.25; for "never" and "always" no run is an
    exception.
-6. **same direction**: there is one on the paper's side, but not so much can be said of the size.
+6. **same direction**: there is one on the claimed side, but not so much can be said of the size.
 
 A side is decided alike whichever side it is, and whether an interval is wide or open: only an agreement on the size
 needs a narrow one.
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from math import isfinite, isnan, nan
 from typing import Any
 
+from ..answers import Clock
 from ..statistics.multiplicity import ALPHA
 from ..statistics.ratio import Ratio
 from ..statistics.solving import ENOUGH, Interval, against_half, clopper_pearson
@@ -46,7 +47,7 @@ Decide = Callable[[float], Reasoned]
 MEANS = {
     "ratio": "Times as fast (95 % interval)",
     "fraction": "Share of runs (95 % interval)",
-    "difference": "Difference in relapses, per 10,000 steps after solving (95 % interval)",
+    "difference": "Difference in relapses, per 10,000 {clock} after solving (95 % interval)",
     "bits": "Bits a sequence (95 % interval)",
     "errors": "Fewer errors a sequence (95 % interval)",
     "count": "Trainable numbers",
@@ -74,6 +75,8 @@ class Verdict:
         beside: Further numbers: ratio of medians, of restricted means, median of the errors.
         judged_otherwise: What it would be by another bar, another hold, another clock; of primary claims.
         median_curves: What it would be as the paper's figures are read, in words; of primary claims.
+        clock: What the suite counts in.
+        called: What a page calls the claim: ``C2``; empty for its whole id.
     """
 
     claim: Claim
@@ -92,6 +95,13 @@ class Verdict:
     beside: Mapping[str, float] = field(default_factory=dict)
     judged_otherwise: Mapping[str, "Verdict"] = field(default_factory=dict)
     median_curves: str = ""
+    clock: Clock = "steps"
+    called: str = ""
+
+    @property
+    def label(self) -> str:
+        """What a page calls the claim."""
+        return self.called or self.claim.id
 
     @property
     def verdict(self) -> str:
@@ -149,7 +159,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """All of it in plain words."""
-        number = f"{MEANS[self.unit]}: {self.ours}." if self.ours else ""
+        number = f"{MEANS[self.unit].format(clock=self.clock)}: {self.ours}." if self.ours else ""
         chance = f"If there were no effect: {self.chance}." if self.chance else ""
         so_far = f"{self.so_far.capitalize()}." if self.interim else ""
         return " ".join(part for part in (self.found, number, chance, self.reason, so_far) if part)
@@ -228,6 +238,11 @@ def paper_text(paper: Paper) -> str:
     return " to ".join(f"{end:,}" if end >= 10_000 else f"{end:g}" for end in _ends(paper))
 
 
+def claimed(claim: Claim) -> str:
+    """The number that a claim says, as text, marked where it is no paper's; empty where it says none."""
+    return "" if claim.paper is None else f"{paper_text(claim.paper)}{' (our claim)' * claim.ours}"
+
+
 def _ends(paper: Paper) -> tuple[float, ...]:
     return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
@@ -264,19 +279,19 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
         alone = not equal and not low <= 1 <= high
         return UNDECIDED, weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:
-        return CONTRADICTS, "The paper says about equal; the interval lies wholly outside 0.8 to 1.25."
+        return CONTRADICTS, "Claimed is about equal; the interval lies wholly outside 0.8 to 1.25."
     if (low > 1) != (lowest is None or lowest > 1):
-        return CONTRADICTS, "The order is the reverse of the paper's."
+        return CONTRADICTS, "The order is the reverse of the claimed one."
     if lowest is None or highest is None:
-        return AGREES, "The order is the paper's."
+        return AGREES, "The order is as claimed."
     if low <= highest and lowest <= high:
         if high > WIDEST * low:
             return (
                 SAME,
-                f"The order is the paper's; the interval is too wide to tell whether it is {paper_text(paper)}.",
+                f"The order is as claimed; the interval is too wide to tell whether it is {paper_text(paper)}.",
             )
-        return AGREES, f"The order is the paper's, and the interval holds its {paper_text(paper)}."
-    return SAME, f"The order is the paper's, the size is not: it says {paper_text(paper)}."
+        return AGREES, f"The order is as claimed, and the interval holds the claimed {paper_text(paper)}."
+    return SAME, f"The order is as claimed, the size is not: that is {paper_text(paper)}."
 
 
 def decide_differs(ratio: Ratio, p: float) -> Reasoned:
@@ -335,10 +350,10 @@ def decide_fraction(count: int, runs: int, always: bool, alone: float, p: float)
         return UNDECIDED, weak(alone, p) if decided(alone) else "It may as well be half of all seeds."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:
-        return CONTRADICTS, f"{side}; the paper says {'all' if always else 'none'}."
+        return CONTRADICTS, f"{side}; claimed is {'all' if always else 'none'}."
     if count == (runs if always else 0):
         return AGREES, f"{side}, and no run is an exception."
-    return SAME, f"{side}, but not {'all' if always else 'none'}, as the paper says."
+    return SAME, f"{side}, but not {'all' if always else 'none'}, as claimed."
 
 
 def share(count: int, runs: int) -> dict[str, Any]:
@@ -352,4 +367,8 @@ def decide_relapses(difference: float, p: float, alone: float) -> Reasoned:
         return UNDECIDED, f"Fewer than {ENOUGH} solved runs an arm can be compared."
     if not decided(p):
         return UNDECIDED, weak(alone, p) if decided(alone) else "Dealt to the arms by chance, runs differ as much."
-    return (AGREES, "The order is the paper's.") if difference > 0 else (CONTRADICTS, "The order is the reverse.")
+    return (
+        (AGREES, "The order is as claimed.")
+        if difference > 0
+        else (CONTRADICTS, "The order is the reverse of the claimed one.")
+    )

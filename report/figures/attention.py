@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .. import statistics
+from ..answers import Clock
 from ..frames import Frames, SuiteFacts
 from ..table import Column, Table, as_bits, as_count, as_steps
 from ..watched import Course
@@ -22,7 +23,7 @@ SIDES = {"write": "writing", "read": "reading"}
 DASHES: Mapping[str, Any] = {"write": (0, (1, 1.2)), "read": "-"}
 
 
-def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
+def table(courses: Sequence[Course], facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     """For every run that was watched, when its heads became sharp and when it was solved."""
     times = outcomes.set_index(["task", "model", "seed"])["time"]
     rows = []
@@ -44,18 +45,20 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
         "task": Column("Task"),
         "model": Column("Model", words=True),
         "seed": Column("Seed", says=as_count),
-        "watched": Column("Watched up to", "Step.", as_count),
+        "watched": Column("Watched up to", f"{facts.clock.capitalize()}.", as_count),
         "write_sharp": Column(
-            "Write heads sharp", f"Below {SHARP:g} bit from here on, for four looks or to the last.", as_sharp
+            "Write heads sharp",
+            f"{facts.clock.capitalize()} from which on they are below {SHARP:g} bit, for four looks or to the last.",
+            as_sharp,
         ),
         "read_sharp": Column("Read heads sharp", "Likewise.", as_sharp),
-        "solved": Column("Solved", "Time to solve.", as_steps),
+        "solved": Column("Solved", f"{facts.clock.capitalize()} to solve.", as_steps),
         "write_entropy": Column("Write entropy then", "In bits; at the last look, where not solved by it.", as_bits),
         "read_entropy": Column("Read entropy then", "Likewise.", as_bits),
     }
     numbers = [name for name, column in columns.items() if column.says not in (None, as_count)]
     frame = pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(numbers, float))
-    tallies = [f"On {task}, {tally(runs)}" for task, runs in frame.groupby("task")]
+    tallies = [f"On {task}, {tally(runs, facts.clock)}" for task, runs in frame.groupby("task")]
     note = (
         "Runs that were trained again and watched, equal to their records as far as that: the mean entropy of the "
         "heads' weightings at every evaluation, on the example of the traces, while writing before the answer and "
@@ -66,12 +69,12 @@ def table(courses: Sequence[Course], outcomes: pd.DataFrame) -> Table:
 
 
 def sharp(steps: statistics.Array, bits: statistics.Array) -> float:
-    """The first step from which heads are sharp as long as has to be seen, or to the last look; inf where none is."""
+    """The first time from which heads are sharp as long as has to be seen, or to the last look; inf where none is."""
     steps, bits = (np.pad(each, (0, statistics.HOLD), "edge") for each in (steps, bits))
     return statistics.solved_at(steps, bits, SHARP)
 
 
-def tally(runs: pd.DataFrame) -> str:
+def tally(runs: pd.DataFrame, clock: Clock) -> str:
     """Which came first, and whether the one goes without the other: a sentence or two about runs of one task."""
     solved = runs["solved"] <= runs["watched"]
     both = runs[["write_sharp", "read_sharp"]].max(axis=1)
@@ -79,7 +82,7 @@ def tally(runs: pd.DataFrame) -> str:
     rest, others = runs[~solved], int(np.isfinite(both[~solved]).sum())
     later = int(np.isfinite(rest["solved"]).sum())
     lead = (runs["solved"] - both)[before].median()
-    by = f", by a median of {lead:,.0f} steps" if before.any() else ""
+    by = f", by a median of {lead:,.0f} {clock}" if before.any() else ""
     return (
         f"of {len(runs)} runs {int(solved.sum())} were solved while watched; in {int(before.sum())} of these write and "
         f"read heads were sharp by then{by}. Of the other {len(rest)}, {others} had both sharp while watched; {later} "
@@ -97,7 +100,7 @@ def as_sharp(step: float) -> str:
 
 
 def entropy(course: Course, side: str) -> tuple[statistics.Array, statistics.Array]:
-    """Steps, and mean entropies of the write or the read heads there; infinite where they never look at all."""
+    """Times, and mean entropies of the write or the read heads there; infinite where they never look at all."""
     focuses = [(look.step, getattr(look, SIDES[side])) for look in course.looks]
     bits = [np.inf if focus is None else focus.entropy for _, focus in focuses]
     return np.array([step for step, _ in focuses], float), np.array(bits, float)

@@ -5,14 +5,14 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .. import statistics
 from ..answers import counted_of
@@ -23,6 +23,12 @@ from .style import MUTED, SHADE, canvas, tip
 
 LETTER = 0.2
 """Width of a title's letter, in cells of the heat map."""
+
+NAMED = 12
+"""Arms up to which a figure of points names every one."""
+
+UNSOLVED = 1.06
+"""Where arms are drawn of which no run is solved, in budgets."""
 
 CROWD = 40
 """Seeds of an arm above which their thin lines are stored as pixels."""
@@ -244,46 +250,77 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
 
 
 def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | None:
-    """Cost against speed of learning: the time a run takes, and the mean steps to solve of at most the budget."""
+    """Cost against speed of learning: the time a run takes, and the mean steps to solve of at most the budget.
+
+    Arms of which no run is solved lie above all others. Where arms are many, those that ``lead`` a task are named.
+    """
     complete = outcomes[outcomes["complete"] & (outcomes["seconds"] > 0)]
     if complete.empty:
         return None
-    plan = Plan(frames, facts)
-    tasks = [task for task in facts.tasks if (complete["task"] == task).any()]
-    figure, axes = canvas(1, len(tasks), 2 * WIDTH / max(2, len(tasks)), HEIGHT + 0.35, sharex=True, sharey=True)
-    for ax, task in zip(axes[0], tasks, strict=True):
+    plan, budget = Plan(frames, facts), float(complete["budget"].max())
+    points: dict[str, dict[str, tuple[float, float]]] = {}
+    for task in facts.tasks:
         for model in plan.models:
             runs = complete[(complete["task"] == task) & (complete["model"] == model)]
-            if runs.empty:
-                continue
+            if len(runs):
+                mean = survival.restricted_mean(*survival.reached(runs), float(runs["budget"].max()))
+                solved = np.isfinite(runs["time"]).any()
+                points.setdefault(task, {})[model] = runs["seconds"].median() / 60, mean if solved else np.inf
+    named = {model for each in points.values() for model in each}
+    if len(named) > NAMED:
+        named = {model for each in points.values() for model in lead(each)}
+    columns = min(3, len(points))
+    rows, width = -(-len(points) // columns), 2 * WIDTH / max(2, columns)
+    figure, axes = canvas(rows, columns, width, HEIGHT + 0.35, sharex=True, sharey=True)
+    for ax in axes.flat[len(points) :]:
+        ax.remove()
+    for ax, (task, each) in zip(axes.flat, points.items(), strict=False):
+        for model, (minutes, mean) in sorted(each.items(), key=lambda item: item[0] in named):  # these on top
             pen, reading = plan.pens[plan.arm(model)], plan.reading[model]
-            minutes = runs["seconds"].median() / 60
-            mean = survival.restricted_mean(*survival.reached(runs), float(runs["budget"].max()))
+            said = f"{mean:,.0f} {facts.clock} to solve" if np.isfinite(mean) else "no run solved"
+            colour = pen.colour if model in named else MUTED
             ax.plot(
                 minutes,
-                mean,
-                gid=tip(f"{facts.label(model)}: {minutes:.1f} minutes a run, {mean:,.0f} {facts.clock} to solve"),
+                mean if np.isfinite(mean) else UNSOLVED * budget,
+                gid=tip(f"{facts.label(model)}: {minutes:.1f} minutes a run, {said}"),
                 linestyle="",
                 marker=pen.marker,
-                markersize=6.5,
-                color=pen.colour,
-                markerfacecolor="none" if reading and reading != plan.readings[0] else pen.colour,
+                markersize=6.5 if model in named else 4.5,
+                alpha=1 if model in named else 0.45,
+                color=colour,
+                markerfacecolor="none" if reading and reading != plan.readings[0] else colour,
                 markeredgewidth=1.4,
-                label=f"{plan.arm(model)} ({reading})" if reading else plan.arm(model),
+                label=(f"{plan.arm(model)} ({reading})" if reading else plan.arm(model)) if model in named else "",
                 clip_on=False,
             )
         ax.set_title(task)
         ax.set_xlabel("minutes a run")
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
     every = complete.groupby(["task", "model"])["seconds"].median() / 60
-    for ax in axes[0]:
+    ticks = [tick for tick in MaxNLocator(6).tick_values(0, budget) if tick <= budget]
+    for ax in axes.flat[: len(points)]:
         ax.set_xscale("log")
         ax.set_xlim(every.min() / 1.6, every.max() * 1.6)
-        ax.set_ylim(0, 1.03 * complete["budget"].max())
+        ax.set_ylim(0, (2 * UNSOLVED - 1) * budget)
+        ax.axhline(budget, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+        ax.set_yticks([*ticks, UNSOLVED * budget], [*(f"{tick / 1000:g}" for tick in ticks), "unsolved"])
         ratios(ax)
-    axes[0, 0].set_ylabel(f"mean {facts.clock} to solve (thousands)")
+    outer(figure, axes, f"mean {facts.clock} to solve (thousands)")
     legend(figure, axes)
     return figure
+
+
+def lead(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The arm that learns a task soonest, then each whose run is a tenth shorter than of all that learn it sooner.
+
+    Args:
+        points: Of every arm minutes a run, and the mean time to solve, inf where no run is solved.
+    """
+    found: list[str] = []
+    least = np.inf
+    for name, (minutes, mean) in sorted(points.items(), key=lambda item: item[1][::-1]):
+        if np.isfinite(mean) and minutes < 0.9 * least:
+            found, least = [*found, name], minutes
+    return found
 
 
 def factorial(facts: SuiteFacts, task: str, outcomes: pd.DataFrame) -> Figure | None:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..claims.verdict import Verdict, paper_text
+from ..claims.verdict import Verdict, claimed
 from .axes import WIDTH, legend, ratios
-from .style import INK, MUTED, canvas, pens, tip
+from .style import FAINT, INK, MUTED, canvas, pens, tip
 
 
 def papers(verdict: Verdict) -> tuple[float, ...]:
-    """The paper's numbers: none, one, or the two ends of what it gives."""
-    paper = verdict.claim.paper
+    """The paper's numbers: none, one, or the two ends of what it gives; none of a claim that is ours."""
+    paper = None if verdict.claim.ours else verdict.claim.paper
     return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
 
@@ -32,7 +32,8 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         return None
     ids = list(dict.fromkeys(v.claim.id for v in drawn))
     readings = list(dict.fromkeys(v.reading for v in verdicts if any(v.reading == d.reading for d in drawn)))
-    looks = {r: pen._replace(colour=INK if r == readings[0] else MUTED) for r, pen in pens([*readings]).items()}
+    greys = (INK, MUTED, FAINT)
+    looks = {r: pen._replace(colour=greys[i % len(greys)]) for i, (r, pen) in enumerate(pens(readings).items())}
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
     ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
     ends += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]
@@ -51,7 +52,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
                 ax.plot(low, y, marker="<", color=pen.colour, markersize=5, clip_on=False)
         known = v.estimate is not None and 0 < v.estimate < np.inf
         place, face = (v.estimate, pen.colour) if known else (_end(v), "none")
-        pointed = tip(f"{v.claim.label}{f', {v.reading} reading' if v.reading else ''}: {v.ours}, {v.verdict}")
+        pointed = tip(f"{v.label}{f', {v.reading} reading' if v.reading else ''}: {v.ours}, {v.verdict}")
         look = {"marker": pen.marker, "markersize": 6, "linestyle": ""}
         ax.plot(place, y, color=pen.colour, markerfacecolor=face, gid=pointed, **look)
     for place, name in enumerate(ids):
@@ -61,7 +62,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
         for number in papers(one):
             ax.plot(number, place, marker="D", color=INK, markerfacecolor="none", markersize=7, linestyle="")
         if one.claim.paper is not None:
-            text, at = paper_text(one.claim.paper), (1.03, place)
+            text, at = claimed(one.claim), (1.03, place)
             ax.annotate(text, at, xycoords=("axes fraction", "data"), va="center", color=MUTED, fontsize=8.5)
     for reading in readings:
         pen = looks[reading]
@@ -80,7 +81,7 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     ax.set_xscale("log")
     ax.set_xlim(left, right)
     ratios(ax)
-    ax.set_yticks(range(len(ids)), [next(v.claim.label for v in drawn if v.claim.id == name) for name in ids])
+    ax.set_yticks(range(len(ids)), [next(v.label for v in drawn if v.claim.id == name) for name in ids])
     ax.set_ylim(len(ids) - 0.5, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("times as fast (1: no difference)")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ..frames import SuiteFacts
-from ..table import as_short
+from ..table import NONE, as_short
 from .style import INK, MUTED
 
 ROW, COLUMN, SIDE = 0.4, 0.86, 0.8
@@ -121,8 +121,8 @@ def heading(task: str, facts: SuiteFacts) -> str:
 
 
 def words(cell: Mapping[Hashable, Any], by: str) -> str:
-    """What is written in a cell: seeds solved, then how soon and how far."""
+    """What is written in a cell: seeds solved, then how soon and how far, each a dash where that is not known."""
     soon, far = cell["sequences"], cell["longest"]
     under = f"{cell['reading']}: " if by == "arm" and cell["reading"] else ""
-    parts = [as_short(soon) if np.isfinite(soon) else "", f"to {far}" if far else ""]
-    return "\n".join(filter(None, [f"{under}{cell['solved']}/{cell['runs']}", ", ".join(filter(None, parts))]))
+    parts = [as_short(soon) if np.isfinite(soon) else NONE, f"to {far}" if far else NONE]
+    return f"{under}{cell['solved']}/{cell['runs']}\n{NONE if parts == [NONE, NONE] else ', '.join(parts)}"

@@ -15,9 +15,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
-INK, MUTED, GRID, SHADE = "#1d2127", "#626a75", "#dde1e6", "#eef1f4"
+INK, MUTED, FAINT, GRID, SHADE = "#1d2127", "#626a75", "#9aa2ac", "#dde1e6", "#eef1f4"
 
 # seaborn's "colorblind" palette, reordered so that neighbours differ in lightness too; beside each its dark-page twin.
+# Without its grey, which is of arms that stand behind others.
 COLOURS: Mapping[str, str] = {
     "#0173b2": "#58b4ea",
     "#d55e00": "#ff9a52",
@@ -26,7 +27,7 @@ COLOURS: Mapping[str, str] = {
     "#7a5c3e": "#cfae8a",
     "#de8f05": "#f4bb4f",
     "#56b4e9": "#9ad6f8",
-    "#7d7d7d": "#bdbdbd",
+    "#8b1e4f": "#e88bb4",
 }
 DASHES: Sequence[Any] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2)))
 MARKERS = "osD^vPX*<>"
@@ -113,9 +114,9 @@ def tip(text: str) -> str:
 def saved(figure: Figure) -> tuple[str, bytes]:
     """The figure as an SVG file's text, transparent, and as a PNG file, on white; equal figures give equal bytes."""
     text, data = io.StringIO(), io.BytesIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    figure.set_layout_engine(None)  # laid out once is enough
     figure.savefig(data, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.set_layout_engine(None)  # laid out once is enough, and by the PNG, whose letters are the wider ones
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     lines = "\n".join(line.strip() for line in text.getvalue().splitlines())
     lines = re.sub(r"(\d\.\d\d)\d+", r"\1", lines)  # points need no more digits
     lines = re.sub(r"""<g id=(["'])tip: (.*?)\1>""", r"<g><title>\2</title>", lines)
@@ -180,5 +181,5 @@ def box(text: str) -> str:
 
 def variables() -> dict[str, str]:
     """The CSS variable that stands for each colour."""
-    named = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SHADE: "--shade"}
+    named = {INK: "--ink", MUTED: "--muted", FAINT: "--faint", GRID: "--grid", SHADE: "--shade"}
     return named | {colour: f"--c{i}" for i, colour in enumerate(COLOURS)}

@@ -88,19 +88,25 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
     columns = {
         "task": Column("Task"),
         **({"model": Column("Model")} if any(row["model"] for row in rows) else {}),
-        "seeds": Column("Seeds", "with their full budget on both sides", str),
+        "seeds": Column("Seeds", "with their full budget on both sides; reports count all of a side", str),
         "solved_a": Column("A solved"),
         "solved_b": Column("B solved"),
-        "median_a": Column("A steps", "median to solve", as_steps),
-        "median_b": Column("B steps", "median to solve", as_steps),
+        "median_a": Column(f"A {facts.clock}", "median to solve", as_steps),
+        "median_b": Column(f"B {facts.clock}", "median to solve", as_steps),
         "estimate": Column("B over A", "ratio of times, above 1 where A is faster; by the log-rank test", _ratio),
         "interval": Column("95 % interval", "every ratio that the log-rank permutation test does not reject"),
-        "logrank": Column("p", "that both are equally fast, by the same test", lambda value: f"{value:.2g}"),
+        "logrank": Column(
+            "p",
+            "that both are equally fast, by the same test; p alone, not corrected for many claims as reports do",
+            lambda value: f"{value:.2g}",
+        ),
         "ratio": Column("of medians", "ratio of the medians; a bound where one is unsolved"),
-        "means": Column("of means", "ratio of mean steps, an unsolved run counting with its whole budget", short),
+        "means": Column(
+            "of means", f"ratio of mean {facts.clock}, an unsolved run counting with its whole budget", short
+        ),
         "beyond_a": Column("A longer", longer, as_percent),
         "beyond_b": Column("B longer", longer, as_percent),
-        "decided": Column("So"),
+        "decided": Column("So", "by this interval alone"),
     }
     return Table("compare", title, "", pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns)), columns)
 

@@ -12,9 +12,11 @@ from ..answers import bar_said, counted_of, guessing, noun_of
 from ..claims.verdict import Verdict
 from ..figures import attention, bits, curves, heads, matrix, style
 from ..figures.axes import LINES, Plan
+from ..figures.curves import NAMED
 from ..figures.forest import forest
-from ..frames import Frames, SuiteFacts
+from ..frames import COMPLETE, Frames, SuiteFacts
 from ..statistics.matrix import matrix as cells_of
+from ..table import NONE
 from ..trace import Trace
 from ..watched import Course
 from . import tables
@@ -79,6 +81,9 @@ def draw(
     plan = Plan(frames, facts)
     grey = f"A panel an arm, since they are more than {LINES}; grey: the others"
     grey += "; readings differ in their dashes. " if len(plan.readings) > 1 else ". "
+    few = """Named are the arm that learns a task soonest, and each whose run is a tenth shorter than of all that learn
+    it sooner; grey: the others, of which the table tells. """
+    few *= frames.runs.loc[frames.runs["status"].isin(COMPLETE), "model"].nunique() > NAMED
     best = "Only best weights are drawn; final ones are in the table of every size. "
     tasks = [task for task in facts.tasks if (frames.evaluations["task"] == task).any()]
     with style.drawing():
@@ -87,9 +92,9 @@ def draw(
             "Claims that are ratios of time",
             """How many times as fast the first named solves the task as the second. Ours with its 95 % interval, from
             five seeds on, not corrected, under each reading; hollow diamond, and at the right as a number, the
-            paper's. A hollow mark of ours is only a bound, since one arm is never solved; an arrow says that the
-            interval goes on, because too many runs were not solved within their budget. Vertical line: no
-            difference.""",
+            paper's; of a claim of our own the number alone. A hollow mark of ours is only a bound, since one arm is
+            never solved; an arrow says that the interval goes on, because too many runs were not solved within their
+            budget. Vertical line: no difference.""",
             lambda: forest(verdicts),
         )
         if mapped(facts):
@@ -98,8 +103,8 @@ def draw(
                 "Which architecture learns what",
                 f"""Colour and first line: seeds that have solved the task. Second line: the median sequences trained on
                 until then, and the longest size tested to which half of the seeds or more still solve it, with all
-                shorter ones. At the side medians over all tasks: minutes of a run, trained numbers, and numbers carried
-                from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
+                shorter ones; {NONE} where there is none. At the side medians over all tasks: minutes of a run, trained
+                numbers, and numbers carried from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
                 lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
             )
         for task in tasks:
@@ -129,8 +134,8 @@ def draw(
             add(
                 f"solved-{task}",
                 f"Seeds that have solved {task}",
-                f"""The share of seeds that have solved it by each step (Kaplan-Meier). A tick marks where runs ended
-                unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
+                f"""The share of seeds that have solved it, over the training (Kaplan-Meier). A tick marks where runs
+                ended unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
                 {crowd}{seeds_said(tested)}""",
                 lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
             )
@@ -178,7 +183,8 @@ def draw(
             "cost",
             "Cost against speed of learning",
             f"""The time a run takes (median) against the mean {facts.clock} to solve the task, an unsolved run counting
-            with its whole budget: lower left is better. {seeds_said(outcomes[outcomes["complete"]])}""",
+            with its whole budget: lower left is better. Above the dotted line, the budget: arms of which no run solved
+            it. {few}{seeds_said(outcomes[outcomes["complete"]])}""",
             lambda: curves.cost(frames, facts, outcomes),
         )
     return pictures

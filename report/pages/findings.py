@@ -1,6 +1,6 @@
 """What was found, from the suites' ``claims.json``: in a terminal, and as a table inside a Markdown file.
 
-The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a primary claim that has run,
+The table stands between ``<!-- findings -->`` and ``<!-- /findings -->`` and has a row a decisive claim that has run,
 with what is final where something is; a suite without any has one row, what its page says first.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..claims.claim import is_ours, label_of
 from ..claims.verdict import NOT_RUN, paper_text
 from ..table import NONE, WIDTH, Column, Table, as_p, marked
 from .render import MARKS
@@ -58,17 +59,19 @@ def _link(page: Path, folder: Path) -> str:
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Claim, the paper's number and what was found."""
-    primary: dict[str, list[dict[str, Any]]] = {}
+    decisive: dict[str, list[dict[str, Any]]] = {}
+    ids = [verdict["id"] for verdict in document["verdicts"]]
     for verdict in document["verdicts"]:
         if verdict["primary"] and verdict["verdict"] != NOT_RUN:
-            primary.setdefault(verdict["id"], []).append(verdict)
-    for verdicts in primary.values():
+            decisive.setdefault(verdict["id"], []).append(verdict)
+    for verdicts in decisive.values():
         first, paper = verdicts[0], verdicts[0]["paper"]
-        number = NONE if paper is None else paper_text(tuple(paper) if isinstance(paper, list) else paper)
-        text = f"{first['id'].partition('-')[2]}: {first['text']}"
+        ours = " (our claim)" * is_ours(first["source"])
+        number = NONE if paper is None else paper_text(tuple(paper) if isinstance(paper, list) else paper) + ours
+        text = f"{label_of(first['id'], document['suite'], ids)}{ours}: {first['text']}"
         final = [verdict for verdict in verdicts if not verdict["interim"]] or verdicts
         yield marked(text), number, marked("; ".join(map(_found, final)))
-    if not primary:
+    if not decisive:
         asked, _, found = document["finding"].partition(" Found: ")
         yield marked(asked.removeprefix("Asked: ")), NONE, marked(found)
 
@@ -93,9 +96,10 @@ def spoken(folder: Path) -> str:
         "corrected": Column("corrected", says=as_p),
         "seeds": Column("Seeds"),
     }
+    ids = [verdict["id"] for verdict in document["verdicts"]]
     rows = [
         {name: verdict.get(name) for name in columns}
-        | {"claim": f"{verdict['id'].partition('-')[2] or verdict['id']} {verdict['reading']}".rstrip()}
+        | {"claim": f"{label_of(verdict['id'], document['suite'], ids)} {verdict['reading']}".rstrip()}
         | {"ours": verdict["ours"] or None, "seeds": f"{verdict['seeds']}/{verdict['planned']}"}
         for verdict in document["verdicts"]
     ]

@@ -8,7 +8,7 @@ import pandas as pd
 from ..figures.matrix import NO_RUN, asked, begun, heading, remarks, rows_of, words
 from ..frames import Frames, SuiteFacts
 from ..statistics.matrix import ranked
-from ..table import Column, Table, as_count, as_duration
+from ..table import NONE, Column, Table, as_count, as_duration
 
 
 class Lead(NamedTuple):
@@ -39,7 +39,7 @@ def table(cells: pd.DataFrame, facts: SuiteFacts, by: str = "model") -> Table:
     }
     note = (
         "A task's column: seeds that solved it; the median sequences trained on until then; the longest size tested to "
-        "which half of the seeds or more still solve it, with all shorter ones."
+        f"which half of the seeds or more still solve it, with all shorter ones; {NONE} where there is none."
     )
     note += (
         f" {NO_RUN.capitalize()}: none has had its full budget."

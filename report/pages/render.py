@@ -14,7 +14,7 @@ from ..answers import Clock, bar_said
 from ..claims.claim import Unit
 from ..claims.judge import judge
 from ..claims.summary import finding, progress, summary
-from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, paper_text
+from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, UNDECIDED, VERDICTS, Verdict, claimed
 from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
@@ -23,7 +23,7 @@ from ..statistics.matrix import matrix as cells_of
 from ..table import marked
 from ..trace import Trace
 from ..watched import Course
-from . import matrix, tables
+from . import leftovers, matrix, tables
 from . import trace_words as traced
 from .drawings import draw, draw_traces, first, mapped
 
@@ -31,8 +31,8 @@ MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_EST
 """A sign beside each verdict, so that colour is never alone."""
 
 MEANINGS = {
-    AGREES: "an effect on the paper's side, of its size",
-    SAME: "on the paper's side, of another size or one not known well",
+    AGREES: "an effect on the claimed side, of the claimed size",
+    SAME: "on the claimed side, of another size or one not known well",
     CONTRADICTS: "an effect on the other side",
     UNDECIDED: "no effect shown by these seeds",
     NOT_ESTIMABLE: "likewise, and the arm that should be faster is mostly unsolved",
@@ -73,7 +73,7 @@ DOCUMENT = TypeAdapter(Document)
 def report(
     frames: Frames, facts: SuiteFacts, folder: Path, traces: Sequence[Trace] = (), courses: Sequence[Course] = ()
 ) -> Path:
-    """Write a suite's report into its folder: pages, claims, tables and figures.
+    """Write a suite's report into its folder, pages, claims, tables and figures, in place of an earlier one.
 
     Args:
         frames: The records.
@@ -93,14 +93,14 @@ def report(
     shown = [
         *([matrix.table(cells, facts)] if mapped(facts) else []),
         tables.claims(verdicts),
-        tables.otherwise(verdicts),
+        tables.otherwise(verdicts, facts),
         tables.solving(frames, facts, outcomes),
         choices,
         own,
         tables.beyond(frames, facts),
         tables.lengths(frames, facts),
         traced.table(traces, facts),
-        attention.table(courses, outcomes),
+        attention.table(courses, facts, outcomes),
         tables.cost(frames, facts),
         tables.runs(frames, facts, outcomes),
     ]
@@ -139,12 +139,13 @@ def report(
         "colours": style.variables(),
         "dark": style.COLOURS,
     }
+    written = []
     for table in shown:
-        _write(folder / "tables" / f"{table.name}.csv", table.csv())
-        _write(folder / "tables" / f"{table.name}.tex", table.latex())
+        written += [_write(folder / "tables" / f"{table.name}.csv", table.csv())]
+        written += [_write(folder / "tables" / f"{table.name}.tex", table.latex())]
     for picture in pictures:
-        _write(folder / "figures" / f"{picture.name}.svg", picture.svg)
-        _write(folder / "figures" / f"{picture.name}.png", picture.png)
+        written += [_write(folder / "figures" / f"{picture.name}.svg", picture.svg)]
+        written += [_write(folder / "figures" / f"{picture.name}.png", picture.png)]
     counts = frames.runs["status"].value_counts()
     document = {
         "suite": facts.name,
@@ -161,7 +162,11 @@ def report(
     }
     _write(folder / "claims.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _write(folder / "report.md", _template("report.md.jinja", values))
-    return _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
+    page = _write(folder / "report.html", style.classed(_template("report.html.jinja", values)))
+    for path in leftovers.drawn(folder, facts.tasks):
+        if path not in written:
+            path.unlink()
+    return page
 
 
 def front(results: Path) -> Path:
@@ -190,9 +195,10 @@ def grouped(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Verdicts by claim, for the page."""
     claims: dict[str, dict[str, Any]] = {}
     for v in verdicts:
-        paper = paper_text(v.claim.paper) if v.claim.paper is not None else ""
-        entry = claims.setdefault(v.claim.id, {"claim": v.claim, "paper": paper, "verdicts": {}})
-        entry["verdicts"][v.reading] = v
+        said = ["decisive"] * v.claim.primary + ["our claim"] * v.claim.ours
+        marks = f" ({', '.join(said)})" if said else ""
+        new = {"claim": v.claim, "label": v.label, "marks": marks, "paper": claimed(v.claim), "verdicts": {}}
+        claims.setdefault(v.claim.id, new)["verdicts"][v.reading] = v
     return list(claims.values())
 
 
@@ -201,7 +207,8 @@ def legend(units: Collection[Unit], clock: Clock) -> str:
     said = {
         "ratio": "\N{MULTIPLICATION SIGN}: how many times as fast the first named is.",
         "fraction": "%: share of runs.",
-        "difference": f"+ and \N{MINUS SIGN}: relapses more or less per 10,000 {clock} after solving.",
+        "difference": f"+: the first named relapses less often, by so many per 10,000 {clock} after solving; "
+        "\N{MINUS SIGN}: more often.",
         "bits": "Bits: how many fewer a sequence costs the first named; below 0 it costs more.",
         "errors": "Fewer errors: of the first named, a sequence; below 0 it makes more.",
     }

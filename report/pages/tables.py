@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import statistics
 from ..answers import bar_said, counted_of, guessing, noun_of
-from ..claims.verdict import NOT_RUN, Verdict, paper_text
+from ..claims.verdict import NOT_RUN, Verdict, claimed
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
 from ..statistics.solving import Estimate
@@ -29,7 +29,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
                 "claim": v.claim.text,
                 "source": v.claim.source,
                 "primary": v.claim.primary,
-                "paper": paper_text(v.claim.paper) if v.claim.paper is not None else "",
+                "paper": claimed(v.claim),
                 "reading": v.reading,
                 "against": v.against,
                 "estimate": v.estimate,
@@ -67,14 +67,14 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
     return Table("claims", "Claims", "", frame, columns)
 
 
-def otherwise(verdicts: Sequence[Verdict]) -> Table:
-    """Primary claims judged otherwise: what hangs on the bar, on how long it is held, and on the clock."""
+def otherwise(verdicts: Sequence[Verdict], facts: SuiteFacts) -> Table:
+    """Decisive claims judged otherwise: what hangs on the bar, on how long it is held, and on the clock."""
     ways = list(dict.fromkeys(way for v in verdicts for way in v.judged_otherwise))
     rows: list[dict[str, Any]] = []
     for v in verdicts:
         if not v.judged_otherwise or v.verdict == NOT_RUN:
             continue
-        row: dict[str, Any] = {"id": v.claim.label, "reading": v.reading, "as_is": _judged(v)}
+        row: dict[str, Any] = {"id": v.label, "reading": v.reading, "as_is": _judged(v)}
         for way, other in v.judged_otherwise.items():
             row |= {way: _judged(other), f"{way}: estimate": other.estimate, f"{way}: corrected": other.corrected}
         rows.append(row | {"median_curves": v.median_curves or None})
@@ -83,11 +83,13 @@ def otherwise(verdicts: Sequence[Verdict]) -> Table:
         "reading": Column("Reading"),
         "as_is": Column("As judged"),
         **{way: Column(way[0].upper() + way[1:]) for way in ways},
-        "median_curves": Column("Median curves", "ratio of the steps at which the medians of all curves cross the bar"),
+        "median_curves": Column(
+            "Median curves", f"ratio of the {facts.clock} at which the medians of all curves cross the bar"
+        ),
     }
-    note = """The primary claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds of
-    the machines they were trained on instead of steps; each with the p-value that all of them, judged so, are corrected
-    to. Median curves: as the paper's figures are read, without an interval."""
+    note = f"""The decisive claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds
+    of the machines they were trained on instead of {facts.clock}; each with the p-value that all of them, judged so,
+    are corrected to. Median curves: as the paper's figures are read, without an interval."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     title = "Decisive claims under other definitions of solved"
     return Table("otherwise", title, " ".join(note.split()), frame, columns)
@@ -144,7 +146,9 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
             "Three quarters by", f"{facts.clock} by which three quarters of the seeds had solved it", as_steps
         ),
         "first": Column("First below", "median of the first evaluation below the bar, held or not", as_steps),
-        "median_curve": Column("Median curve", "step at which the median of all curves is below the bar", as_steps),
+        "median_curve": Column(
+            "Median curve", f"{facts.clock} at which the median of all curves is below the bar", as_steps
+        ),
         "restricted_mean": Column(
             f"Mean {facts.clock}", "to solve, an unsolved run counting with its whole budget", as_count
         ),
@@ -282,9 +286,9 @@ def runs(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     columns = {
         "key": Column("Run", words=True),
         "status": Column("Status"),
-        "step": Column("Step", "last reached", as_count),
+        "step": Column("Reached", facts.clock, as_count),
         "steps": Column("Budget", facts.clock, as_count),
-        "time": Column("Solved at", "step", as_steps),
+        "time": Column("Solved at", facts.clock, as_steps),
         "relapses": Column("Relapses", f"times it rose above {relapse} after it was solved, or diverged", as_count),
         "last": Column(counted_of(facts.every.values()).capitalize(), "a sequence, at the last evaluation", as_bits),
         "seconds": Column("Time", says=as_duration),

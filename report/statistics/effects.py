@@ -92,17 +92,17 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
         "base": Column("Against"),
         "difference_text": Column("Difference", "of these shares, in points; in brackets its 95 % interval"),
         "corrected": Column("p", "that there is no difference, corrected for all in this table", as_p),
-        "ratio_text": Column("Ratio of capped mean steps", "above 1 where this level is faster, see above"),
+        "ratio_text": Column(f"Ratio of capped mean {facts.clock}", "above 1 where this level is faster, see above"),
         "ratio_corrected": Column("p", "that this ratio is 1, corrected for all in this table", as_p),
         "solved": Column("Solved", "share of the matched runs at this level", as_percent),
         "solved_base": Column("Solved against", "share of those they are matched with", as_percent),
         "matches": Column("Matches", "pairs of runs, of an interaction fours, that differ in this alone", as_count),
         "seeds": Column("Seeds", "of the combination that has fewest; an interval needs five", as_count),
     }
-    note = """Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
-    interaction, by how much one choice changes the difference that the other makes. Mean steps are capped: an unsolved
-    run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals are Student's
-    over seeds, from five seeds on; p-values are corrected by Benjamini and Hochberg's rule."""
+    note = f"""Matched runs differ in the factor alone: same task, seed and other choices. Two factors together: their
+    interaction, by how much one choice changes the difference that the other makes. Mean {facts.clock} are capped: an
+    unsolved run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals are
+    Student's over seeds, from five seeds on; p-values are corrected by Benjamini and Hochberg's rule."""
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
 

@@ -6,7 +6,7 @@ from .permutation import deals, two_sided
 from .solving import ENOUGH, RESAMPLES, Array, Estimate, percentiles
 
 PER = 10_000
-"""Steps after solving that relapses are counted by."""
+"""Steps after solving, or whatever else times are in, that relapses are counted by."""
 
 
 def relapse_rate(relapses: Array, after: Array) -> Array:
