@@ -100,14 +100,14 @@ def lines(suite: Suite) -> Iterator[str]:
             yield f"  {e.model_name}: its weights are tested with {other}"
     if suite.claims:
         yield ""
-        yield "Claims (* in the primary set)"
+        yield "Claims (* decisive)"
         for claim in suite.claims:
             number = f" [{claim.paper}]" if claim.paper is not None else ""
             yield f"  {claim.id}{'*' if claim.primary else ''}: {claim.text}{number}  ({claim.source})"
         if missed := out_of_reach(suite.claims, len(suite.seeds)):
             yield (
                 f"  Of {len(suite.seeds)} seeds none can decide {', '.join(missed)}, however clear: p is corrected for "
-                f"the number of claims in the primary set, and is {min(missed.values()):.2g} at best."
+                f"the number of decisive claims, and is {min(missed.values()):.2g} at best."
             )
 
 

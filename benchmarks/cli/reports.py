@@ -125,7 +125,7 @@ def report(
 @results_option
 @json_option
 def compare(words: tuple[str, ...], suite: str | None, added: tuple[str, ...], results: Path, as_json: bool) -> None:
-    """Compare two models of a suite, or two results folders of it, seed by seed.
+    """Compare two models of a suite, or two results folders of it, by the seeds that both have.
 
     A and B are two names of models, or two folders. Only seeds that both sides have finished count; a run that did
     not solve its task is censored, not dropped. SUITE may be left out where one suite alone has records of both models.
