@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from handmade import FAST, ask, records
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
@@ -23,7 +24,7 @@ from membench.report import statistics
 from membench.report.claims import Faster, FewerRelapses, MeanFaster, Order
 from membench.report.claims.verdict import Verdict
 from membench.report.figures import bits, curves, style
-from membench.report.figures.axes import LINES, Plan
+from membench.report.figures.axes import LINES, Plan, symlog
 from membench.report.figures.forest import forest
 from membench.report.frames import Frames, frames
 from membench.report.pages import drawings, leftovers, render
@@ -196,6 +197,17 @@ def test_odd_records_give_a_right_page(odd: str, expected: list[str], tmp_path: 
         ), text
     if odd in ("diverged", "unsolved", "one seed"):
         assert "Partial" not in words
+
+
+def test_an_axis_of_one_decade_has_ticks_between() -> None:
+    for bar, top, expected in (
+        (0.05, 0.5, ["0", "0.05", "0.1", "0.2", "0.5"]),
+        (0.1, 40.0, ["0", "0.1", "1", "10"]),
+    ):
+        ax = Figure().subplots()
+        ax.set_ylim(0, top)
+        symlog(ax, bar)
+        assert [ax.yaxis.get_major_formatter()(tick) for tick in ax.get_yticks()] == expected
 
 
 def test_a_suite_without_claims_or_readings_has_a_page_and_no_empty_section(tmp_path: Path) -> None:
