@@ -28,6 +28,12 @@ def bench(*arguments: object, code: int = 0) -> Result:
     return result
 
 
+def test_what_is_added_is_shown_with_the_suite() -> None:
+    gru = Path(__file__).parent.parent / "docs/examples/gru.py"
+    assert "Model: gru" in bench("show", "mini", "--with", gru).output
+    assert "Model: gru" not in bench("show", "mini").output
+
+
 def completed(*words: str, begun: str = "") -> list[str]:
     shell = ShellComplete(main, {}, "bench", "_BENCH_COMPLETE")
     return [item.value for item in shell.get_completions(list(words), begun) if item.type == "plain"]

@@ -67,7 +67,7 @@ def test_a_dry_run_answers_in_json(tiny: str, trained: Path, tmp_path: Path) -> 
 
 def test_seeds_add_up(tiny: str, tmp_path: Path) -> None:
     asked = ("--results", tmp_path, "--dry-run", "--task", "copy", "--model", "ntm", "--model", "lstm")
-    keys = [run["key"] for run in document("run", "--suite", tiny, *asked, "--seed", 2, "--seeds", "1-2")["runs"]]
+    keys = [run["key"] for run in document("run", "--suite", tiny, *asked, "--seeds", "2,1-2")["runs"]]
     assert keys == ["copy/ntm/1", "copy/lstm/1", "copy/ntm/2", "copy/lstm/2"]
 
 
@@ -164,8 +164,8 @@ def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
         (["run", "--suite", "nope"], ["'nope'", "collier2018", "mini"]),
         (["run", "--suite", "TINY", "--task", "sort"], ["task", "sort", "copy"]),
         (["run", "--suite", "TINY", "--model", "gru"], ["model", "gru", "ntm, lstm"]),
-        (["run", "--suite", "TINY", "--seed", "3"], ["seed", "3", "1-2"]),
-        (["run", "--suite", "TINY", "--seed", "x"], ["--seed", "'x'"]),
+        (["run", "--suite", "TINY", "--seeds", "3"], ["seed", "3", "1-2"]),
+        (["run", "--suite", "TINY", "--seeds", "x"], ["seeds", "'x'"]),
         (["run", "--suite", "TINY", "--seeds", "2-1"], ["'2-1'", "1-5"]),
         (["run", "--suite", "TINY", "--device", "tpu"], ["'tpu'", "'auto', 'cpu', 'cuda'"]),
         (["run", "--suite", "TINY", "--workers", "0"], ["--workers", "0", "x>=1"]),
@@ -284,7 +284,7 @@ def test_results_that_cannot_be_written(tiny: str, tmp_path: Path) -> None:
 def test_stale_and_damaged_records_are_refused_and_kept(tiny: str, trained: Path, tmp_path: Path) -> None:
     suite = tmp_path / "tiny.py"
     suite.write_text(Path(tiny).read_text().replace("batch=4", "batch=5"))
-    asked = ("run", "--suite", suite, "--results", trained, "--model", "ntm", "--seed", 1)
+    asked = ("run", "--suite", suite, "--results", trained, "--model", "ntm", "--seeds", 1)
     path = trained / "tiny/copy/ntm/1.jsonl"
     before = path.read_bytes()
     assert document(*asked, "--dry-run")["runs"][0]["status"] == "stale"
@@ -306,7 +306,7 @@ def test_forced_runs_keep_the_old_records(tiny: str, trained: Path, tmp_path: Pa
     path = tmp_path / "results/tiny/copy/lstm/1.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text("damaged\n")
-    asked = ("--suite", tiny, "--results", tmp_path / "results", "--model", "lstm", "--seed", 1, "--no-tracking")
+    asked = ("--suite", tiny, "--results", tmp_path / "results", "--model", "lstm", "--seeds", 1, "--no-tracking")
     assert bench("run", *asked, "--force").stdout == "tiny: 1 done of 1 runs\n"
     assert path.with_name("1.jsonl.old1").read_text() == "damaged\n"
     assert not (tmp_path / "results/mlflow.db").exists()
@@ -322,7 +322,7 @@ def test_a_crash_and_a_divergence_are_told_apart(tiny: str, tmp_path: Path) -> N
     )
     source = source.replace("HEAD = OneHot(0)", f"{broken}HEAD = OneHot(0)")
     (tmp_path / "crashing.py").write_text(source.replace("LSTM(units=8, layers=1)", "Broken(units=8, layers=1)"))
-    asked = ("--model", "lstm", "--seed", 1, "--no-tracking", "--workers", 1)
+    asked = ("--model", "lstm", "--seeds", 1, "--no-tracking", "--workers", 1)
     result = bench("run", "--suite", tmp_path / "diverging.py", "--results", tmp_path / "a", *asked)
     assert "1 diverged" in result.stdout and "copy/lstm/1: diverged at step" in result.stderr
     result = bench("run", "--suite", tmp_path / "crashing.py", "--results", tmp_path / "b", *asked, code=1)
@@ -335,7 +335,7 @@ def test_a_crash_and_a_divergence_are_told_apart(tiny: str, tmp_path: Path) -> N
 def test_a_store_that_cannot_be_used_does_not_stop_a_run(tiny: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "mlflow.db").mkdir(parents=True)
-    result = bench("run", "--suite", tiny, "--results", results, "--model", "lstm", "--seed", 1)
+    result = bench("run", "--suite", tiny, "--results", results, "--model", "lstm", "--seeds", 1)
     assert result.stdout == "tiny: 1 done of 1 runs\n"
     assert result.stderr.count("cannot be used") == 1 and "bench ui" in result.stderr
     message = bench("ui", "--suite", tiny, "--results", results, code=2).stderr
@@ -389,7 +389,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(tiny: str, tmp_path: Path) ->
     suite.write_text(Path(tiny).read_text().replace("steps=45", "steps=1_000_000"))
     command = [*BENCH, "run", "--suite", str(suite), "--results", str(tmp_path / "results"), "--no-tracking"]
     process = subprocess.Popen(
-        [*command, "--model", "lstm", "--seed", "1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--model", "lstm", "--seeds", "1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -401,7 +401,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(tiny: str, tmp_path: Path) ->
     assert process.returncode == 130, conversation
     assert "copy/lstm/1: stopped at step" in conversation and "resumable" in conversation
     assert answer == "tiny: 1 left of 1 runs; the same command goes on\n"
-    result = bench(*command[4:], "--model", "lstm", "--seed", "1", "--time-limit", "1s")
+    result = bench(*command[4:], "--model", "lstm", "--seeds", "1", "--time-limit", "1s")
     assert "1 unfinished" in result.stderr and "1 left" in result.stdout
 
 

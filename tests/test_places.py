@@ -147,7 +147,7 @@ def test_a_run_and_its_report_work_in_odd_places(
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         return done
 
-    done = go("run", *asked, "--model", "lstm", "--seed", "1", "--workers", "1")
+    done = go("run", *asked, "--model", "lstm", "--seeds", "1", "--workers", "1")
     assert b"cannot be used" not in done.stderr and b"1 done of 1 runs" in done.stdout
     done = go("report", *asked)
     assert (folder / "results/tiny/report.html").exists() and b"report.html" in done.stdout

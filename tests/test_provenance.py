@@ -164,7 +164,7 @@ def test_another_kind_of_processor_is_told_so(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.skipif(not HAS_AVX2, reason="a processor without AVX2")
 def test_what_a_run_is_trained_with_is_recorded(tiny: str, tmp_path: Path) -> None:
     bench = [sys.executable, "-c", "import sys; from membench.benchmarks.cli import main; main()"]
-    asked = ["run", "--suite", tiny, "--model", "lstm", "--seed", "1", "--no-tracking", "--results", str(tmp_path)]
+    asked = ["run", "--suite", tiny, "--model", "lstm", "--seeds", "1", "--no-tracking", "--results", str(tmp_path)]
     subprocess.run([*bench, *asked, "--avx2"], check=True, capture_output=True)
     started = json.loads((tmp_path / "tiny/copy/lstm/1.jsonl").read_text().splitlines()[0])
     assert started["provenance"]["device"].endswith(" with AVX2")

@@ -164,7 +164,7 @@ def test_a_package_that_cannot_be_imported_stops_nothing(
         (tmp_path / "mlflow.py").write_text(code)
         monkeypatch.syspath_prepend(tmp_path)
     asked = ["--suite", tiny, "--results", str(tmp_path / "results")]
-    result = CliRunner().invoke(main, ["run", *asked, "--model", "lstm", "--seed", "1", "--device", "cpu"])
+    result = CliRunner().invoke(main, ["run", *asked, "--model", "lstm", "--seeds", "1", "--device", "cpu"])
     assert result.exit_code == 0, result.output + str(result.exc_info)
     assert result.stdout == "tiny: 1 done of 1 runs\n" and len(said(stories[0])) == 7
     assert result.stderr.count("cannot be used (reinstall the package mlflow") == 1, result.stderr

@@ -63,7 +63,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     )
     (folder / "suites/colorsys.py").write_text("raise SystemExit('not Python\\'s')\n")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
-    asked = ["run", "--suite", suite, "--with", GRU, "--model", "gru", "--model", "lstm", "--seed", 1, "--workers", 1]
+    asked = ["run", "--suite", suite, "--with", GRU, "--model", "gru", "--model", "lstm", "--seeds", 1, "--workers", 1]
     command = [sys.executable, script, *asked, "--device", "cpu", "--no-tracking", "--json", "--results", results]
     done = subprocess.run(list(map(str, command)), cwd=here, env=environment, capture_output=True, text=True)
     return Ran(suite, results, here, done)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from .shared import answer, find, json_option, results_option, suite_names
+from .shared import answer, find, json_option, results_option, suite_option, with_option
 
 
 @click.command(name="list")
@@ -49,9 +49,10 @@ def list_suites(results: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("suite", shell_complete=suite_names)
+@suite_option()
+@with_option
 @json_option
-def show(suite: str, as_json: bool) -> None:
+def show(suite: str, added: tuple[str, ...], as_json: bool) -> None:
     """Show a suite: its arms, every hyperparameter with its source, its claims.
 
     Sources: [p] printed in the paper, [a] said by an author, [c] read in the authors' code, [d] derived from numbers
@@ -59,13 +60,14 @@ def show(suite: str, as_json: bool) -> None:
     its own, and that of the model as a whole is given; nothing stands where none is given.
 
     \b
-    Example:
+    Examples:
       bench show collier2018
+      bench show mini --with gru.py
     """
     from ..catalogue import published
     from .describe import described, found_out, lines
 
-    found = find(suite)
+    found = find(suite, added)
     theirs = published().get(found.name, {})
     if as_json:
         click.echo(json.dumps({**described(found), "published": theirs}, indent=2))

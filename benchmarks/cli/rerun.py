@@ -14,7 +14,7 @@ from .shared import arms_options, avx2_option, find, json_option, results_option
 @suite_option()
 @with_option
 @arms_options
-@click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
+@click.option("--seeds", metavar="RANGES", help="Only these seeds: 3, 1-3, or 1-3,7.")
 @click.option("--sample", metavar="N", type=click.IntRange(min=1), help="So many of them, drawn at random.")
 @click.option(
     "--steps",

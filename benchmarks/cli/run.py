@@ -27,8 +27,7 @@ from .shared import (
 @suite_option()
 @with_option
 @arms_options
-@click.option("--seed", "one_by_one", type=click.IntRange(min=0), multiple=True, help="Only this seed (repeatable).")
-@click.option("--seeds", metavar="RANGES", help="Only these seeds: 1-3, or 1-3,7.")
+@click.option("--seeds", metavar="RANGES", help="Only these seeds: 3, 1-3, or 1-3,7.")
 @click.option("--workers", type=click.IntRange(min=1), show_default="one a core, or one a GPU", help="Processes.")
 @click.option(
     "--device",
@@ -59,7 +58,6 @@ def run(
     added: tuple[str, ...],
     tasks: tuple[str, ...],
     models: tuple[str, ...],
-    one_by_one: tuple[int, ...],
     seeds: str | None,
     workers: int | None,
     device: str,
@@ -110,7 +108,7 @@ def run(
     if ray_address is not None and engine != "ray":
         raise UsageError(f"--ray-address {ray_address!r}: no cluster is asked for; accepted: --engine ray beside it")
     limit = None if time_limit is None else arguments.seconds(time_limit)
-    wanted = [*one_by_one, *(arguments.seeds(seeds) if seeds is not None else ())]
+    wanted = [] if seeds is None else arguments.seeds(seeds)
     found = find(suite, added)
     part = (1, 1) if shard is None else arguments.shard(shard)
     planned = plan(found, results, tasks, models, wanted, shard=part, force=force)

@@ -138,7 +138,7 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
     experiment = run.experiment
     made = (
         f"bench run {suite.options} --task {experiment.task_name} --model {experiment.model_name} "
-        f"--seed {run.seed} --results"
+        f"--seeds {run.seed} --results"
     )
     again = f"{made} {results}"
     status = state(run, path).status
