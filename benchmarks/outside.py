@@ -179,14 +179,13 @@ def joined(suite: Suite, paths: Sequence[str]) -> Suite:
                 raise UsageError(f"{path}: arms[{name!r}]: {taken[name]} has an arm of that name; accepted is another")
             taken[name] = path
             try:
-                experiments += [_added(name, model, firsts[task], suite.budget) for task in tasks]
+                experiments += [_added(name, model, firsts[task], suite.counts(firsts[task])) for task in tasks]
             except (TypeError, ValueError) as error:
                 raise UsageError(f"{path}: arms[{name!r}]: {reason(error)}") from None
     return replace(suite, experiments=tuple(experiments)) if paths else suite
 
 
-def _added(name: str, model: Any, first: Experiment, budget: int | None) -> Experiment:
-    """An arm, trained as another is."""
-    training = first.training
-    training = replace(training, steps=min(training.steps, budget or training.steps))
+def _added(name: str, model: Any, first: Experiment, steps: int) -> Experiment:
+    """An arm, trained as another is, for so many steps."""
+    training = replace(first.training, steps=steps)
     return Experiment(first.task_name, first.task, name, model, training, added=first.model_name)

@@ -62,12 +62,12 @@ def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
     known = replace(facts(tables), added=("mine",))
     assert finding(tables, known, ()) == "Asked: A suite. Found: copy is solved by every run of a."
     alone = records({("copy", "mine"): UNSOLVED})
-    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by none of 1.")
+    assert finding(alone, replace(facts(alone), added=("mine",)), ()).endswith("copy is solved by no run of 1 model.")
 
 
 def test_without_claims_models_are_named_that_solve_a_task_with_every_run_soonest_first() -> None:
     tables = records({("copy", "a"): TWICE, ("copy", "b"): FAST, ("copy", "c"): WILD, ("copy", "d"): UNSOLVED})
-    said = "copy is solved by every run of b and a (soonest first), some of 1 more and none of 1 others."
+    said = "copy is solved by every run of b and a (soonest first), some runs of 1 model and no run of 1 model."
     assert finding(tables, facts(tables), ()).endswith(said)
 
 

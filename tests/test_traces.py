@@ -3,6 +3,7 @@
 import io
 import json
 import runpy
+import shlex
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -533,3 +534,5 @@ def test_the_command_says_what_it_found(tiny: str, results: Path) -> None:
     partly = bench()
     assert partly.exit_code == 0 and "copy/ntm/1: " in partly.stdout
     assert "Left out: copy/lstm/1: no weights" in partly.stderr
+    again = partly.stderr.partition("folder of your own: bench run ")[2].partition(";")[0]
+    assert main.commands["run"].make_context("run", shlex.split(again)).params["results"] == Path("mine")

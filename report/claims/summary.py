@@ -103,8 +103,8 @@ def solved(task: str, outcomes: pd.DataFrame) -> str:
     some, none = int(share.between(0, 1, inclusive="neither").sum()), int((share == 0).sum())
     who = listed(every) if len(every) <= NAMED else f"{len(every)} models"
     groups = [f"every run of {who}{' (soonest first)' * (1 < len(every) <= NAMED)}"] if every else []
-    groups += [f"some of {some} more" if every else f"some runs of {some}"] if some else []
-    groups += [f"none of {none}{' others' * bool(groups)}"] if none else []
+    groups += [f"some runs of {_some(some, 'model')}"] if some else []
+    groups += [f"no run of {_some(none, 'model')}"] if none else []
     return f"{task} is solved by {listed(groups)}"
 
 

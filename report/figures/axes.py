@@ -143,8 +143,9 @@ def symlog(ax: Axes, solved: float) -> None:
     ax.set_yscale("symlog", linthresh=solved, linscale=0.6)
     top = max(ax.get_ylim()[1], 11 * solved)
     ax.set_ylim(0, top)
-    parts = (1, 2, 5) if top < 100 * solved else (1,)  # one decade alone would say little
-    ticks = [n * 10.0**k for k in range(-6, 7) for n in parts if solved <= n * 10.0**k <= top]
+    ticks = [10.0**k for k in range(-6, 7) if solved <= 10.0**k <= top]
+    if len(ticks) < 2:  # one alone would say little
+        ticks = [n * 10.0**k for k in range(-6, 7) for n in (1, 2, 5) if solved <= n * 10.0**k <= top]
     ax.set_yticks([0, *ticks])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
