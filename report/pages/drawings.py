@@ -1,7 +1,7 @@
 """The pictures of a page: every figure that the records allow, drawn, with its title and caption."""
 
 import html
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -73,8 +73,7 @@ def draw(
     """All figures that these records allow, in the order of the page."""
     pictures: list[Picture] = []
 
-    def add(name: str, title: str, caption: str, drawn: Callable[[], Figure | None]) -> None:
-        figure = drawn()
+    def add(name: str, title: str, caption: str, figure: Figure | None) -> None:
         if figure is not None:
             pictures.append(Picture(name, title, " ".join(caption.split()), *style.saved(figure)))
 
@@ -95,7 +94,7 @@ def draw(
             paper's; of a claim of our own the number alone. A hollow mark of ours is only a bound, since one arm is
             never solved; an arrow says that the interval goes on, because too many runs were not solved within their
             budget. Vertical line: no difference.""",
-            lambda: forest(verdicts),
+            forest(verdicts),
         )
         if mapped(facts):
             add(
@@ -105,7 +104,7 @@ def draw(
                 until then, and the longest size tested to which half of the seeds or more still solve it, with all
                 shorter ones; {NONE} where there is none. At the side medians over all tasks: minutes of a run, trained
                 numbers, and numbers carried from step to step. {seeds_said(outcomes[outcomes["complete"]])}""",
-                lambda: matrix.picture(cells_of(frames, facts, outcomes), facts),
+                matrix.picture(cells_of(frames, facts, outcomes), facts),
             )
         for task in tasks:
             tested = outcomes[outcomes["task"] == task]
@@ -120,7 +119,7 @@ def draw(
                 range; thin: every seed, unfinished ones too; grey: the medians of the other arms. Dotted: the bar,
                 {bar} a sequence; the scale is logarithmic above it and linear below. Over each panel: trained numbers,
                 and numbers carried from step to step (state). {n}""",
-                lambda task=task: curves.convergence(frames, facts, task, outcomes),  # type: ignore[misc]
+                curves.convergence(frames, facts, task, outcomes),
             )
             if facts.clock == "sequences":
                 add(
@@ -129,7 +128,7 @@ def draw(
                     f"""Cross-entropy of a sequence's answers on the evaluation set, in bits, by the sequences trained
                     on: median over the seeds that had their full budget, and their interquartile range.
                     {crowd}{n}""",
-                    lambda task=task: bits.costs(frames, facts, task),  # type: ignore[misc]
+                    bits.costs(frames, facts, task),
                 )
             add(
                 f"solved-{task}",
@@ -137,7 +136,7 @@ def draw(
                 f"""The share of seeds that have solved it, over the training (Kaplan-Meier). A tick marks where runs
                 ended unsolved: how long they would have taken is not known. Unfinished runs count up to where they are.
                 {crowd}{seeds_said(tested)}""",
-                lambda task=task: curves.solved_by(frames, facts, task, outcomes),  # type: ignore[misc]
+                curves.solved_by(frames, facts, task, outcomes),
             )
         cut = tables.CUT if frames.runs["cut"].any() else ""
         for task in tasks:
@@ -153,14 +152,14 @@ def draw(
                 what it was trained on{trained}{on}{whole}. Points: median over the seeds; whiskers: their interquartile
                 range. Best weights are those of the lowest evaluation error, final ones those after the last step.
                 {crowd}{best if crowd else ""}{n}{cut}""",
-                lambda task=task: curves.lengths(frames, facts, task),  # type: ignore[misc]
+                curves.lengths(frames, facts, task),
             )
         add(
             "heat",
             "Every tested model at every size",
             f"""{counted_of(facts.every.values()).capitalize()} a sequence of the best weights, median over the seeds;
             darker: a larger share of all {noun_of(facts.every.values())}s ({guessing(facts.every)}).{cut}""",
-            lambda: curves.heat(frames, facts),
+            curves.heat(frames, facts),
         )
         for task in tasks:
             add(
@@ -168,7 +167,7 @@ def draw(
                 f"All combinations: {task}",
                 f"""Seeds solved of those that had their full budget, and below it the median {facts.clock} it
                 took.""",
-                lambda task=task: curves.factorial(facts, task, outcomes),  # type: ignore[misc]
+                curves.factorial(facts, task, outcomes),
             )
         for task in tasks:
             add(
@@ -177,7 +176,7 @@ def draw(
                 """Mean entropy of the heads' weightings at every evaluation, on one sequence: 0 where one row has all
                 attention, the logarithm of the rows where all have the same. Solid: read heads, in the answer; dotted:
                 write heads, before it; a line a seed. Dot: solved.""",
-                lambda task=task: attention.picture(courses, frames, facts, task, outcomes),  # type: ignore[misc]
+                attention.picture(courses, frames, facts, task, outcomes),
             )
         add(
             "cost",
@@ -185,7 +184,7 @@ def draw(
             f"""The time a run takes (median) against the mean {facts.clock} to solve the task, an unsolved run counting
             with its whole budget: lower left is better. Above the dotted line, the budget: arms of which no run solved
             it. {few}{seeds_said(outcomes[outcomes["complete"]])}""",
-            lambda: curves.cost(frames, facts, outcomes),
+            curves.cost(frames, facts, outcomes),
         )
     return pictures
 
