@@ -145,11 +145,6 @@ class Inspection(Protocol):
         ...
 
 
-def size_text(size: Size) -> str:
-    """40, or 10x20."""
-    return "x".join(map(str, size))
-
-
 def pad(batches: Sequence[Batch]) -> Batch:
     """Several batches side by side, the shorter ones ended by silent, unscored steps."""
     steps = max(batch.inputs.shape[0] for batch in batches)

@@ -19,11 +19,12 @@ from ...report.answers import bar_of
 from ...report.statistics.solving import solved_at
 from ...report.trace import measure
 from ...report.watched import Course, Look
+from ...report.words import size_text
 from .. import records
 from ..core import Run, Suite
 from ..errors import UsageError
 from ..objectives import Tokens
-from ..protocols import largest, objective_of, size_text
+from ..protocols import largest, objective_of
 from ..records import files
 from ..records.checkpoints import Snapshot
 from ..records.differences import Difference, counterpart, differs, reasons, said_of

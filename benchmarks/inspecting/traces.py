@@ -17,11 +17,12 @@ from ...report.figures import heads, style
 from ...report.frames import Frames
 from ...report.pages import trace_words
 from ...report.trace import LARGEST, LONGEST, Array, Moment, Origin, Trace, alike, measure, pack, unpack
+from ...report.words import size_text
 from .. import records
 from ..core import Run, Suite
 from ..errors import UsageError
 from ..objectives import Objective, Tokens
-from ..protocols import Batch, Size, Task, largest, objective_of, size_text
+from ..protocols import Batch, Size, Task, largest, objective_of
 from ..records import files
 from ..records.frames import frames_of
 from ..records.plan import plan

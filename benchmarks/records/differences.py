@@ -6,7 +6,7 @@ It is where the same code trains with the same instructions and libraries, whoev
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..protocols import size_text
+from ...report.words import size_text
 from ..values import present
 from .events import Ended, Evaluated, Event, Generalised
 from .provenance import rounding

@@ -6,8 +6,9 @@ from typing import Any
 
 from ...report.claims import Parameters
 from ...report.frames import Frames, SuiteFacts, TrainedOn, frames
+from ...report.words import size_text
 from ..core import Experiment, Run, Suite, stages
-from ..protocols import Size, answer_of, largest, objective_of, size_text, smallest
+from ..protocols import Size, answer_of, largest, objective_of, smallest
 from .counted import Counted, counted
 from .events import Generalised, Resumed, Started, judged
 from .record import Record, of_suite

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...report.words import size_text
 from ..core import Run, Suite
 from ..errors import UsageError
-from ..protocols import Size, size_text
+from ..protocols import Size
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
 from .events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, rank

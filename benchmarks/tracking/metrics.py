@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...report.words import size_text
 from ..core import Run
-from ..protocols import size_text
 from ..records.events import Evaluated, Event, Generalised, Started, to_json
 from .store_file import shown
 

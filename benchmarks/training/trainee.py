@@ -7,8 +7,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from ...report.words import size_text
 from ..core import Run, longest
-from ..protocols import Size, size_text, state_size
+from ..protocols import Size, state_size
 from ..records.checkpoints import Best, Snapshot
 from ..records.events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, Status, rank
 from .evaluate import INSPECTED, Score

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..words import size_text
 from .arms import Arm
 from .claim import Claim, Paper, Unit
 from .generalises import tested_at
@@ -67,7 +68,7 @@ class FewerErrors(Cheaper):
             tested_at(self, arms, self.task, name, self.size)
 
     def measure(self, question: "Question") -> "Verdict":
-        size = "x".join(map(str, self.size))
+        size = size_text(self.size)
         base, rival = (question.tested(*arm, size) for arm in self.arms)
         if base.empty or rival.empty:
             return question.not_run()

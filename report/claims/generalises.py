@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..words import size_text
 from .arms import Arm
 from .claim import Claim, Unit
 
@@ -70,7 +71,7 @@ def tested_at(claim: Claim, arms: Sequence[Arm], task: str, model: str, size: tu
 
 def at_size(claim: Generalises, question: "Question", below: bool) -> "Verdict":
     """Of the solved runs, those whose best weights stay below the bar at a size, or do not."""
-    size = "x".join(map(str, claim.size))
+    size = size_text(claim.size)
     bar, counted = claim.bar or question.facts.bar(claim.task), question.facts.answer(claim.task).counted
     many = f"{bar:g} {counted.removesuffix('s') if bar == 1 else counted} a sequence"
     did = f"stay below {many}" if below else f"make {many} or more"

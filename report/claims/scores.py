@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from ..words import size_text
 from .arms import Arm
 from .claim import Claim, Unit
 from .generalises import tested_at
@@ -63,7 +64,7 @@ class Scores(Claim):
 
     def scores(self, question: "Question", arm: "Named") -> "pd.Series[float]":
         """Of every run that had its full budget, by seed; none is right where it was not tested, since it diverged."""
-        parts = [question.right(*arm, "x".join(map(str, size))) for size in self.sizes]
+        parts = [question.right(*arm, size_text(size)) for size in self.sizes]
         mean: pd.Series[float] = sum(parts[1:], parts[0]) / len(parts)
         return mean.reindex(question.runs(*arm).index).fillna(0.0)
 
@@ -84,7 +85,7 @@ class Scores(Claim):
         count, runs = sum(score >= self.least for score in every), len(every)
         seeds = question.seeds(self.arms)
         rule, p = self.decided(count, runs, seeds)
-        over = ", ".join("x".join(map(str, size)) for size in self.sizes)
+        over = ", ".join(map(size_text, self.sizes))
         who = asked[0][1] if len(asked) == 1 else f"{len(asked)} arms"
         found = f"Over sizes {over}, {count} of {runs} runs of {who} get {100 * self.least:g} % right ("
         found += "; ".join(

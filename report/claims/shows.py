@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import inf, prod
 from typing import TYPE_CHECKING, ClassVar
 
+from ..words import size_text
 from .arms import Arm
 from .claim import Claim, Unit
 from .generalises import of_runs
@@ -52,7 +53,7 @@ class Shows(Claim):
         inspected_at(self, arms, self.task, self.model, self.number, self.size)
 
     def measure(self, question: "Question") -> "Verdict":
-        size = "x".join(map(str, self.size))
+        size = size_text(self.size)
         values = question.inspected(self.task, self.model, self.number, size)
         bar = f"{self.least:g} or more" if self.least > 0 else f"below {self.below:g}"
         holds = (values >= self.least) & (values < self.below)
@@ -96,7 +97,7 @@ class Shrinks(Claim):
     def measure(self, question: "Question") -> "Verdict":
         import pandas as pd
 
-        names = ["x".join(map(str, size)) for size in self.sizes]
+        names = [*map(size_text, self.sizes)]
         each = {size: question.inspected(self.task, self.model, self.number, size) for size in names}
         table = pd.concat(each, axis=1).dropna()
         lengths = pd.Series([float(prod(size)) for size in self.sizes], names)
