@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..frames import SuiteFacts
+from ..frames import Frames, SuiteFacts
 from ..statistics.solving import OUTCOME
 from .arms import meant
 from .claim import Claim, label_of
@@ -38,16 +38,14 @@ class Question:
         reading: Of the paper.
         facts: What is known of the suite.
         complete: As ``completed`` gives them.
-        generalisation: The frame of that name, as the next two.
+        frames: The records.
     """
 
     claim: Claim
     reading: str
     facts: SuiteFacts
     complete: Mapping[Named, pd.DataFrame]
-    generalisation: pd.DataFrame
-    evaluations: pd.DataFrame
-    inspections: pd.DataFrame
+    frames: Frames
 
     @property
     def asked(self) -> bool:
@@ -82,18 +80,18 @@ class Question:
 
     def inspected(self, task: str, name: str, number: str, size: str) -> "pd.Series[float]":
         """A number that was measured of the best weights at a size, by seed."""
-        table = self.inspections
+        table = self.frames.inspections
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
         return table[chosen & (table["number"] == number)].set_index("seed")["value"]
 
     def _points(self, task: str, name: str, size: str) -> pd.DataFrame:
-        table = self.generalisation
+        table = self.frames.generalisation
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
         return table[chosen & (table["weights"] == "best")].set_index("seed")
 
     def costs(self, task: str, name: str, until: int) -> "pd.Series[float]":
         """Bits a sequence at the last evaluation up to there, by seed, of runs that had their full budget."""
-        table = self.evaluations
+        table = self.frames.evaluations
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["step"] <= until)
         last: pd.Series[float] = table[chosen].sort_values("step").groupby("seed")["loss"].last() / np.log(2)
         return last.loc[last.index.intersection(self.runs(task, name).index)]

@@ -57,9 +57,7 @@ def judged_by(outcomes: pd.DataFrame, frames: Frames, facts: SuiteFacts, claims:
     """The verdicts on some claims, corrected for their number, by what became of the runs."""
     runs = completed(outcomes)
     asked = [
-        Question(claim, reading, facts, runs, frames.generalisation, frames.evaluations, frames.inspections)
-        for claim in claims
-        for reading in asked_under(claim, facts.arms)
+        Question(claim, reading, facts, runs, frames) for claim in claims for reading in asked_under(claim, facts.arms)
     ]
     return corrected([(question.answered(), question.asked) for question in asked])
 
