@@ -9,7 +9,7 @@ import numpy as np
 
 from ..words import size_text
 from .arms import Arm
-from .claim import Claim, Paper, Unit
+from .claim import Claim, Paper, Unit, ends
 from .generalises import tested_at
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def lower(
     if seeds >= ENOUGH:
         flat = bool(np.ptp(base) == np.ptp(rival) == 0)  # nothing varies, and so there is nothing to infer from
         test = None if flat else stats.ttest_ind(rival, base, equal_var=False)
-        ends = (difference, difference) if test is None else test.confidence_interval(LEVEL)
-        interval, p = Interval(float(ends[0]), float(ends[1])), None if test is None else float(test.pvalue)
+        bounds = (difference, difference) if test is None else test.confidence_interval(LEVEL)
+        interval, p = Interval(*map(float, bounds)), None if test is None else float(test.pvalue)
     return question.answer(
         partial(decide, interval, claim.paper, p),
         f"{found} of {len(rival)}.",
@@ -125,7 +125,7 @@ def decide(interval: "tuple[float, float] | None", paper: Paper, alone: float | 
         return CONTRADICTS, "The order is the reverse of the claimed one."
     if paper is None:
         return AGREES, "The interval excludes 0 (no difference)."
-    least, most = paper if isinstance(paper, tuple) else (paper, paper)
+    least, most = ends(paper)
     if low <= most and least <= high:
         return AGREES, f"The interval excludes 0 and holds the claimed {paper_text(paper)}."
     return SAME, f"The direction is as claimed, the size is not: that is {paper_text(paper)}."

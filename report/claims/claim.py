@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from .evidence import Question
     from .verdict import Verdict
 
-Paper = float | tuple[float, float] | None
-"""A paper's number, the two ends of what it gives ("4 to 5 times"), or None if it gives none."""
+Number = float | tuple[float, float]
+"""A paper's number, or the two ends of what it gives ("4 to 5 times")."""
+
+Paper = Number | None
+"""None if it gives none."""
 
 Unit = Literal["ratio", "fraction", "difference", "bits", "errors", "count"]
 
@@ -55,9 +58,10 @@ class Claim(ABC):
         for role in ("tasks", "models", "rivals", "first"):
             if hasattr(self, role) and not _names(getattr(self, role)):
                 raise self.wrong(f"{role}={getattr(self, role)!r}: a tuple of names is needed, such as ('ntm', 'lstm')")
-        ends = self.paper if isinstance(self.paper, tuple) else (self.paper, self.paper)
-        numbers = all(isinstance(end, int | float) and end > 0 for end in ends) and len(ends) == 2
-        if self.paper is not None and not (numbers and ends[0] <= ends[1]):  # type: ignore[operator]
+        if self.paper is None:
+            return
+        both = ends(self.paper)
+        if len(both) != 2 or not all(isinstance(end, int | float) and end > 0 for end in both) or both[0] > both[1]:
             raise self.wrong(f"paper={self.paper!r}: a number above zero, or the lower and the upper of two")
 
     @property
@@ -112,6 +116,11 @@ class Claim(ABC):
     def wrong(self, what: str) -> ValueError:
         """An error that names the claim."""
         return ValueError(f"claim {self.id}: {what}")
+
+
+def ends(paper: Number) -> tuple[float, float]:
+    """The two ends of what a paper gives; equal where it gives one number."""
+    return paper if isinstance(paper, tuple) else (paper, paper)
 
 
 def is_ours(source: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .arms import Arm
-from .claim import Claim, Paper, Unit
+from .claim import Claim, Paper, Unit, ends
 
 if TYPE_CHECKING:
     from .evidence import Question
@@ -59,8 +59,8 @@ class Excess(Claim):
         if len(bits) >= ENOUGH:
             half = float(stats.t.ppf((1 + LEVEL) / 2, len(bits) - 1) * bits.std() / len(bits) ** 0.5)
             interval = Interval(mean - half, mean + half)
-            least, most = self.paper if isinstance(self.paper, tuple) else (self.paper, self.paper)
-            assert least is not None and most is not None  # see __post_init__
+            assert self.paper is not None  # see __post_init__
+            least, most = ends(self.paper)
             if interval.high < least or most < interval.low:
                 verdict, reason = CONTRADICTS, f"The interval lies outside the paper's {paper_text(self.paper)}."
             elif interval.high - interval.low > most:

@@ -26,7 +26,7 @@ from ..statistics.multiplicity import ALPHA
 from ..statistics.ratio import Ratio
 from ..statistics.solving import ENOUGH, Interval, against_half, clopper_pearson
 from ..table import as_p
-from .claim import Claim, Paper, Unit
+from .claim import Claim, Number, Paper, Unit, ends
 
 AGREES, SAME, CONTRADICTS = "agrees", "same direction", "contradicts"
 UNDECIDED, NOT_ESTIMABLE, NOT_RUN = "undecided", "not estimable", "not run"
@@ -233,18 +233,14 @@ SAY: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def paper_text(paper: Paper) -> str:
+def paper_text(paper: Number) -> str:
     """The paper's number as text."""
-    return " to ".join(f"{end:,}" if end >= 10_000 else f"{end:g}" for end in _ends(paper))
+    return " to ".join(f"{end:,}" if end >= 10_000 else f"{end:g}" for end in dict.fromkeys(ends(paper)))
 
 
 def claimed(claim: Claim) -> str:
     """The number that a claim says, as text, marked where it is no paper's; empty where it says none."""
     return "" if claim.paper is None else f"{paper_text(claim.paper)}{' (our claim)' * claim.ours}"
-
-
-def _ends(paper: Paper) -> tuple[float, ...]:
-    return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
 
 
 def decided(p: float) -> bool:
@@ -268,8 +264,7 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
     if ratio.interval is None:
         return UNDECIDED, FEW
     low, high = ratio.interval
-    lowest, highest = paper if isinstance(paper, tuple) else (paper, paper)
-    equal = lowest == highest == 1
+    equal = paper is not None and ends(paper) == (1, 1)
     if equal and _alike(ratio.interval):
         return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
     if not decided(p) or (equal and low <= EQUAL.high and EQUAL.low <= high):
@@ -280,10 +275,11 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
         return UNDECIDED, weak(ratio.p, p) if alone else f"The interval {spans}."
     if equal:
         return CONTRADICTS, "Claimed is about equal; the interval lies wholly outside 0.8 to 1.25."
-    if (low > 1) != (lowest is None or lowest > 1):
+    if (low > 1) != (paper is None or ends(paper)[0] > 1):
         return CONTRADICTS, "The order is the reverse of the claimed one."
-    if lowest is None or highest is None:
+    if paper is None:
         return AGREES, "The order is as claimed."
+    lowest, highest = ends(paper)
     if low <= highest and lowest <= high:
         if high > WIDEST * low:
             return (

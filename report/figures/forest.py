@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..claims.claim import ends
 from ..claims.verdict import Verdict, claimed
 from .axes import WIDTH, legend, ratios
 from .style import FAINT, INK, MUTED, canvas, pens, tip
@@ -13,7 +14,7 @@ from .style import FAINT, INK, MUTED, canvas, pens, tip
 def papers(verdict: Verdict) -> tuple[float, ...]:
     """The paper's numbers: none, one, or the two ends of what it gives; none of a claim that is ours."""
     paper = None if verdict.claim.ours else verdict.claim.paper
-    return paper if isinstance(paper, tuple) else () if paper is None else (paper,)
+    return () if paper is None else tuple(dict.fromkeys(ends(paper)))
 
 
 def _end(verdict: Verdict) -> float:
@@ -35,10 +36,10 @@ def forest(verdicts: Sequence[Verdict]) -> Figure | None:
     greys = (INK, MUTED, FAINT)
     looks = {r: pen._replace(colour=greys[i % len(greys)]) for i, (r, pen) in enumerate(pens(readings).items())}
     figure, ((ax,),) = canvas(1, 1, 2 * WIDTH, 1.1 + 0.46 * len(ids))
-    ends = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
-    ends += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]
-    ends += [number for v in drawn for number in papers(v)]
-    left, right = min(ends) / 1.3, max(ends) * 1.5
+    shown = [end for v in drawn for end in (v.interval or ()) if 0 < end < np.inf]
+    shown += [v.estimate for v in drawn if v.estimate and np.isfinite(v.estimate)] + [1.0]
+    shown += [number for v in drawn for number in papers(v)]
+    left, right = min(shown) / 1.3, max(shown) * 1.5
     for v in drawn:
         among = [r for r in readings if any(w.reading == r and w.claim.id == v.claim.id for w in drawn)]
         y = ids.index(v.claim.id) + 0.16 * (among.index(v.reading) - (len(among) - 1) / 2) * 2 / max(1, len(among) - 1)
