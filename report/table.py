@@ -151,6 +151,11 @@ class Table:
         return "\n".join([line(head), line(rule), *(line([text for text, _ in row]) for row in self.rows())])
 
 
+def framed(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Rows as a frame; where there are none, an empty one of the columns that are shown."""
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
+
+
 def marked(text: str) -> str:
     """Text inside Markdown: it stays in its cell, and is no tag."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

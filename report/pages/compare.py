@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from .. import statistics
 from ..answers import counted_of
 from ..claims.verdict import short
 from ..frames import Frames, SuiteFacts
 from ..statistics.solving import ENOUGH
-from ..table import Column, Table, as_percent, as_steps, interval_text
+from ..table import Column, Table, as_percent, as_steps, framed, interval_text
 
 
 class Cell(NamedTuple):
@@ -108,7 +107,7 @@ def _compare(a: Frames, b: Frames, facts: SuiteFacts, cells: Sequence[Cell], tit
         "beyond_b": Column("B longer", longer, as_percent),
         "decided": Column("So", "by this interval alone"),
     }
-    return Table("compare", title, "", pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns)), columns)
+    return Table("compare", title, "", framed(rows, columns), columns)
 
 
 def _beyond(frames: Frames, task: str, model: str, seeds: Sequence[int]) -> float:

@@ -1,7 +1,7 @@
 """The tables of a report, each a function of frames."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..claims.verdict import NOT_RUN, Verdict, claimed
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
 from ..statistics import survival
 from ..statistics.solving import Estimate
-from ..table import Column, Table, as_bits, as_count, as_duration, as_p, as_percent, as_steps, interval_text
+from ..table import Column, Table, as_bits, as_count, as_duration, as_p, as_percent, as_steps, framed, interval_text
 
 CUT = " Arms that another suite trains beyond this one's budget are left out: their weights come from later steps."
 
@@ -90,9 +90,8 @@ def otherwise(verdicts: Sequence[Verdict], facts: SuiteFacts) -> Table:
     note = f"""The decisive claims by a tenth of the bar; by nine evaluations that hold it instead of three; by seconds
     of the machines they were trained on instead of {facts.clock}; each with the p-value that all of them, judged so,
     are corrected to. Median curves: as the paper's figures are read, without an interval."""
-    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
     title = "Decisive claims under other definitions of solved"
-    return Table("otherwise", title, " ".join(note.split()), frame, columns)
+    return Table("otherwise", title, " ".join(note.split()), framed(rows, columns), columns)
 
 
 def _judged(v: Verdict) -> str:
@@ -160,7 +159,7 @@ def solving(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
     }
     bar = bar_said(facts.solved, every)
     note = f"A run is solved at the first evaluation below {bar} a sequence that holds for the next three."
-    return Table("solving", "Time to solve", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+    return Table("solving", "Time to solve", note, framed(rows, columns), columns)
 
 
 def lengths(frames: Frames, facts: SuiteFacts) -> Table:
@@ -201,7 +200,7 @@ def lengths(frames: Frames, facts: SuiteFacts) -> Table:
         "perfect": Column("Perfect", f"sequences without a wrong {noun}, mean over seeds", as_percent),
     }
     note = CUT.strip() if frames.runs["cut"].any() else ""
-    return Table("lengths", "Longer sequences", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+    return Table("lengths", "Longer sequences", note, framed(rows, columns), columns)
 
 
 def beyond(frames: Frames, facts: SuiteFacts) -> Table:
@@ -237,9 +236,7 @@ def beyond(frames: Frames, facts: SuiteFacts) -> Table:
     note = "Sizes longer than any trained on, averaged for each run that was tested; "
     note += f"{guessing(facts.every)}."
     note += CUT if frames.runs["cut"].any() else ""
-    return Table(
-        "beyond", "Beyond the training range", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns
-    )
+    return Table("beyond", "Beyond the training range", note, framed(rows, columns), columns)
 
 
 def cost(frames: Frames, facts: SuiteFacts) -> Table:
@@ -274,7 +271,7 @@ def cost(frames: Frames, facts: SuiteFacts) -> Table:
         "implementation": Column("Implementation"),
     }
     note = "Times were taken while other runs shared the machine, and compare arms only where the device is the same."
-    return Table("cost", "Cost", note, pd.DataFrame(rows, columns=_names(rows, columns)), columns)
+    return Table("cost", "Cost", note, framed(rows, columns), columns)
 
 
 def runs(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Table:
@@ -304,7 +301,3 @@ def _cells(facts: SuiteFacts, table: pd.DataFrame) -> list[tuple[str, str, pd.Da
     """The rows of each task and model that has any, in the suite's order."""
     parts = dict(list(table.groupby(["task", "model"])))
     return [(t, m, parts[t, m]) for t in facts.tasks for m in facts.models if (t, m) in parts]
-
-
-def _names(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> list[str]:
-    return list(rows[0]) if rows else list(columns)

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from ..frames import SuiteFacts
-from ..table import Column, Table, as_count, as_p, as_percent, interval_text
+from ..table import Column, Table, as_count, as_p, as_percent, framed, interval_text
 from ..words import listed
 from .multiplicity import ALPHA, benjamini_hochberg
 from .permutation import EQUAL
@@ -103,8 +103,7 @@ def effects(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
     interaction, by how much one choice changes the difference that the other makes. Mean {facts.clock} are capped: an
     unsolved run counts with its whole budget, so their ratio is drawn towards 1 where many are unsolved. Intervals are
     Student's over seeds, from five seeds on; p-values are corrected by Benjamini and Hochberg's rule."""
-    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
-    return Table("effects", "What each choice does", " ".join(note.split()), frame, columns)
+    return Table("effects", "What each choice does", " ".join(note.split()), framed(rows, columns), columns)
 
 
 def alone(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
@@ -155,8 +154,9 @@ def alone(outcomes: pd.DataFrame, facts: SuiteFacts) -> Table:
     }
     note = f"""{facts.own} with one choice changed, against itself: no average over others. p-values are corrected by
     Benjamini and Hochberg's rule."""
-    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns))
-    return Table("alone", "What each choice does to the paper's own arm", " ".join(note.split()), frame, columns)
+    return Table(
+        "alone", "What each choice does to the paper's own arm", " ".join(note.split()), framed(rows, columns), columns
+    )
 
 
 def _ratio(value: float) -> str:
