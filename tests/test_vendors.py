@@ -50,7 +50,7 @@ for name, model in models.items():
     run = Run(Experiment("copy", task, name.replace(", ", "-"), model, training), 1)
     learner = Learner([run], torch.device("cpu"))
     batches = [[training_batch(run.experiment, identity(task), 1, step)] for step in range(10)]
-    steps = [[float(part) for part in learner.step(batch)] for batch in learner.laid_out(batches)]
+    steps = [[float(part) for part in learner.train([batch])] for batch in learner.laid_out(batches)]
     (score,) = learner.evaluate(evaluation_set(task, training, torch.device("cpu")))
     numbers = [*(number for step in steps for number in step), score.loss]
     print(name, *(number.hex() for number in numbers), sha256(learner.weights.numpy()).hexdigest())

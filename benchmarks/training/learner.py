@@ -129,12 +129,10 @@ class Learner:
         device = self.weights.device
         return torch.tensor(numbers, pin_memory=device.type == "cuda").to(device, non_blocking=True).unbind()
 
-    def step(self, batch: Batch, rates: Rates | None = None) -> tuple[Tensor, Tensor]:
+    def step(self, batch: Batch, rates: Rates) -> tuple[Tensor, Tensor]:
         """One step of every member on its part of (members, time, batch, ...); losses and gradient norms (members,)."""
         for redraw in self.redraws:
             redraw(f"step {self.moments.step}")
-        if rates is None:
-            (rates,) = self.rates(1)
         if self.graph is None:
             losses, norms = self.move(batch, rates)
         else:

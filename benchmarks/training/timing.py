@@ -14,6 +14,9 @@ from .graph import WARM
 from .learner import Learner, on_gpu
 from .train import drawn_batches
 
+LIMIT = 10.0
+"""Seconds after which no further step is timed."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -32,8 +35,8 @@ class Timing:
     how: str
 
 
-def timing(runs: Sequence[Run], where: torch.device | str, steps: int = 100, limit: float = 10.0) -> Timing:
-    """Train a cohort for some steps, but not longer than so many seconds, once it is compiled and captured."""
+def timing(runs: Sequence[Run], where: torch.device | str, steps: int = 100) -> Timing:
+    """Train a cohort for some steps, or as many as ``LIMIT`` allows, once it is compiled and captured."""
     device = torch.device(where)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -48,7 +51,7 @@ def timing(runs: Sequence[Run], where: torch.device | str, steps: int = 100, lim
         while done <= WARM:
             done += taken(learner, data(done))
         first, waited, began = done, data.waited, time.perf_counter()
-        while done - first < steps and time.perf_counter() - began < limit:
+        while done - first < steps and time.perf_counter() - began < LIMIT:
             done += taken(learner, data(done))
         seconds, waited = time.perf_counter() - began, data.waited - waited
     peak = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None

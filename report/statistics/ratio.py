@@ -63,14 +63,13 @@ def stratum(base: pd.DataFrame, rival: pd.DataFrame) -> Stratum:
     return Stratum(np.where(ours <= budget, ours, np.inf), np.where(others <= budget, others, np.inf), budget)
 
 
-def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = LEVEL) -> Ratio:
+def time_ratio(strata: Sequence[Stratum], paired: bool = False) -> Ratio:
     """The ratio of times to solve, with its interval; several tasks are strata of one test.
 
     Args:
         strata: One for each task. The ratio is taken to be the same on all; runs are dealt within a stratum only.
         paired: Run i of both arms belong together, as near-identical arms of one seed do; only such pairs are swapped.
             Five pairs reject nothing at 95 %: of 32 ways to swap them, 2 are as far apart as can be. Six are needed.
-        level: Of the interval.
 
     Raises:
         ValueError: There is no stratum, a time or budget is not above zero, a budget is not finite, or pairs are asked
@@ -85,7 +84,7 @@ def time_ratio(strata: Sequence[Stratum], paired: bool = False, level: float = L
     estimate = float(np.sqrt(least) * np.sqrt(most)) if (least, most) != (0, np.inf) else np.nan
     if min(min(len(each.base), len(each.rival)) for each in strata) < ENOUGH:
         return Ratio(estimate, None, np.nan)
-    kept = np.flatnonzero((p > 1 - level) | (p == p.max()))
+    kept = np.flatnonzero((p > 1 - LEVEL) | (p == p.max()))
     ratios = numerators / denominators
     between = np.concatenate([[0.0], np.sqrt(ratios[:-1] * ratios[1:]), [np.inf]])
     ends = float(between[kept[0]]), float(between[kept[-1] + 1])

@@ -18,7 +18,7 @@ def relapse_rate(relapses: Array, after: Array) -> Array:
     )
 
 
-def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
+def relapse_difference(base: Array, rival: Array, seed: int) -> Estimate:
     """The rival's rate of relapses less the base's.
 
     Args:
@@ -34,7 +34,7 @@ def relapse_difference(base: Array, rival: Array, seed: int, resamples: int = RE
     if min(base.shape[-1], rival.shape[-1]) < ENOUGH or np.isnan(value):
         return Estimate(value, value, None)
     generator = np.random.default_rng(seed)
-    ours, others = (arm[:, generator.integers(arm.shape[-1], size=(resamples, arm.shape[-1]))] for arm in (base, rival))
+    ours, others = (arm[:, generator.integers(arm.shape[-1], size=(RESAMPLES, arm.shape[-1]))] for arm in (base, rival))
     values = difference(ours, others)
     values = values[np.isfinite(values)]
     return Estimate(value, value, percentiles(values, values) if len(values) else None)

@@ -194,9 +194,9 @@ def against_half(count: int, runs: int, always: bool) -> float:
     return float(stats.binomtest(count, runs, 0.5, "greater" if always else "less").pvalue)
 
 
-def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> Interval:
+def clopper_pearson(successes: int, trials: int) -> Interval:
     """The exact interval of a fraction (Clopper & Pearson 1934)."""
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
     high = 1.0 if successes == trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
     return Interval(low, high)
@@ -210,9 +210,9 @@ def medians(times: Array, budget: Array | float) -> tuple[Array, Array]:
     return np.minimum(middle, np.asarray(budget)[..., None]).mean(axis=-1), middle.mean(axis=-1)
 
 
-def percentiles(lows: Array, highs: Array, level: float = LEVEL) -> Interval:
+def percentiles(lows: Array, highs: Array) -> Interval:
     """The percentile interval of bootstrapped ends; without interpolation, since some may be infinite."""
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     return Interval(
         float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher"))
     )
@@ -223,7 +223,7 @@ def iqm(scores: Array) -> float:
     return float(stats.trim_mean(scores, 0.25, axis=None))
 
 
-def iqm_estimate(strata: Sequence[Array], seed: int, resamples: int = RESAMPLES) -> Estimate:
+def iqm_estimate(strata: Sequence[Array], seed: int) -> Estimate:
     """The interquartile mean over tasks and seeds with its stratified bootstrap: seeds are resampled within a task.
 
     Args:
@@ -234,6 +234,6 @@ def iqm_estimate(strata: Sequence[Array], seed: int, resamples: int = RESAMPLES)
     if min(len(scores) for scores in strata) < ENOUGH:
         return Estimate(value, value, None)
     generator = np.random.default_rng(seed)
-    drawn = [scores[generator.integers(len(scores), size=(resamples, len(scores)))] for scores in strata]
+    drawn = [scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))] for scores in strata]
     values = np.asarray(stats.trim_mean(np.concatenate(drawn, axis=1), 0.25, axis=1))
     return Estimate(value, value, percentiles(values, values))
