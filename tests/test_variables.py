@@ -81,7 +81,7 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_OF_SOMEBODY_ELSE", "1")
     told = CliRunner().invoke(main, ["list"])
     assert told.exit_code == 0
-    assert "BENCH_RUN_MODLE is no variable of bench; is it BENCH_RUN_MODEL?\n" in told.stderr
+    assert "BENCH_RUN_MODLE is no variable of bench; did you mean 'BENCH_RUN_MODEL'?\n" in told.stderr
     assert "SOMEBODY" not in told.stderr
 
 

@@ -6,12 +6,11 @@ stdout is the answer, stderr the conversation. Commands import what they need wh
 import io
 import os
 import sys
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, meant
 from . import check, look, matrix, reports, rerun, run, speed, trace, ui
 
 SETTINGS = {
@@ -36,8 +35,7 @@ class Bench(click.Group):
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="backslashreplace")  # a folder's name may be no text, a terminal ASCII
         for variable in misspelt():
-            near = get_close_matches(variable, VARIABLES, 1)
-            click.echo(f"{variable} is no variable of bench{f'; is it {near[0]}?' if near else ''}", err=True)
+            click.echo(f"{variable} is no variable of bench{meant(variable, VARIABLES)}", err=True)
         try:
             return super().invoke(ctx)
         except UsageError as error:
