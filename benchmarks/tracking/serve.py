@@ -9,7 +9,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from ..errors import UsageError
@@ -43,7 +44,7 @@ def serve(uri: str, port: int, ready: Callable[[str], None]) -> int:
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {**SILENT, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with tempfile.TemporaryFile() as said, Interrupting():
+    with tempfile.TemporaryFile() as said, interrupting():
         server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
         try:
             address = f"http://127.0.0.1:{port}"
@@ -88,22 +89,22 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-class Interrupting:
-    """While entered, a kill or a closed terminal interrupts as Ctrl-C does; once, so that ending is not interrupted."""
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """A kill or a closed terminal interrupts as Ctrl-C does meanwhile; once, so that ending is not interrupted."""
+    asked = False
 
-    def __enter__(self) -> None:
-        asked = False
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            if not asked:
-                asked = True
-                raise KeyboardInterrupt
-
-        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-        told = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
-        self.before = {number: signal.signal(number, interrupt) for number in told}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    told = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, interrupt) for number in told}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
