@@ -346,10 +346,10 @@ def decide_fraction(count: int, runs: int, always: bool, alone: float, p: float)
         return UNDECIDED, weak(alone, p) if decided(alone) else "It may as well be half of all seeds."
     side = f"{'More' if 2 * count > runs else 'Fewer'} than half of all seeds do"
     if (2 * count > runs) != always:
-        return CONTRADICTS, f"{side}; claimed is {'all' if always else 'none'}."
+        return CONTRADICTS, f"{side}; the claim says {'all' if always else 'none'}."
     if count == (runs if always else 0):
         return AGREES, f"{side}, and no run is an exception."
-    return SAME, f"{side}, but not {'all' if always else 'none'}, as claimed."
+    return SAME, f"{side}; the claim says {'all' if always else 'none'}."
 
 
 def share(count: int, runs: int) -> dict[str, Any]:
