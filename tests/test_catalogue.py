@@ -197,3 +197,8 @@ def test_everything_that_a_suite_says_is_in_its_json() -> None:
     said = json.loads(json.dumps(describe.described(suite)))
     assert said.keys() == {each.name for each in dataclasses.fields(suite)} - {"found"}
     assert said["experiments"][0].keys() == {"key"} | {each.name for each in dataclasses.fields(suite.experiments[0])}
+
+
+def test_a_missing_file_is_told_as_a_file() -> None:
+    with pytest.raises(UsageError, match=r"no file './papr.py'; accepted is a suite's name or a Python file"):
+        find("./papr.py")
