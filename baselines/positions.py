@@ -21,7 +21,9 @@ def rotated(x: Tensor, first: Tensor | int) -> Tensor:
     steps, size = x.shape[-2:]
     theta = 10_000.0 ** (torch.arange(0, size, 2, dtype=x.dtype, device=x.device) / -size)
     places = torch.arange(steps, dtype=x.dtype, device=x.device)
-    angles = (places + torch.as_tensor(first, dtype=x.dtype)[..., None])[..., None] * theta
+    if isinstance(first, Tensor):
+        first = first.to(x.dtype)[..., None]
+    angles = (places + first)[..., None] * theta
     (one, other), cos, sin = x.chunk(2, dim=-1), angles.cos(), angles.sin()
     return torch.cat([one * cos - other * sin, one * sin + other * cos], dim=-1)
 
@@ -31,9 +33,9 @@ def distances(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
 
 
-def slopes(heads: int) -> Tensor:
+def slopes(heads: int, device: torch.device) -> Tensor:
     """What a step of distance costs, (heads,): 2^(-8 h / heads), h from 1 on (Press et al. 2022, ALiBi)."""
-    return 2.0 ** (-8 * torch.arange(1, heads + 1) / heads)
+    return 2.0 ** (-8 * torch.arange(1, heads + 1, device=device) / heads)
 
 
 def buckets(distance: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ class Attention(nn.Module):
         like = self.outlet.weight
         far = distances(queries, keys, like.device)
         if self.spec.positions == "alibi":
-            bias = -slopes(self.spec.heads).to(like)[:, None, None] * far
+            bias = -slopes(self.spec.heads, like.device).to(like)[:, None, None] * far
         elif self.spec.positions == "t5":
             bias = self.bias[:, buckets(far.clamp_min(0))]
         else:

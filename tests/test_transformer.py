@@ -111,7 +111,7 @@ def test_turned_vectors_know_how_far_apart_they_are_and_nothing_else() -> None:
 
 
 def test_alibi_s_slopes_are_those_printed() -> None:
-    assert slopes(8).tolist() == [2.0**-h for h in range(1, 9)]  # 1/2 to 1/256
+    assert slopes(8, torch.device("cpu")).tolist() == [2.0**-h for h in range(1, 9)]  # 1/2 to 1/256
 
 
 def test_t5_s_buckets_are_those_of_its_code() -> None:
@@ -147,3 +147,11 @@ def test_a_sequence_longer_than_the_table_is_refused() -> None:
     module = Transformer(**SMALL, positions="learned", longest=4).build(3, 2, seed=1)
     with pytest.raises(ValueError, match="5 steps"):
         module(drawn("long", 5, 1, 3))
+
+
+@pytest.mark.parametrize("which", POSITIONS)
+def test_positions_are_known_where_the_model_is(which: str) -> None:
+    """As on a GPU, whose graphs take nothing from elsewhere."""
+    module = Transformer(**SMALL | {"positions": which}).build(3, 2, seed=1).to("meta")
+    assert module(torch.zeros(4, 2, 3, device="meta")).is_meta
+    assert slopes(2, torch.device("meta")).is_meta
