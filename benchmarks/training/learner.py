@@ -67,19 +67,25 @@ class Learner:
         if on_gpu(device):
             size = sum(part.numel() * part.element_size() for part in self.silence)
             self.ahead = max(1, min(AHEAD, ROOM // size))
-            if self.capturable():
+            if self.capturable(runs[0]):
                 self.graph = Graph(lambda *given: self.move(Batch(*given[:-1]), given[-1]))
                 self.outlook = Graph(lambda inputs: (self.differentiate.forward(self.weights, inputs),))
         self.padded = len(runs) > 1 or self.graph is not None
 
-    def capturable(self) -> bool:
-        """Whether a step can be captured: our own code and what ``vmap`` can batch can, others are tried."""
+    def capturable(self, run: Run) -> bool:
+        """Whether a step can be captured: our own code and what ``vmap`` can batch can, others are tried.
+
+        A member is tried, on the CPU: cuDNN's recurrent layers cannot be computed on fake tensors.
+        """
         if self.redraws:  # a graph would look at one memory for ever
             return False
         if type(self.differentiate) is not InTurn:
             return True
-        self.differentiate.bind(self.weights)
-        if why := asks(lambda *batch: self.differentiate(self.weights, Batch(*batch)), *self.silence):
+        module = built(run)
+        weights, way = flat(module)[None], InTurn([module], self.differentiate.loss)
+        way.bind(weights)
+        batch = silence(self.task, 1, self.training, weights.device)
+        if why := asks(lambda *parts: way(weights, Batch(*parts)), *batch):
             logger.info("a step of %s is no CUDA graph: %s", type(self.modules[0]).__name__, why)
         return not why
 
