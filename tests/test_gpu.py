@@ -17,6 +17,7 @@ from membench.benchmarks.records.plan import plan
 from membench.benchmarks.records.record import path_of, read
 from membench.benchmarks.running.runner import execute
 from membench.benchmarks.suites import find
+from membench.benchmarks.training.process import prepare
 from membench.benchmarks.training.train import train, train_together
 from membench.ntm import NTM, FeedforwardController, Learned, LSTMController, stream
 
@@ -25,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
     pytest.mark.filterwarnings("default"),  # what libraries say of a device that they have not seen is no fault of ours
 ]
+
+prepare()
 
 GPU = torch.device("cuda:0")
 CPU = torch.device("cpu")

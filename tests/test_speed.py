@@ -167,6 +167,20 @@ def test_cohorts_are_timed_as_they_are_trained(tiny: str, tmp_path: Path, monkey
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_kernel_that_does_not_compile_costs_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CompilationError(Exception): ...
+
+    def fails(runs: object, device: object) -> None:
+        raise CompilationError("no kernel for this card")
+
+    monkeypatch.setattr(speed_gpu, "free", lambda devices: 1 << 40)
+    monkeypatch.setattr(speed_gpu, "timing", fails)
+    said: list[str] = []
+    assert not [*speed_gpu.measure(find("mini"), [], ["lstm"], "cpu", None, said.append)]
+    assert said and all("skipped, no kernel for this card" in line for line in said)
+    assert not torch.backends.cudnn.allow_tf32, "timed, as trained, in float32"
+
+
 def test_without_a_gpu_that_is_said_in_a_line(tiny: str, tmp_path: Path) -> None:
     answer = CliRunner().invoke(main, ["speed", "--suite", tiny, "--device", "cuda", "--results", str(tmp_path)])
     assert isinstance(answer.exception, UsageError) or answer.exit_code == 2
