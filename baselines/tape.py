@@ -93,7 +93,8 @@ class TapeModule(Machine):
         """Every action's permutation of the cells, (batch, actions, cells * cells)."""
         cells, jump = memory
         batch, count, _ = cells.shape
-        each = cells.new_tensor([0, -1, 1], dtype=torch.long).expand(batch, 3)  # stay, left, right
+        each = 1 - (torch.arange(3, device=cells.device) + 1) % 3  # 0, -1, 1: stay, left, right
+        each = each.expand(batch, 3)
         if jump is not None:
             each = torch.cat([each, torch.stack([-jump, jump], dim=1)], dim=1)
         places = (torch.arange(count, device=each.device) - each[..., None]) % count

@@ -1,5 +1,6 @@
 """What all tests share: one thread, and the suite of seconds."""
 
+import copy
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from membench.benchmarks import suites
 from membench.benchmarks.core import Suite
@@ -103,11 +105,27 @@ def said() -> Callable[[Path], Lines]:
 
 
 @pytest.fixture
-def mapped_over() -> Callable[[Sequence[Any], Any], None]:
-    """Whether ``vmap`` over members of one architecture gives each one's logits and gradients."""
+def mapped_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[Any], Any], None]:
+    """Whether ``vmap`` over members of one architecture gives each one's logits and gradients.
+
+    And whether its step is a CUDA graph's: nothing on its way is made in one place and taken to another.
+    """
     from torch.func import functional_call, stack_module_state, vmap
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class OnePlace(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            tensors = [part for part in tree_leaves((args, kwargs, out)) if isinstance(part, torch.Tensor)]
+            assert all(part.device.type == "meta" for part in tensors), f"{func} on the CPU"
+            return out
 
     def check(members: Sequence[Any], x: torch.Tensor) -> None:
+        elsewhere, inputs = copy.deepcopy(members[0]).to("meta"), x.to("meta")
+        with monkeypatch.context() as meanwhile, OnePlace():
+            for owner, name in ((torch, "tensor"), (torch.Tensor, "new_tensor")):
+                meanwhile.setattr(owner, name, None)  # from numbers of the CPU, wherever they go
+            elsewhere(inputs)
         parameters, buffers = stack_module_state(list(members))
         together = vmap(lambda *values: functional_call(members[0], values, (x,)))(parameters, buffers)
         together.sin().sum().backward()

@@ -406,6 +406,14 @@ def test_what_cannot_be_captured_is_computed_as_it_stands(
     assert "NTM" not in caplog.text  # what draws anew is not tried
 
 
+def test_kernels_are_launched_on_the_gpu_that_trains(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: where.append(device) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Learner(runs_of(experiment), torch.device("cuda:1"))
+    assert where == [torch.device("cuda:1")]
+
+
 def test_members_that_vmap_cannot_batch_take_turns(experiment: Experiment, caplog: pytest.LogCaptureFixture) -> None:
     runs = runs_of(with_model(experiment, GRU()))
     with caplog.at_level("INFO"):

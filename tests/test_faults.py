@@ -1,6 +1,7 @@
 """What can go wrong while a suite runs: each ends in a right record, one sentence, and a next call that finishes."""
 
 import errno
+import gc
 import io
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from membench.benchmarks.errors import UsageError
 from membench.benchmarks.records import checkpoints
 from membench.benchmarks.records.events import Ended, Evaluated, Event, Resumed, Started
 from membench.benchmarks.records.plan import plan
-from membench.benchmarks.running import local, schedule
+from membench.benchmarks.running import local, schedule, session
 from membench.benchmarks.running import slots as placing
 from membench.benchmarks.running.estimate import Pace
 from membench.benchmarks.running.progress import Progress
@@ -432,6 +434,43 @@ def test_a_cohort_that_fails_is_shown_to_go_on_until_its_runs_fail_alone(
     (tmp_path / "broken").touch()
     assert go(suite, tmp_path / "again", told.append, models=["lstm"], workers=1) == Outcome(0, 0, 2, 0, False)
     assert ["KeyError: 'rows'" in sentence for sentence in sentences(told)] == [True, True]
+
+
+def test_after_a_failure_another_process_goes_on(tmp_path: Path, variant: Any) -> None:
+    """A GPU that was led astray fails whatever its process asks for."""
+    suite = variant(
+        "from multiprocessing import parent_process\n"
+        "if parent_process():\n"
+        "    (HERE / f'process-of-{seed}').write_text(str(os.getpid()))\n"
+        "if seed == 1:\n"
+        "    raise KeyError('rows')"
+    )
+    assert go(suite, tmp_path, models=["lstm"], workers=1) == Outcome(1, 0, 1, 0, False)
+    assert len({(tmp_path / f"process-of-{seed}").read_text() for seed in (1, 2)}) == 2
+
+
+def test_what_a_gpu_held_for_a_cohort_is_let_go_when_it_is_over(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it refers to itself, as a learner and its graphs do."""
+    held: list[weakref.ref[Any]] = []
+
+    class Circle:
+        def __init__(self) -> None:
+            self.graph = lambda: self
+
+    def trained(*_: Any) -> Iterator[Event]:
+        held.append(weakref.ref(Circle()))
+        yield from ()
+
+    monkeypatch.setattr(session, "train_together", trained)
+    run = next(find(tiny).runs())
+    gc.disable()
+    try:
+        list(session.training([(run, None)], torch.device("cuda"), lambda: False))
+    finally:
+        gc.enable()
+    assert held[0]() is None
 
 
 def test_a_member_that_had_ended_is_not_counted_as_failed(tiny: str, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from membench.ntm import (
 )
 from membench.ntm.gpu import limits
 from membench.ntm.gpu.limits import uncovered
+from membench.ntm.gpu.plan import planned
 from membench.ntm.layer import fall_back
 
 pytest.importorskip("triton", reason="Triton is made for Linux alone")
@@ -282,6 +283,15 @@ class TestIsAsked:
         module.implementation = "fused"
         with pytest.raises(ValueError, match="'auto' or 'reference' would run"):
             module.together([module])
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_largest_memory_s_threads_find_their_registers(heads: int, capability: int) -> None:
+    """A multiprocessor has 65,536: a GPU refuses a program that asks for more."""
+    found = planned(NTM(rows=256, reads=heads, writes=heads).build(INPUTS, OUTPUTS, seed=1).cell)
+    assert found.rows_block * found.width_block == limits.LARGEST
+    assert 32 * found.warps * found.registers(capability) <= 65536
 
 
 @pytest.mark.parametrize(("found", "said"), [((0, 0), "not none"), ((3, 2), "not 3.2")])

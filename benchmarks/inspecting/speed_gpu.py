@@ -4,7 +4,6 @@ Every cohort takes its steps as in ``bench run``: batches made ahead, the step c
 stands ``torch.nn.LSTM``, whose members cuDNN computes one after another. Nobody has measured with it yet.
 """
 
-import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from ..core import Experiment, Run, Suite
 from ..errors import UsageError, reason
 from ..records.provenance import commit, device_name, processor
 from ..running.slots import Room
-from ..training.memory import free
+from ..training.memory import free, release
 from ..training.process import prepare
 from ..training.timing import timing
 from .speed import YARDSTICK, Yardstick
@@ -73,9 +72,7 @@ def measure(
                 say(f"{experiment.key} cohort of {members}: skipped, {reason(error)}")
                 continue
             finally:
-                gc.collect()
-                if device != "cpu":
-                    torch.cuda.empty_cache()
+                release(device)
             alone = found.seconds if members == 1 else alone
             yield {
                 "task": experiment.task_name,

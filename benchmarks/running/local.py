@@ -162,6 +162,8 @@ class Engine:
             self.schedule.tell(message, worker.cohort)
             return
         cohort, worker.cohort = worker.cohort, ()
+        if "failed" in message.statuses.values():  # a GPU that was led astray answers its process never again
+            self.dismiss(worker)
         if message.hopeless:
             self.schedule.hopeless(cohort, message.hopeless)
         else:

@@ -18,6 +18,7 @@ from ..records.differences import counterpart, differs, said_of
 from ..records.events import Ended, Evaluated, Event, Resumed, Started, Status
 from ..records.plan import state
 from ..records.record import Recorder
+from ..training.memory import release
 from ..training.train import train_together
 
 
@@ -192,6 +193,8 @@ def training(
             message = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
             for key, (step, seconds) in reached.items():
                 yield Ended(key, "failed", step, seconds, message[:2000])
+        finally:
+            release(device)
 
 
 def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:

@@ -58,7 +58,7 @@ def tried(
 ) -> Trial:
     """The other process."""
     from ..suites import find
-    from ..training.memory import free
+    from ..training.memory import free, release
     from ..training.process import prepare
     from ..training.timing import timing
 
@@ -73,4 +73,6 @@ def tried(
             seconds[arm] = timing(cohort, devices[0], STEPS).seconds / len(cohort)
         except Exception:  # the run itself will say what is wrong, or be tried in smaller cohorts
             continue
+        finally:
+            release(devices[0])
     return Trial(room, seconds)

@@ -54,6 +54,8 @@ class Learner:
 
     def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
         task, training = runs[0].experiment.task, runs[0].experiment.training
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # where kernels of our own are launched, and graphs are captured
         modules = [built(run).to(device) for run in runs]
         self.task, self.training, self.modules = task, training, modules
         self.weights = torch.stack([flat(module) for module in modules])

@@ -1,6 +1,8 @@
 """What a GPU has room for."""
 
+import gc
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -39,6 +41,14 @@ def needs(run: Run) -> int:
     step = 4 * steps * training.batch * (task.inputs + task.outputs + 1)
     assert logits.shape[0] == steps
     return int(SLACK * activations) + COPIES * parameters + step * AHEAD
+
+
+def release(device: torch.device | str) -> None:
+    """Give back what a GPU held for a cohort that is over: its graphs refer to it in a circle."""
+    if torch.device(device).type == "cuda":
+        gc.collect()
+        with suppress(RuntimeError):  # of a GPU that was led astray, which its cohort has said
+            torch.cuda.empty_cache()
 
 
 def free(devices: Sequence[str]) -> int:

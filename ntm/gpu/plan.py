@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     def registers(self, capability: int) -> int:
         """At most so many a thread. Where fewer do, three programs share a multiprocessor's 65,536."""
         fewer = capability >= 90 and self.one_each and self.cosine and self.reach <= 1
-        return 65536 // (3 * 32 * self.warps) // 8 * 8 if fewer else 255
+        return min(255, 65536 // ((3 if fewer else 1) * 32 * self.warps) // 8 * 8)
 
 
 def planned(cell: NTMCell) -> Plan:
