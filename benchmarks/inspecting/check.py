@@ -75,6 +75,11 @@ def short(task: Task, more: int = 0) -> Size:
     return tuple(min(numbers[0] + more, numbers[-1]) for numbers in task.train)
 
 
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two modules hold the same values."""
+    return one.keys() == other.keys() and not differing(one, other)
+
+
 def differing(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
     """The names of values that are not equal."""
     return [name for name, value in one.items() if name not in other or not _alike(value, other[name])]
@@ -143,8 +148,7 @@ def same_build(case: Case) -> None:
 
 def another_build(case: Case) -> None:
     """Another seed gives another module."""
-    one, other = values_of(case.module), values_of(case.build(SEED + 1))
-    if one.keys() == other.keys() and not differing(one, other):
+    if same(values_of(case.module), values_of(case.build(SEED + 1))):
         raise Wrong(f"builds from seeds {SEED} and {SEED + 1} are equal: the seed is ignored; {REMEDY}")
 
 
