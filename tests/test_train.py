@@ -143,7 +143,8 @@ def test_a_step_is_autograd_s_to_the_last_bit(suite: Suite, reduction: str, batc
         close = {} if batch % 32 else {"rtol": 0, "atol": 0}  # what is left over of vectors is rounded otherwise
         found = [learner.differentiate(learner.weights, sequences) for learner in (quick, slow)]
         torch.testing.assert_close(*found, **close)  # type: ignore[arg-type]
-        quick.step(sequences), slow.step(sequences)
+        for learner in (quick, slow):
+            learner.step(sequences, *learner.rates(1))
         torch.testing.assert_close(quick.weights, slow.weights, **close)  # type: ignore[arg-type]
 
 
