@@ -173,7 +173,14 @@ def test_a_task_that_does_not_give_what_it_announces_is_refused() -> None:
                 return drawn
             return drawn._replace(targets=drawn.targets[..., :1] if self.how == "narrow" else 3 * drawn.targets)
 
+    @dataclass(frozen=True)
+    class Elsewhere(Copy):
+        def sample(self, size: Size, batch: int, generator: Generator) -> Batch:
+            drawn = super().sample(size, batch, generator)
+            return drawn._replace(inputs=drawn.inputs + torch.rand(1))
+
     for task, words in (
+        (Elsewhere(bits=2), "sample gives other inputs by the same generator; accepted is one that draws from it"),
         (Wide(bits=2), r"sample gives inputs float32 \(3, 3, 2\)"),
         (Slow(bits=2), "IndexError: "),
         (Aimed(bits=2), r"sample gives targets float32 \(3, 3, 1\)"),

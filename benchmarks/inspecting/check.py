@@ -334,9 +334,12 @@ def refuse(experiments: Iterable[Experiment]) -> None:
 
 
 def announced(case: Case) -> None:
-    """A task's sequences have the channels and steps that it announces, and targets of its objective's kind."""
+    """A task's sequences have the channels and steps that it announces, and targets of its objective's kind.
+
+    They are decided by the generator alone.
+    """
     task, size = case.task, short(case.task)
-    batch = draw(task, size)
+    batch, again = draw(task, size), draw(task, size)
     for name, part, channels in (
         ("inputs", batch.inputs, (task.inputs,)),
         ("targets", batch.targets, (task.outputs,)),
@@ -346,6 +349,8 @@ def announced(case: Case) -> None:
             raise Wrong(
                 f"sample gives {name} {kind_text(part)}; by its steps and channels accepted is float32 {wanted}"
             )
+        if not part.equal(getattr(again, name)):
+            raise Wrong(f"sample gives other {name} by the same generator; accepted is one that draws from it alone")
     asked, objective = batch.targets[batch.scored > 0], objective_of(task)
     if isinstance(objective, Bits) and not ((asked >= 0) & (asked <= 1)).all():
         raise Wrong(f"sample gives targets from {asked.min():g} to {asked.max():g}; accepted for bits are 0 to 1")
