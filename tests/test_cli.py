@@ -187,6 +187,7 @@ def test_a_suite_is_mapped(tiny: str, trained: Path, tmp_path: Path) -> None:
         (["ui", "--tracking-uri", "bogus://x"], ["'bogus://x'", "sqlite:///FILE"]),
         (["report"], ["no records", "bench run mini"]),
         (["report", "--suite", "collier2018"], ["no records of collier2018", "bench run collier2018"]),
+        (["report", "--suite", "TINY", "--suite", "TINY"], ["2 suites called tiny", "names that differ"]),
         (["report", "--suite", "TINY", "--suite", "mini"], ["no records of tiny", "tiny.py --results"]),
         (["show", "nope"], ["'nope'", "collier2018"]),
         (["ui", "--port", "99999999"], ["--port", "99999999"]),

@@ -277,6 +277,11 @@ def test_a_plan_says_where_its_estimate_comes_from(suite: Suite, tmp_path: Path)
     assert "about 1m30s (from this machine's records)" in list(listing.plan_lines(suite, planned, due, found, 2))[-1]
     *_, last = listing.plan_lines(suite, planned[:1], [], found, 2)
     assert last == "tiny: all 1 runs are done."
+    stale = [replace(each, status="stale") for each in planned[:2]]
+    mixed = [stale[0], planned[0]]
+    (*_, all_of), (*_, one) = (listing.plan_lines(suite, some, [], found, 2) for some in (stale, mixed))
+    assert all_of == "tiny: 2 of 2 runs are stale, made under other settings."
+    assert one == "tiny: 1 of 2 runs are stale, made under other settings; the rest are done."
 
 
 def test_a_guess_grows_with_the_work(suite: Suite) -> None:

@@ -28,7 +28,8 @@ def plan_lines(
         yield f"  {arm:{width}}  {counts}{whose}" + (f"; about {duration(left)} on one worker" if left else "") + said
     stale = sum(each.status == "stale" for each in planned)
     if not due:
-        rest = f"{stale} of {len(planned)} runs are stale, made under other settings; the rest are done"
+        done = "; the rest are done" if stale < len(planned) else ""
+        rest = f"{stale} of {len(planned)} runs are stale, made under other settings{done}"
         yield f"{suite.name}: {rest if stale else f'all {len(planned)} runs are done'}."
         return
     arms = {each.run.experiment.key for each in due}

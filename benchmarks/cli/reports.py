@@ -84,6 +84,9 @@ def report(
     suites = with_records(names, results, added)
     if not suites:
         raise UsageError(f"no records under {results}; the quickest way to some is: bench run mini")
+    once = [suite.name for suite in suites]
+    if twice := [name for name in once if once.count(name) > 1]:
+        raise UsageError(f"{once.count(twice[0])} suites called {twice[0]}; accepted are names that differ")
     pages, refused = {}, []
     for suite in suites:
         if others := left_out(suite, results):
