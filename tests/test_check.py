@@ -180,7 +180,10 @@ def test_a_task_that_does_not_give_what_it_announces_is_refused() -> None:
             return drawn._replace(inputs=drawn.inputs + torch.rand(1))
 
     for task, words in (
-        (Elsewhere(bits=2), "sample gives other inputs by the same generator; accepted is one that draws from it"),
+        (
+            Elsewhere(bits=2),
+            "sample draws other inputs from the same generator; accepted is a sample that takes all chance from it",
+        ),
         (Wide(bits=2), r"sample gives inputs float32 \(3, 3, 2\)"),
         (Slow(bits=2), "IndexError: "),
         (Aimed(bits=2), r"sample gives targets float32 \(3, 3, 1\)"),

@@ -350,7 +350,9 @@ def announced(case: Case) -> None:
                 f"sample gives {name} {kind_text(part)}; by its steps and channels accepted is float32 {wanted}"
             )
         if not part.equal(getattr(again, name)):
-            raise Wrong(f"sample gives other {name} by the same generator; accepted is one that draws from it alone")
+            raise Wrong(
+                f"sample draws other {name} from the same generator; accepted is a sample that takes all chance from it"
+            )
     asked, objective = batch.targets[batch.scored > 0], objective_of(task)
     if isinstance(objective, Bits) and not ((asked >= 0) & (asked <= 1)).all():
         raise Wrong(f"sample gives targets from {asked.min():g} to {asked.max():g}; accepted for bits are 0 to 1")
