@@ -37,13 +37,13 @@ def find(name_or_path: str, *added: str) -> Any:
         module = importlib.import_module(f"{__name__}.{name_or_path.replace('-', '_')}")
     else:
         path = Path(os.path.expanduser(name_or_path))
-        if path.suffix != ".py" or not path.is_file():
-            if path.suffix == ".py":
-                raise UsageError(f"no file {name_or_path!r}; accepted is a suite's name or a Python file that is there")
+        if path.suffix != ".py":
             hint = meant(name_or_path, names())
             raise UsageError(
                 f"no suite {name_or_path!r}{hint or ';'} there are {', '.join(names())}, or give a path to a .py file"
             )
+        if not path.is_file():
+            raise UsageError(f"no file {name_or_path!r}; accepted is a suite's name or a Python file that is there")
         module = outside.load(path)
     suite = getattr(module, "suite", None)
     if not isinstance(suite, Suite):
