@@ -7,9 +7,7 @@ that a damaged disk shows no wrong number. Records from elsewhere are data: boun
 
 import contextlib
 import errno
-import fcntl
 import os
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from ..protocols import Size
 from .checkpoints import previous_of
 from .encoding import from_line, to_line
 from .events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, rank
+from .locks import lock
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: ours have a few thousand."""
@@ -203,15 +202,8 @@ class Recorder:
         self._said = {_identity(event) for event in record.events} - {None}
 
     def _lock(self, path: Path, wait: float) -> None:
-        until = time.monotonic() + wait
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Busy(f"{path} is being written by another process") from None
-                time.sleep(0.1)
+        if not lock(self._file, wait):
+            raise Busy(f"{path} is being written by another process")
         if not path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
             raise Busy(f"{path} was moved by another process")
 
@@ -304,21 +296,15 @@ def held(path: Path) -> Iterator[None]:
         Busy: A process is writing it.
     """
     with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{path} is being written by another process") from None
+        if not lock(file):
+            raise Busy(f"{path} is being written by another process")
         yield
 
 
 def locked(path: Path) -> bool:
     """Whether a process is writing a record."""
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not lock(file, shared=True)
 
 
 def of_suite(results: Path, suite: Suite) -> Iterator[tuple[Run, Record | None]]:

@@ -1,11 +1,9 @@
 """Which store, and the store as a file: where it is, who may open it, who may read it meanwhile."""
 
-import fcntl
 import os
 import re
 import sqlite3
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -15,6 +13,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import UsageError
+from ..records.locks import lock
 
 SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """MLflow's environment, unless the user says otherwise: nothing is reported home."""
@@ -90,16 +89,9 @@ def local(uri: str) -> bool:
 def alone(results: Path, patience: float = 60.0) -> Iterator[None]:
     """Keep other processes of this results folder out meanwhile."""
     results.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
     with (results / "mlflow.lock").open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise TimeoutError(f"another process is opening it since {patience:g} s") from None
-                time.sleep(0.1)
+        if not lock(file, patience):
+            raise TimeoutError(f"another process is opening it since {patience:g} s")
         yield
 
 
