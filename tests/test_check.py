@@ -47,7 +47,8 @@ class Net(nn.Module):
     def __init__(self, flaw: str, inputs: int, outputs: int) -> None:
         super().__init__()
         self.flaw = flaw
-        self.layer, self.last = nn.GRU(inputs, 4), nn.Linear(4, outputs + (flaw == "wide"))
+        self.layer = nn.GRU(inputs, 4, batch_first=flaw == "batch first")
+        self.last = nn.Linear(4, outputs + (flaw == "wide"))
         self.drop, self.norm = nn.Dropout(0.1 * (flaw == "dropout")), nn.BatchNorm1d(4)
         self.norm.requires_grad_(False).eval()
         if flaw == "batch norm":
@@ -107,7 +108,8 @@ FLAWS = {
     "half a float": ("state size is a number", "state_size gives 1.5"),
     "nan": ("finite", "logits over 7 steps are not finite"),
     "unused": ("gradients reach every parameter", "no gradient reaches unused"),
-    "one batch": ("batch elements are independent", "differs"),
+    "one batch": ("batch elements are independent", "a sequence alone differs from the same among others by up to "),
+    "batch first": ("batch elements are independent", "; is a layer built with batch_first?"),
     "looks ahead": (
         "padding after the end changes nothing before",
         "with steps after the end, logits before it differ",

@@ -123,9 +123,9 @@ def checked(case: Case, logits: object, inputs: Tensor) -> Tensor:
     return logits
 
 
-def close(one: Tensor, other: Tensor, what: str, atol: float = 1e-5, rtol: float = 1e-4) -> None:
-    if not torch.allclose(one, other, atol=atol, rtol=rtol):
-        raise Wrong(f"{what} by up to {float((one - other).abs().max()):.2g}")
+def close(one: Tensor, other: Tensor, what: str, accepted: str, atol: float = 1e-5, rtol: float = 1e-4) -> None:
+    if not torch.allclose(one, other, atol=atol, rtol=rtol, equal_nan=True):
+        raise Wrong(f"{what} by up to {float((one - other).abs().max()):.2g}; accepted is {accepted}")
 
 
 def shape(case: Case) -> None:
@@ -220,10 +220,11 @@ def independent(case: Case) -> None:
     inputs = case.batch.inputs.clone()
     together = case.logits(inputs)
     alone = torch.cat([case.logits(inputs[:, n : n + 1]) for n in range(inputs.shape[1])], dim=1)
-    close(together, alone, "a sequence alone differs from the same among others")
+    accepted = "a forward that reads (time, batch, inputs), each sequence by itself; is a layer built with batch_first?"
+    close(together, alone, "a sequence alone differs from the same among others", accepted)
     inputs[:, 1:] = 1 - inputs[:, 1:]
     others = "a sequence differs with the others of its batch"
-    close(case.logits(inputs)[:, :1], together[:, :1], others, atol=1e-6, rtol=1e-5)
+    close(case.logits(inputs)[:, :1], together[:, :1], others, accepted, atol=1e-6, rtol=1e-5)
 
 
 def padding(case: Case) -> None:
@@ -234,7 +235,8 @@ def padding(case: Case) -> None:
     for part in parts:
         steps, batch, _ = part.inputs.shape
         before = logits[:steps, start : start + batch]
-        close(before, case.logits(part.inputs), "with steps after the end, logits before it differ")
+        differ, accepted = "with steps after the end, logits before it differ", "a forward that looks back alone"
+        close(before, case.logits(part.inputs), differ, accepted)
         start += batch
     apart = [gradients(case.module, part) for part in parts]
     whole = {name: part for name, part in gradients(case.module, padded).items() if part is not None}
@@ -273,6 +275,7 @@ NEEDED: Mapping[str, Property] = {
     "no dropout left on while measured": still_while_measured,
     "nothing drawn at random in training mode": still_in_training,
     "longer than trained works": longer,
+    "batch elements are independent": independent,
     "state size is a number": counted,
 }
 """Without these a training would fail later, or mean nothing: no run starts."""
@@ -281,7 +284,6 @@ PROPERTIES: Mapping[str, Property] = {
     **NEEDED,
     "finite": finite,
     "gradients reach every parameter": reach,
-    "batch elements are independent": independent,
     "padding after the end changes nothing before": padding,
 }
 
