@@ -84,6 +84,7 @@ class Net(nn.Module):
             self.calls += 1
             hidden = hidden + self.calls
         logits = self.last(hidden)
+        logits = logits.sigmoid() if flaw == "probabilities" else logits
         return {"tuple": (logits, hidden), "list": [logits], "double": logits.double()}.get(flaw, logits)
 
 
@@ -97,6 +98,10 @@ FLAWS = {
     "frozen": ("output shape", "last.weight requires no gradient"),
     "raises": ("output shape", "KeyError: 'rows' (test_check.py, line "),
     "exits": ("output shape", "SystemExit: 3 (test_check.py, line "),
+    "probabilities": (
+        "outputs are logits",
+        "forward gives numbers from 0 to 1 whatever the weights; accepted are logits",
+    ),
     "not seeded": ("same seed, same build", "two builds from seed 1 differ in layer.weight_ih_l0; accepted: `from mem"),
     "seed ignored": ("another seed, another build", "`with seeded(seed):`"),
     "dropout": ("nothing drawn at random in training mode", "in training mode it draws at random (in drop)"),

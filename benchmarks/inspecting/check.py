@@ -140,6 +140,28 @@ def shape(case: Case) -> None:
     case.logits(case.batch.inputs)
 
 
+def unbounded(case: Case) -> None:
+    """Of bits and tokens logits, not probabilities: with large weights some leave 0 to 1."""
+    if not isinstance(objective_of(case.task), Bits | Tokens):
+        return
+    large = moved(case, 3.0)
+    with torch.no_grad(), measured(large):
+        logits = checked(case, large(case.batch.inputs), case.batch.inputs)
+    if ((logits >= 0) & (logits <= 1)).all():
+        raise Wrong(
+            "forward gives numbers from 0 to 1 whatever the weights; accepted are logits, before a sigmoid or softmax"
+        )
+
+
+def moved(case: Case, size: float) -> nn.Module:
+    """A module whose parameters are all moved by about so much."""
+    module = case.build()
+    with torch.no_grad():
+        for n, parameter in enumerate(module.parameters()):
+            parameter.add_(size * torch.randn(parameter.shape, generator=stream("moved", n)))
+    return module
+
+
 def same_build(case: Case) -> None:
     """A seed decides every value, whatever torch's own generator would draw."""
     if names := differing(values_of(case.module), values_of(case.build(around=1))):
@@ -206,11 +228,7 @@ def finite(case: Case) -> None:
 
 def reach(case: Case) -> None:
     """Every parameter gets a gradient, once all have moved a little: some begin at zero, behind others at zero."""
-    moved = case.build()
-    with torch.no_grad():
-        for n, parameter in enumerate(moved.parameters()):
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=stream("moved", n)))
-    for name, gradient in gradients(moved, case.batch).items():
+    for name, gradient in gradients(moved(case, 0.1), case.batch).items():
         if gradient is None or not gradient.any():
             raise Wrong(f"no gradient reaches {name}")
 
@@ -269,6 +287,7 @@ Property = Callable[[Case], None]
 
 NEEDED: Mapping[str, Property] = {
     "output shape": shape,
+    "outputs are logits": unbounded,
     "same seed, same build": same_build,
     "another seed, another build": another_build,
     "inputs and buffers stay as they are": still_parts,
