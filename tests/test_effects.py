@@ -14,7 +14,8 @@ from membench.report import statistics
 from membench.report.claims import Arm
 from membench.report.frames import SuiteFacts, frames
 from membench.report.pages import render
-from membench.report.statistics.effects import alone, deciding, deviations, difference, effects, mean_ratio
+from membench.report.pages.choices import alone, deciding, effects
+from membench.report.statistics.effects import deviations, difference, mean_ratio
 
 LEVELS = {"memory": ("constant", "learned", "random"), "first weighting": ("learned", "one-hot")}
 BUDGET = 10_000

@@ -18,13 +18,13 @@ from ..claims.verdict import AGREES, CONTRADICTS, NOT_ESTIMABLE, NOT_RUN, SAME, 
 from ..figures import attention, style
 from ..files import write
 from ..frames import COMPLETE, Frames, SuiteFacts, distinct
-from ..statistics.effects import alone, deciding, effects
 from ..statistics.matrix import matrix as cells_of
 from ..table import marked
 from ..trace import Trace
 from ..watched import Course
 from . import leftovers, matrix, tables
 from . import trace_words as traced
+from .choices import alone, deciding, effects
 from .drawings import draw, draw_traces, first, mapped
 
 MARKS = {AGREES: "✓", SAME: "≈", CONTRADICTS: "✗", UNDECIDED: "?", NOT_ESTIMABLE: "∅", NOT_RUN: "·"}
