@@ -67,7 +67,8 @@ class Here:
 
 
 @pytest.fixture
-def here(tiny: str, tmp_path: Path) -> Here:
+def here(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    monkeypatch.setattr(session, "SHARE", float("inf"))  # every snapshot is written
     return Here(tiny, tmp_path / "here")
 
 
@@ -332,6 +333,29 @@ def test_a_damaged_checkpoint_costs_an_interval(here: Here, said: Any, tmp_path:
     assert [event.step for event in here.told if isinstance(event, Resumed)] == [0]  # from the beginning
     assert said(tmp_path / "here")["tiny/copy/lstm/1.jsonl"] == alone
     assert not checkpoints.previous_of(checkpoint).exists()
+
+
+def test_checkpoints_take_no_more_than_their_share(
+    here: Here, said: Any, tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SHARE", 1e-9)
+    written: list[int] = []
+    save = checkpoints.save
+    monkeypatch.setattr(checkpoints, "save", lambda one, path: (written.append(one.step), save(one, path)))
+
+    def fails(event: Event) -> None:
+        if isinstance(event, Evaluated) and event.step == 20:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        perform([(here.run, here.path)], CPU, fails)
+    assert written == [0, 10]  # the first at once; what waits, whatever ends the training
+    here.stopped_at(30)
+    assert written == [0, 10, 20, 30]
+    written.clear()
+    assert here.go() == "done"
+    assert written == [40, 45]
+    assert said(tmp_path / "here")["tiny/copy/lstm/1.jsonl"] == alone
 
 
 def test_the_last_good_state_is_used(here: Here, said: Any, tmp_path: Path, alone: Any) -> None:

@@ -1,8 +1,9 @@
 """A run from its files to its files: what every engine does with the events of a training."""
 
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from ..records.record import Recorder
 from ..training.memory import release
 from ..training.train import train_together
 
+SHARE = 0.05
+"""Of the time, that checkpoints may take: a kill costs no more than twenty times what one takes."""
+
 
 class Session:
     """The files of one run while it is trained: its record, locked, and its checkpoint; a context manager.
@@ -33,6 +37,7 @@ class Session:
         run: The run.
         record: The path of its record; the checkpoint lies beside it.
         wait: Seconds to wait for another process to let go of it.
+        share: Of the time, that its checkpoints may take.
 
     Raises:
         Busy: Another process is at it.
@@ -40,8 +45,10 @@ class Session:
         OSError: The record cannot be written.
     """
 
-    def __init__(self, run: Run, record: Path, wait: float = 0.0) -> None:
-        self.run, self.checkpoint = run, records.checkpoint_of(record)
+    def __init__(self, run: Run, record: Path, wait: float = 0.0, share: float = SHARE) -> None:
+        self.run, self.checkpoint, self.share = run, records.checkpoint_of(record), share
+        self.unsaved: Snapshot | None = None
+        self.due = 0.0  # when a checkpoint may be written again
         self.recorder = Recorder(record, run.key, wait)
         try:
             already = state(run, record)
@@ -60,7 +67,8 @@ class Session:
     def take(self, event: Event | Snapshot) -> Event | None:
         """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
 
-        Nothing is taken once the run is over, whatever its training still says.
+        Nothing is taken once the run is over, whatever its training still says. Snapshots may come faster than they are
+        written: of those that wait for their turn the last counts, and is written at the latest when the run ends.
 
         A run that begins anew on its record (without its checkpoint, as in a clone) says so, and on what machine. If it
         comes out otherwise, as on a processor that rounds otherwise, it fails: no curve is of two trainings.
@@ -71,11 +79,14 @@ class Session:
         if self.over is not None:
             return None
         if isinstance(event, Snapshot):
-            checkpoints.save(event, self.checkpoint)
+            self.unsaved = event
+            if event.moments is None or time.monotonic() >= self.due:
+                self.save()
             return None
         if difference := self.unlike(event):
             event = self.ended("failed", f"{difference}. With --force it is begun anew, and this record kept as .old")
         if isinstance(event, Ended):
+            self.save()
             self.over = event
             if not self.recorder.begun:
                 return event  # the model could not even be built: there is no run to say it of
@@ -86,6 +97,16 @@ class Session:
         if isinstance(event, Evaluated):
             self.reached = (event.step, event.seconds)
         return event if self.recorder.write(event) else None
+
+    def save(self) -> None:
+        """Write the snapshot that waits, if one does."""
+        if self.unsaved is None:
+            return
+        began = time.monotonic()
+        checkpoints.save(self.unsaved, self.checkpoint)
+        self.unsaved = None
+        now = time.monotonic()
+        self.due = now + (now - began) / self.share
 
     def unlike(self, event: Event) -> str:
         """How a training that began anew is not the recorded one; empty where it is."""
@@ -105,6 +126,8 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # it was told when it was first met
+            self.save()
         self.recorder.__exit__()
 
 
@@ -156,7 +179,7 @@ def opened(
     statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
     for run, record in places:
         try:
-            session = files.enter_context(Session(run, record, wait))
+            session = files.enter_context(Session(run, record, wait, SHARE / len(places)))
         except records.Busy:
             continue
         if session.over is None:
