@@ -196,6 +196,21 @@ def test_colours_are_of_arms_and_readings_differ_in_marks() -> None:
     assert len({line.get_color() for line in third.axes[0].lines if line.get_gid()}) == 3
 
 
+@pytest.mark.parametrize(
+    ("errors", "bar", "text"),
+    [
+        (0.04, 0.1, "0.0"),
+        (0.04, 0.05, "0.04"),
+        (0.014, 0.01, "0.01"),
+        (3.26, 2.0, "3.3"),
+        (123.4, 0.01, "123"),
+        (float("nan"), 0.1, ""),
+    ],
+)
+def test_cells_of_the_heat_map_have_the_decimals_of_the_bar(errors: float, bar: float, text: str) -> None:
+    assert curves.cell_text(errors, bar) == text
+
+
 def test_titles_of_the_heat_map_leave_room_for_each_other() -> None:
     tables = simulate(1, tasks=("copy", "recall"))
     points = tables.generalisation[tables.generalisation["size"].isin(["10", "2"])]  # one size a task

@@ -6,6 +6,8 @@ An arm keeps its colour, dashes and marker in every figure and under every readi
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
+from math import ceil, log10
 from typing import Any
 
 import numpy as np
@@ -221,7 +223,7 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
             mine.pivot_table(index="model", columns="size", values=name, aggfunc="median").reindex(models)[sizes]
             for name in ("share", "errors")
         )
-        text = errors.map(lambda value: "" if np.isnan(value) else f"{value:.1f}" if value < 99.95 else f"{value:.0f}")
+        text = errors.map(partial(cell_text, bar=facts.bar(task)))
         sns.heatmap(
             share.astype(float).rename(index=facts.label),
             annot=text,
@@ -247,6 +249,13 @@ def heat(frames: Frames, facts: SuiteFacts) -> Figure | None:
         ax.grid(False)
     figure.supxlabel("size of the sequence", fontsize=9)
     return figure
+
+
+def cell_text(errors: float, bar: float) -> str:
+    """A number of errors, to so many decimals that one below the bar is told from the bar."""
+    if np.isnan(errors):
+        return ""
+    return f"{errors:.{max(1, ceil(-log10(bar)))}f}" if errors < 99.95 else f"{errors:.0f}"
 
 
 def cost(frames: Frames, facts: SuiteFacts, outcomes: pd.DataFrame) -> Figure | None:
