@@ -57,6 +57,13 @@ def test_what_is_left_when_some_is_decided_is_counted() -> None:
     assert first.endswith("Found: 1 of 2 verdicts is decided; C0 agrees; the other one is undecided.")
 
 
+def test_of_verdicts_that_more_seeds_may_move_it_is_said_how_many_there_are() -> None:
+    tables = records({("copy", "a"): FAST, ("copy", "b"): TWICE}, status={"copy/b/1": "new", "copy/b/2": "new"})
+    known = facts(tables, Faster(*SAID, task="copy", base="a", rival="b", paper=2.0))
+    first = finding(tables, known, judge(tables, known))
+    assert first.endswith("Found: none of 1 verdict is decided (interim, 4 of 6 seeds).")
+
+
 def test_what_was_added_is_not_counted_among_a_suite_s_own_runs() -> None:
     tables = records({("copy", "a"): FAST, ("copy", "mine"): UNSOLVED})
     known = replace(facts(tables), added=("mine",))

@@ -82,7 +82,9 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         rest = f"; {tally(left)}" if len(kinds) > 1 else ""
         if decided and len(kinds) == 1:
             rest = f"; the other {len(left) if len(left) > 1 else 'one'} {SAID[left[0].verdict][len(left) > 1]}"
-        return f"{asked} Found: {few} decided{some}{rest}."
+        fewest = min((v for v in verdicts if v.interim), key=lambda v: v.seeds, default=None)
+        so_far = f" ({fewest.so_far})" if fewest else ""
+        return f"{asked} Found: {few} decided{some}{rest}{so_far}."
     outcomes = statistics.outcomes(frames, facts.solved, facts.relapse)
     complete = outcomes[outcomes["complete"]]
     own = complete[~complete["model"].isin(facts.added)]
