@@ -8,8 +8,10 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from membench.benchmarks import records
 from membench.benchmarks.errors import UsageError
@@ -18,6 +20,7 @@ from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.plan import plan
 from membench.benchmarks.running import local, schedule
 from membench.benchmarks.running.runner import Outcome, execute
+from membench.benchmarks.running.session import perform
 from membench.benchmarks.running.slots import cohorts
 from membench.benchmarks.suites import find
 
@@ -215,6 +218,28 @@ def test_a_run_that_comes_out_otherwise_when_begun_anew_fails(tiny: str, tmp_pat
     assert f"differs at step {step}: loss " in record.ended.message and " instead of 0.25" in record.ended.message
     assert "--force" in record.ended.message and record.ended.status == "failed"
     assert told[-1] == record.ended and not any(isinstance(event, Evaluated) for event in told)
+    again = go(tiny, tmp_path, models=["ntm"], seeds=[1])  # nor does it go on from what it kept until then
+    record = records.read(path, "copy/ntm/1")
+    assert again.failed == 1 and record is not None and record.evaluated == before.evaluated
+
+
+def test_what_begins_anew_is_compared_with_its_record_over_all_its_sessions(tiny: str, tmp_path: Path) -> None:
+    go(tiny, tmp_path, models=["ntm"], seeds=[1])
+    path = tmp_path / "tiny/copy/ntm/1.jsonl"
+    changed(path, "30", loss=0.25)
+    checkpoint = records.checkpoint_of(path)
+    checkpoint.unlink()
+    before = records.read(path, "copy/ntm/1")
+    run, cpu = next(run for run in find(tiny).runs() if run.key == "copy/ntm/1"), torch.device("cpu")
+    for asked in (15, 12):
+        stopped = perform([(run, path)], cpu, lambda event: None, Mock(side_effect=[*[False] * asked, True]))
+        assert stopped == {run.key: "interrupted"}
+        assert checkpoint.exists()  # a session goes on where the last one stopped
+    assert perform([(run, path)], cpu, lambda event: None) == {run.key: "failed"}
+    record = records.read(path, "copy/ntm/1")
+    assert record is not None and before is not None and record.evaluated == before.evaluated
+    assert [event.step for event in record.events if isinstance(event, Resumed)] == [0, 15, 27]
+    assert not checkpoint.exists()
 
 
 def test_an_old_checkpoint_does_not_go_on_with_a_newer_training(tiny: str, tmp_path: Path) -> None:

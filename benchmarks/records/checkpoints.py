@@ -76,6 +76,16 @@ def save(snapshot: Snapshot, path: Path) -> None:
         previous_of(path).unlink(missing_ok=True)
 
 
+def forget(path: Path) -> None:
+    """Remove what is kept of a run.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for each in (path, previous_of(path)):
+        each.unlink(missing_ok=True)
+
+
 def snapshots(path: Path) -> Iterator[Snapshot]:
     """The good snapshots of a run, the last first."""
     for each in (path, previous_of(path)):

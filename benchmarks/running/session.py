@@ -18,7 +18,7 @@ from ..records.checkpoints import Snapshot
 from ..records.differences import counterpart, differs, said_of
 from ..records.events import Ended, Evaluated, Event, Resumed, Started, Status
 from ..records.plan import state
-from ..records.record import Recorder
+from ..records.record import Record, Recorder
 from ..training.memory import release
 from ..training.train import train_together
 
@@ -32,6 +32,7 @@ class Session:
     Attributes:
         over: How the run ended; at first, where there is nothing left to do: another process may have finished it.
         snapshot: Where to go on from; None for the beginning.
+        repeats: Whether it was begun anew on a record, and may still come out otherwise than that.
 
     Args:
         run: The run.
@@ -63,6 +64,7 @@ class Session:
         self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
         good = (one for one in checkpoints.snapshots(self.checkpoint) if usable(one, run, self.recorder))
         self.snapshot = None if self.over is not None else next(good, None)
+        self.repeats = self.snapshot is None or begun_anew(self.recorder.record)
 
     def take(self, event: Event | Snapshot) -> Event | None:
         """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
@@ -84,6 +86,8 @@ class Session:
                 self.save()
             return None
         if difference := self.unlike(event):
+            self.unsaved = None
+            checkpoints.forget(self.checkpoint)  # which would go on with it, on a record that is not its own
             event = self.ended("failed", f"{difference}. With --force it is begun anew, and this record kept as .old")
         if isinstance(event, Ended):
             self.save()
@@ -111,7 +115,7 @@ class Session:
     def unlike(self, event: Event) -> str:
         """How a training that began anew is not the recorded one; empty where it is."""
         record = self.recorder.record
-        if self.snapshot is not None or record.started is None:
+        if not self.repeats or record.started is None:
             return ""
         if isinstance(event, Ended) and (event.status != "diverged" or event.step >= max(record.evaluated, default=0)):
             return ""
@@ -218,6 +222,15 @@ def training(
                 yield Ended(key, "failed", step, seconds, message[:2000])
         finally:
             release(device)
+
+
+def begun_anew(record: Record) -> bool:
+    """Whether the last training of a record began anew, and has only repeated so far what was there."""
+    since = [event for event in record.events if isinstance(event, Resumed | Evaluated)]
+    while since and isinstance(since[-1], Resumed):
+        if since.pop().step == 0:
+            return True
+    return False
 
 
 def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
