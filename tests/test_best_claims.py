@@ -12,13 +12,14 @@ from membench.report.frames import SuiteFacts, frames
 
 SAID = ("suite-C1", "Something is said.", "somewhere [p]")
 SIZES = ((40,), (80,))
+DIVERGED, TO_BE_TESTED = -1.0, -2.0
 
 
 def ask(claim: Claim, runs: Mapping[str, Sequence[tuple[bool, float]]], missing: Sequence[str] = ()) -> Verdict:
     """The verdict, where every run of an arm is solved or not, and gets this share right at size 40, half of it at 80.
 
     Args:
-        runs: By arm; a run with a share below none was not tested.
+        runs: By arm; a run with a share of ``DIVERGED`` or ``TO_BE_TESTED`` was not tested.
         missing: ``arm/seed`` that had not its full budget.
     """
     rows: dict[str, list[Any]] = {"runs": [], "evaluations": [], "generalisation": []}
@@ -27,7 +28,8 @@ def ask(claim: Claim, runs: Mapping[str, Sequence[tuple[bool, float]]], missing:
             arm = {"task": "copy", "model": model, "reading": "", "seed": seed}
             text = dict.fromkeys(("digest", "message", "device", "implementation", "commit"), "")
             numbers = {"step": 1000, "steps": 1000, "seconds": 1.0, "parameters": 1, "state_size": 1}
-            state = "interrupted" if f"{model}/{seed}" in missing else "done"
+            state = "diverged" if right == DIVERGED else "done"
+            state = "interrupted" if f"{model}/{seed}" in missing else state
             rows["runs"].append(
                 {"key": f"copy/{model}/{seed}", **arm, "status": state, "cut": False, **numbers, **text}
             )
@@ -84,8 +86,8 @@ def test_the_sentence_names_budget_best_arm_median_and_maximum() -> None:
     assert found.beside == {"median": 0.75, "maximum": 0.75}
 
 
-def test_a_run_that_was_not_tested_got_nothing_right() -> None:
-    found = ask(Scores(*SAID, "copy", ("a",), ((40,),)), {"a": [GOOD] * 3 + [(True, -1.0)] * 4})
+def test_a_run_that_diverged_before_it_was_tested_got_nothing_right() -> None:
+    found = ask(Scores(*SAID, "copy", ("a",), ((40,),)), {"a": [GOOD] * 3 + [(True, DIVERGED)] * 4})
     assert found.found == "Over sizes 40, 3 of 7 runs of a get 90 % right (a: median 0 %, best 100 %)."
 
 

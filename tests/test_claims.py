@@ -311,12 +311,16 @@ def test_relapses_are_rates_against_every_rival() -> None:
     assert "Not compared, since unsolved: c" in ask(never, asked).sentence
 
 
-def test_a_solved_run_that_was_not_tested_is_an_exception() -> None:
-    tables = records({("copy", "a"): FAST})
-    points = tables.generalisation
-    tables = tables._replace(generalisation=points[points["seed"] != 2])
-    found = ask(tables, Generalises(*SAID, task="copy", model="a", size=(12,)))
-    assert found.estimate == pytest.approx(5 / 6) and "(1 not tested)" in found.sentence
+def test_a_run_that_diverged_before_it_was_tested_is_an_exception_and_one_to_be_tested_yet_is_none() -> None:
+    claim = Generalises(*SAID, task="copy", model="a", size=(12,))
+    for status, share, said in (("diverged", 5 / 6, "(1 not tested)"), ("done", 1, "(1 more are still to be tested)")):
+        tables = records({("copy", "a"): FAST}, status={"copy/a/2": status})
+        points = tables.generalisation
+        found = ask(tables._replace(generalisation=points[points["seed"] != 2]), claim)
+        assert found.estimate == pytest.approx(share) and said in found.sentence
+    hardly = tables._replace(generalisation=points[points["seed"] == 1])
+    for kind in (Generalises, Degrades):
+        assert ask(hardly, kind(*SAID, task="copy", model="a", size=(12,))).verdict == "undecided"
 
 
 def test_generalises_and_degrades_ask_only_solved_runs() -> None:

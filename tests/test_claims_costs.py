@@ -1,6 +1,6 @@
 """Claims about costs, errors at a size, optima, times and numbers of parameters, from hand-made frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,17 @@ def records(bits: Mapping[str, Sequence[float]], budgets: Mapping[str, int] | No
 
 def ask(claim: Claim, bits: Mapping[str, Sequence[float]], solved: float = 1.0, **others: Any) -> Verdict:
     tables = records(bits, others.pop("budgets", None))
-    floored = others.pop("floored", True)
-    arms = tuple(Arm("task", model, model, "", ((9,),), floored=floored) for model in bits)
-    claim.check(arms)
-    seeds = tuple(range(1, 1 + max(map(len, bits.values()))))
-    given = {"answers": {"task": Answer("bit", "nats above the optimum", 1.0)}, "clock": "sequences", **others}
-    (verdict,) = judge(tables, SuiteFacts("suite", "A suite", "", solved, (claim,), arms, seeds, **given))
+    (verdict,) = judge(tables, known(claim, bits, max(map(len, bits.values())), solved, **others))
     return verdict
+
+
+def known(claim: Claim, models: Iterable[str], seeds: int, solved: float = 1.0, **others: Any) -> SuiteFacts:
+    """A suite of these models and so many seeds."""
+    floored = others.pop("floored", True)
+    arms = tuple(Arm("task", model, model, "", ((9,),), floored=floored) for model in models)
+    claim.check(arms)
+    given = {"answers": {"task": Answer("bit", "nats above the optimum", 1.0)}, "clock": "sequences", **others}
+    return SuiteFacts("suite", "A suite", "", solved, (claim,), arms, tuple(range(1, 1 + seeds)), **given)
 
 
 @pytest.mark.parametrize(

@@ -192,11 +192,12 @@ def test_a_censored_median_is_two_ends(times: Any, ends: tuple[float, float]) ->
 
 def test_relapses_are_compared_over_solved_runs() -> None:
     nan = np.nan
-    base = np.array([[0, 1, 0, nan, 0], [20_000, 10_000, 5_000, nan, 5_000]])
-    rival = np.array([[2, 2, nan, 5, nan], [10_000, 10_000, nan, 10_000, nan]])
+    base = np.array([[0, 1, 0, nan, 0, 0], [20_000, 10_000, 5_000, nan, 4_000, 1_000]])
+    rival = np.array([[2, 2, nan, 3, 1, 1, nan], [10_000, 10_000, nan, 5_000, 4_000, 1_000, nan]])
     estimate = statistics.relapse_difference(base, rival, seed=1)
     assert estimate.low == pytest.approx(10_000 * (9 / 30_000 - 1 / 40_000))
     assert estimate.interval is not None and 0 < estimate.interval.low < estimate.low < estimate.interval.high
+    assert statistics.relapse_difference(base[:, :5], rival, seed=1).interval is None, "four solved runs are too few"
     nothing = statistics.relapse_difference(np.full((2, 5), nan), rival, seed=1)
     assert np.isnan(nothing.low) and nothing.interval is None
 

@@ -15,7 +15,7 @@ from .generalises import tested_at
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .evidence import Question
+    from .evidence import Named, Question
     from .verdict import Reasoned, Verdict
 
 
@@ -44,10 +44,9 @@ class Cheaper(Claim):
         return f"{self.task}: {self.base} / {self.rival}"
 
     def measure(self, question: "Question") -> "Verdict":
-        budgets = [runs["budget"].max() for runs in (question.runs(*arm) for arm in self.arms) if len(runs)]
-        if len(budgets) < 2:
+        if not question.seeds(self.arms):
             return question.not_run()
-        until = int(min(budgets))
+        until = min(question.budget(*arm) for arm in self.arms)
         base, rival = (question.costs(*arm, until) for arm in self.arms)
         return lower(self, question, base, rival, f"bits a sequence after {until:,} {question.facts.clock}")
 
@@ -68,11 +67,21 @@ class FewerErrors(Cheaper):
             tested_at(self, arms, self.task, name, self.size)
 
     def measure(self, question: "Question") -> "Verdict":
-        size = size_text(self.size)
-        base, rival = (question.tested(*arm, size) for arm in self.arms)
-        if base.empty or rival.empty:
+        if not question.seeds(self.arms):
             return question.not_run()
+        size = size_text(self.size)
+        base, rival = (self.errors(question, arm, size) for arm in self.arms)
+        if base.empty or rival.empty:
+            return question.not_measured(f"size {size}")
         return lower(self, question, base, rival, f"{question.facts.answer(self.task).counted} at size {size}")
+
+    def errors(self, question: "Question", arm: "Named", size: str) -> "pd.Series[float]":
+        """Of every run of an arm; one that diverged before it was tested guesses."""
+        runs = question.runs(*arm)
+        errors = question.tested(*arm, size).reindex(runs.index)
+        return errors.where(
+            errors.notna() | (runs["status"] != "diverged"), question.guessing(self.task, size)
+        ).dropna()
 
 
 def lower(
@@ -115,7 +124,7 @@ def decide(interval: "tuple[float, float] | None", paper: Paper, alone: float | 
     from .verdict import AGREES, CONTRADICTS, SAME, UNDECIDED, decided, paper_text, weak
 
     if interval is None:
-        return UNDECIDED, f"Fewer than {ENOUGH} seeds of one arm have their full budget."
+        return UNDECIDED, f"Fewer than {ENOUGH} runs of one arm count."
     low, high = interval
     if low <= 0 <= high:
         return UNDECIDED, "The interval includes 0 (no difference)."

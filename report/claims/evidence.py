@@ -70,11 +70,11 @@ class Question:
         return self.complete.get((task, self.model(task, name)), NOTHING)
 
     def tested(self, task: str, name: str, size: str) -> "pd.Series[float]":
-        """Wrong bits a sequence of the best weights at a size, by seed."""
+        """Wrong bits a sequence of the best weights at a size, by seed, of runs that had their full budget."""
         return self._points(task, name, size)["errors"]
 
     def right(self, task: str, name: str, size: str) -> "pd.Series[float]":
-        """The share of answers that the best weights get right at a size, by seed."""
+        """The share of answers that the best weights get right at a size, by seed, likewise."""
         points = self._points(task, name, size)
         return 1 - points["errors"] / points["bits"]
 
@@ -87,14 +87,38 @@ class Question:
     def _points(self, task: str, name: str, size: str) -> pd.DataFrame:
         table = self.frames.generalisation
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["size"] == size)
-        return table[chosen & (table["weights"] == "best")].set_index("seed")
+        points = table[chosen & (table["weights"] == "best")].set_index("seed")
+        return points.loc[points.index.intersection(self.runs(task, name).index)]
 
-    def costs(self, task: str, name: str, until: int) -> "pd.Series[float]":
-        """Bits a sequence at the last evaluation up to there, by seed, of runs that had their full budget."""
-        table = self.frames.evaluations
+    def guessing(self, task: str, size: str) -> float:
+        """Wrong answers a sequence of who guesses, at a size."""
+        table = self.frames.generalisation
+        answers = table.loc[(table["task"] == task) & (table["size"] == size), "bits"]
+        return self.facts.answer(task).chance * float(answers.max())
+
+    def costs(self, task: str, name: str, until: float = np.inf, of: str = "loss") -> "pd.Series[float]":
+        """Bits a sequence at the last evaluation up to there, by seed, of runs that had their full budget.
+
+        A run that diverged before counts with its first, untrained.
+
+        Args:
+            task: The task.
+            name: The arm.
+            until: The step; all by default.
+            of: What the evaluations call it, in nats.
+        """
+        table, runs = self.frames.evaluations, self.runs(task, name)
         chosen = (table["task"] == task) & (table["model"] == self.model(task, name)) & (table["step"] <= until)
-        last: pd.Series[float] = table[chosen].sort_values("step").groupby("seed")["loss"].last() / np.log(2)
-        return last.loc[last.index.intersection(self.runs(task, name).index)]
+        curves = table[chosen & table["seed"].isin(runs.index)].sort_values("step").groupby("seed")[of]
+        untrained = (runs["status"] == "diverged") & (runs["step"] <= until)
+        ends: pd.Series[float] = curves.last() / np.log(2)
+        return ends.where(~untrained.reindex(ends.index), curves.first() / np.log(2))
+
+    def budget(self, task: str, name: str) -> int:
+        """What a run of an arm has, in what the suite counts in."""
+        runs = self.frames.runs
+        mine = runs.loc[(runs["task"] == task) & (runs["model"] == self.model(task, name)), "steps"]
+        return int(mine.max())
 
     def seeds(self, arms: Iterable[Named]) -> int:
         """Seeds that had their full budget, of the arm that has fewest."""
@@ -141,6 +165,11 @@ class Question:
             called=label_of(self.claim.id, self.facts.name, (claim.id for claim in self.facts.claims)),
             **others,
         )
+
+    def not_measured(self, where: str) -> Verdict:
+        """The verdict where no run of an arm was measured yet at a size, as one that was added later."""
+        counts = self.solved(self.claim.arms)
+        return self.answer((NOT_RUN, f"An arm has no run that was measured at {where}."), seeds=0, solved=counts)
 
     def not_run(self) -> Verdict:
         """The verdict where an arm has no run that had its full budget."""

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from .arms import Arm
 from .claim import Claim, Paper, Unit, ends
 
@@ -51,7 +49,7 @@ class Excess(Claim):
         from ..statistics import ENOUGH, LEVEL, Interval
         from .verdict import AGREES, CONTRADICTS, UNDECIDED, paper_text
 
-        bits = question.runs(self.task, self.model)["last"].dropna() / np.log(2)
+        bits = question.costs(self.task, self.model, of="errors")
         if bits.empty:
             return question.not_run()
         mean, interval = float(bits.mean()), None

@@ -54,7 +54,9 @@ class FewerRelapses(Claim):
         alone = {m: statistics.relapse_p(runs[base], runs[m]) for m in others}
         hardest = min(others, key=lambda m: _won(rates[m] - rates[base], alone[m]))
         estimate = statistics.relapse_difference(runs[base], runs[hardest], question.chance)
-        p = alone[hardest] if estimate.low > 0 else min(1.0, alone[hardest] * len(others))  # looked for among all
+        p = alone[hardest]
+        if estimate.low <= 0:  # looked for among all
+            p = statistics.bonferroni(p, len(others))
         found += f" Compared with {hardest}, which speaks most against it." if len(others) > 1 else ""
         found += f" Not compared, since unsolved: {', '.join(left_out)}." if left_out else ""
         return question.answer(

@@ -94,7 +94,8 @@ def of_runs(
 ) -> "Verdict":
     """Of the solved runs of one arm, or of every run, those of which something holds at a size.
 
-    A run that was not tested, since it diverged later, counts as an exception.
+    A run that was not tested, since it diverged later, counts as an exception; one that is still to be tested, at a
+    size that was added later, does not count.
 
     Args:
         question: What is asked.
@@ -115,6 +116,8 @@ def of_runs(
     counts = question.solved([arm])
     counting = runs.index if every else runs.index[np.isfinite(runs["time"])]
     there = counting.intersection(values.index)
+    later = counting.difference(there).difference(runs.index[runs["status"] == "diverged"])
+    counting = counting.difference(later)
     if there.empty:
         verdict = NOT_ESTIMABLE if len(runs) >= ENOUGH else UNDECIDED
         found = f"Of {len(runs)} runs none was {'' if every else 'solved and '}tested at {where}."
@@ -122,6 +125,7 @@ def of_runs(
     count, of, median = int(holds[there].sum()), len(counting), float(values[there].median())
     p = half_p(count, of)
     missing = f" ({of - len(there)} not tested)" if len(there) < of else ""
+    missing += f" ({len(later)} more are still to be tested)" if len(later) else ""
     found = said(f"{count} of {of} {'' if every else 'solved '}runs{missing}", median)
     rule = partial(decide_fraction, count, of, True, p)
     numbers = {"beside": {f"median {what}": median}, **share(count, of)}

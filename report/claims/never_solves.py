@@ -38,7 +38,8 @@ class NeverSolves(Claim):
         p = half_p(count, runs)
         budget, half = table["budget"].max(), int((table["time"] <= table["budget"] / 2).sum())
         found = f"{count} of {runs} runs solve it within {budget:,} {question.facts.clock}, {half} within half of them."
-        if late := int((np.isinf(table["time"]) & (table["last"] < question.facts.bar(self.task))).sum()):
+        end = np.isinf(table["time"]) & (table["status"] != "diverged")
+        if late := int((end & (table["last"] < question.facts.bar(self.task))).sum()):
             found += f" {late} more {'is' if late == 1 else 'are'} below the bar at the end, too late to have held."
         rule = partial(decide_fraction, count, runs, False, p)
         return question.answer(rule, found, seeds=runs, p=p, solved=counts, **share(count, runs))

@@ -11,7 +11,7 @@ from .. import statistics
 from ..statistics import Ratio, Stratum
 from ..table import as_p
 from ..words import listed
-from .evidence import Question
+from .evidence import Counts, Question
 from .verdict import Verdict, short
 
 if TYPE_CHECKING:
@@ -51,13 +51,12 @@ def hardest(found: Sequence[Measured]) -> tuple[Measured, float]:
 
     least = min(found, key=won)
     lost = least.ratio.estimate < 1
-    return least, min(1.0, least.ratio.p * len(found)) if lost else least.ratio.p
+    return least, statistics.bonferroni(least.ratio.p, len(found)) if lost else least.ratio.p
 
 
 def answer(claim: "Speed", question: Question) -> Verdict:
     """Every duel of a claim, judged by the one that speaks most against it."""
-    seeds = question.seeds(claim.arms)
-    if not seeds:
+    if not (seeds := seeds_of(claim, question)):
         return question.not_run()
     found = [measured(claim, question, duel) for duel in claim.duels]
     one, p = hardest(found)
@@ -65,14 +64,31 @@ def answer(claim: "Speed", question: Question) -> Verdict:
     return question.answer(
         partial(claim.decide, one.ratio, solved),
         claim.told(question, found, one),
-        seeds=seeds if not claim.paired else min(len(each.base) for each in one.strata),
+        seeds=seeds,
         estimate=None if np.isnan(one.ratio.estimate) else one.ratio.estimate,
         interval=None if np.isnan(one.ratio.estimate) else one.ratio.interval,
         p=p,
-        solved=question.solved(claim.arms),
+        solved=solved_together(question),
         against=f"{one.duel.base} against {one.duel.rival} on {listed(one.duel.tasks)}",
         beside=beside(one.strata),
     )
+
+
+def seeds_of(claim: "Speed", question: Question) -> int:
+    """Seeds that had their full budget, of the arm that has fewest; of pairs those that both arms have."""
+    if not claim.paired:
+        return question.seeds(claim.arms)
+    pairs = (
+        [question.runs(task, name) for name in (duel.base, duel.rival)] for duel in claim.duels for task in duel.tasks
+    )
+    return min(len(base.index.intersection(rival.index)) for base, rival in pairs)
+
+
+def solved_together(question: Question) -> Counts:
+    """For each arm, runs solved within the smallest budget that an arm of the claim has on its task, and runs."""
+    budgets = {arm: question.runs(*arm)["budget"].min() for arm in question.claim.arms}
+    least = {on: min(budget for (task, _), budget in budgets.items() if task == on) for on, _ in budgets}
+    return {arm: question.solved([arm], by=least[arm[0]])[arm] for arm in budgets}
 
 
 def beside(strata: Sequence[Stratum]) -> dict[str, float]:
@@ -123,10 +139,10 @@ def _median(runs: pd.DataFrame, budget: float) -> str:
     return f"{said} ({solved} of {len(times)} solved)"
 
 
-def tasks_told(found: Measured) -> str:
+def tasks_told(found: Measured, paired: bool) -> str:
     """The ratio of each task alone, and of one test of all."""
     each = (
-        f"{task} {ratio_told(statistics.time_ratio([one]))}"
+        f"{task} {ratio_told(statistics.time_ratio([one], paired))}"
         for task, one in zip(found.duel.tasks, found.strata, strict=True)
     )
     return listed(list(each))

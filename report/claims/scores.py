@@ -9,6 +9,7 @@ from ..words import size_text
 from .arms import Arm
 from .claim import Claim, Unit
 from .generalises import tested_at
+from .solves import most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,19 +60,32 @@ class Scores(Claim):
         if not question.seeds(self.arms):
             return question.not_run()
         scores = {arm: self.scores(question, arm) for arm in self.arms}
-        best = max(scores, key=lambda arm: ((scores[arm] >= self.least).mean(), scores[arm].median()))
+        if any(one.empty for one in scores.values()):
+            return question.not_measured(f"sizes {', '.join(map(size_text, self.sizes))}")
+        best = most({arm: len(one) for arm, one in scores.items()}, lambda arm: self.height(scores[arm]))
         return self.answered(question, scores, (best,))
 
+    def height(self, scores: "pd.Series[float]") -> tuple[float, float]:
+        """How well an arm does: the share of its runs that reach the score; among equals the median."""
+        return float((scores >= self.least).mean()), float(scores.median())
+
     def scores(self, question: "Question", arm: "Named") -> "pd.Series[float]":
-        """Of every run that had its full budget, by seed; none is right where it was not tested, since it diverged."""
+        """Of every run that had its full budget, by seed; none is right where it was not tested, since it diverged.
+
+        Runs that are still to be tested, at a size that was added later, are left out.
+        """
         parts = [question.right(*arm, size_text(size)) for size in self.sizes]
         mean: pd.Series[float] = sum(parts[1:], parts[0]) / len(parts)
-        return mean.reindex(question.runs(*arm).index).fillna(0.0)
+        runs = question.runs(*arm)
+        mean = mean.reindex(runs.index)
+        return mean.where(mean.notna() | (runs["status"] != "diverged"), 0.0).dropna()
 
     def decided(self, count: int, runs: int, seeds: int) -> "tuple[Decide | Reasoned, float | None]":
         """The rule of the verdict and its p-value, when so many of the runs reach the share."""
-        from .verdict import decide_fraction, half_p
+        from .verdict import FEW, UNDECIDED, decide_fraction, half_p, open_yet
 
+        if open_yet(count, runs, seeds):
+            return (UNDECIDED, FEW), None
         p = half_p(count, runs, self.among)
         return partial(decide_fraction, count, runs, True, p), p
 
@@ -83,7 +97,7 @@ class Scores(Claim):
 
         every = [score for arm in asked for score in scores[arm]]
         count, runs = sum(score >= self.least for score in every), len(every)
-        seeds = question.seeds(self.arms)
+        seeds = min(map(len, scores.values()))
         rule, p = self.decided(count, runs, seeds)
         over = ", ".join(map(size_text, self.sizes))
         who = asked[0][1] if len(asked) == 1 else f"{len(asked)} arms"
@@ -111,7 +125,10 @@ class FallsShort(Scores):
     def measure(self, question: "Question") -> "Verdict":
         if not question.seeds(self.arms):
             return question.not_run()
-        return self.answered(question, {arm: self.scores(question, arm) for arm in self.arms}, self.arms)
+        scores = {arm: self.scores(question, arm) for arm in self.arms}
+        if any(one.empty for one in scores.values()):
+            return question.not_measured(f"sizes {', '.join(map(size_text, self.sizes))}")
+        return self.answered(question, scores, self.arms)
 
     def decided(self, count: int, runs: int, seeds: int) -> "tuple[Decide | Reasoned, float | None]":
         """See ``Scores``."""

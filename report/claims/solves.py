@@ -1,13 +1,14 @@
 """A memory can solve a task, or cannot: asked of its best arm, since one learning rate or one seed proves nothing."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .claim import Claim, Unit
 
 if TYPE_CHECKING:
-    from .evidence import Question
+    from .evidence import Named, Question
     from .verdict import Verdict
 
 
@@ -41,14 +42,16 @@ class Solves(Claim):
         return len(self.models)
 
     def measure(self, question: "Question") -> "Verdict":
-        from .verdict import decide_fraction, half_p, share
+        from .verdict import FEW, UNDECIDED, decide_fraction, half_p, open_yet, share
 
         if not (seeds := question.seeds(self.arms)):
             return question.not_run()
         counts = question.solved(self.arms, by=self.within)
-        best = max(counts, key=lambda arm: counts[arm][0] / counts[arm][1])
+        best = most({arm: runs for arm, (_, runs) in counts.items()}, lambda arm: counts[arm][0] / counts[arm][1])
         found = f"{counts[best][0]} of {counts[best][1]} runs of {best[1]} solve it within {_budget(self, question)}"
         found += f", the most of {len(counts)} arms." if counts.keys() - {best} else "."
+        if open_yet(*counts[best], seeds):
+            return question.answer((UNDECIDED, FEW), found, seeds=seeds, solved=counts, **share(*counts[best]))
         p = half_p(*counts[best], self.among)
         rule = partial(decide_fraction, *counts[best], True, p)
         return question.answer(rule, found, seeds=seeds, p=p, solved=counts, **share(*counts[best]))
@@ -79,6 +82,14 @@ class CannotSolve(Solves):
             return question.answer((CONTRADICTS, enough), found, **numbers)
         p = half_p(0, seeds)
         return question.answer(partial(decide_fraction, 0, seeds, False, p), found, p=p, **numbers)
+
+
+def most(runs: "Mapping[Named, int]", height: "Callable[[Named], Any]") -> "Named":
+    """The arm that does best, of those that have enough runs to tell, if any has."""
+    from ..statistics import ENOUGH
+
+    enough = [arm for arm, count in runs.items() if count >= ENOUGH]
+    return max(enough or runs, key=height)
 
 
 def _budget(claim: Solves, question: "Question") -> str:

@@ -68,7 +68,7 @@ class Speed(Claim):
 
         tasks = hardest.duel.tasks
         if len(tasks) > 1:
-            return f"Task by task, times as fast: {ratio.tasks_told(hardest)}."
+            return f"Task by task, times as fast: {ratio.tasks_told(hardest, self.paired)}."
         said = ratio.steps_told(question, tasks[0], [name for _, name in self.arms])
         if len(found) > 1:
             each = (f"{one.duel.base} / {one.duel.rival} {ratio.ratio_told(one.ratio)}" for one in found)

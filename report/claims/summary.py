@@ -69,7 +69,8 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         return f"{asked} Found: {choices}"
     primary = [v.claim for v in verdicts if v.claim.primary]
     if primary:
-        widest = max(primary, key=lambda claim: len({task for task, _ in claim.arms}))
+        there = [v.claim for v in verdicts if v.claim.primary and v.verdict != NOT_RUN]
+        widest = max(there or primary, key=lambda claim: len({task for task, _ in claim.arms}))
         answers = [v for v in verdicts if v.claim.id == widest.id]
         found = map(found_said, [v for v in answers if v.verdict != NOT_RUN] or answers)
         return f"{'Our claim' if widest.ours else 'Claim'}: {widest.text} Found: {'; '.join(found)}."
@@ -77,6 +78,7 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
         decided = [v for v in verdicts if v.verdict in DECIDED]
         few = f"{len(decided) or 'none'} of {_some(len(verdicts), 'verdict')} {'are' if len(decided) > 1 else 'is'}"
         some = "".join(f"; {v.label}{f' ({v.reading})' if v.reading else ''} {v.verdict}" for v in decided[:4])
+        some += f"; {tally(decided[4:])}" if decided[4:] else ""
         left = [v for v in verdicts if v not in decided]
         kinds = {v.verdict for v in left}
         rest = f"; {tally(left)}" if len(kinds) > 1 else ""
@@ -90,7 +92,9 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
     own = complete[~complete["model"].isin(facts.added)]
     complete = complete if own.empty else own  # of what was added the table speaks
     each = (solved(task, mine) for task in facts.tasks if len(mine := complete[complete["task"] == task]))
-    return f"{asked} Found: {'; '.join(each)}."
+    least, planned = int(complete.groupby(["task", "model"])["seed"].nunique().min()), len(facts.seeds)
+    unfinished = f" (interim, {least} of {_some(planned, 'seed')} or more)" if least < planned else ""
+    return f"{asked} Found: {'; '.join(each)}{unfinished}."
 
 
 def solved(task: str, outcomes: pd.DataFrame) -> str:

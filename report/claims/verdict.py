@@ -22,7 +22,7 @@ from math import isfinite, isnan, nan
 from typing import Any
 
 from ..answers import Clock
-from ..statistics.multiplicity import ALPHA
+from ..statistics.multiplicity import ALPHA, bonferroni
 from ..statistics.ratio import Ratio
 from ..statistics.solving import ENOUGH, Interval, against_half, clopper_pearson
 from ..table import as_p
@@ -268,7 +268,7 @@ def decide_ratio(ratio: Ratio, paper: Paper, base_solved: bool, p: float) -> Rea
     if equal and _alike(ratio.interval):
         return AGREES, "The interval lies inside 0.8 to 1.25: about equal."
     if not decided(p) or (equal and low <= EQUAL.high and EQUAL.low <= high):
-        if not base_solved:
+        if not base_solved and (paper is None or ends(paper)[0] > 1):
             return NOT_ESTIMABLE, "The arm said to be faster is itself mostly unsolved: its median time is unknown."
         spans = "reaches beyond 0.8 to 1.25, which would be about equal" if equal else "includes 1"
         alone = not equal and not low <= 1 <= high
@@ -327,7 +327,18 @@ def half_p(count: int, runs: int, among: int = 1) -> float:
     """
     if runs < ENOUGH:
         return nan
-    return min(1.0, among * against_half(count, runs, True), against_half(count, runs, False))
+    return min(bonferroni(against_half(count, runs, True), among), against_half(count, runs, False))
+
+
+def open_yet(count: int, runs: int, seeds: int) -> bool:
+    """Whether an arm that does best so far, but not in more than half of its runs, may yet be overtaken.
+
+    Args:
+        count: Runs of the arm of which it is true.
+        runs: Runs of the arm.
+        seeds: Of the arm that has fewest.
+    """
+    return seeds < ENOUGH and 2 * count <= runs
 
 
 def decide_fraction(count: int, runs: int, always: bool, alone: float, p: float) -> Reasoned:

@@ -208,7 +208,7 @@ def mapped(facts: SuiteFacts) -> bool:
 
 def seeds_said(table: pd.DataFrame) -> str:
     """How many seeds an arm of these rows has, as a sentence."""
-    counts = table.groupby("model")["seed"].nunique()
+    counts = table.groupby(["task", "model"])["seed"].nunique()
     if counts.empty:
         return "No run has had its full budget."
     low, high = int(counts.min()), int(counts.max())

@@ -2,6 +2,7 @@
 
 from .multiplicity import (
     benjamini_hochberg,
+    bonferroni,
     holm,
 )
 from .ratio import (
@@ -68,6 +69,7 @@ __all__ = [
     "Stratum",
     "against_half",
     "benjamini_hochberg",
+    "bonferroni",
     "censored",
     "clopper_pearson",
     "count_relapses",

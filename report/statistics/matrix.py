@@ -74,10 +74,12 @@ def ranked(cells: pd.DataFrame) -> pd.DataFrame:
     """From the one that learns best on.
 
     Most runs solved; among equals fewest sequences to solve, an unsolved run counting with its whole budget; among
-    equals fewest errors over the whole training; then the first.
+    equals fewest errors over the whole training; then the first. Readings of an arm that have fewer runs than others
+    come after all that have them.
     """
-    unsolved = cells.assign(unsolved=1 - cells["solved"] / cells["runs"])
-    return unsolved.sort_values(["unsolved", "mean", "area"], kind="stable")[list(CELL)]
+    short = cells.groupby(["task", "arm"])["runs"].transform("max") > cells["runs"]
+    placed = cells.assign(short=short, unsolved=1 - cells["solved"] / cells["runs"])
+    return placed.sort_values(["short", "unsolved", "mean", "area"], kind="stable")[list(CELL)]
 
 
 def best(cells: pd.DataFrame) -> pd.DataFrame:

@@ -25,6 +25,11 @@ def holm(p: Sequence[float] | Array) -> Array:
     return np.where(np.isnan(given), np.nan, adjusted)
 
 
+def bonferroni(p: float, count: int) -> float:
+    """The p-value of a result that was looked for among so many; NaN stays."""
+    return float(np.minimum(1.0, count * p))
+
+
 def benjamini_hochberg(p: Sequence[float] | Array) -> Array:
     """Benjamini and Hochberg's adjusted p-values: of those below 5 % about one in twenty is expected to be false."""
     given = np.asarray(p, dtype=float)

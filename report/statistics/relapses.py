@@ -25,13 +25,16 @@ def relapse_difference(base: Array, rival: Array, seed: int) -> Estimate:
         base: (2, runs), relapses and steps after solving, NaN where unsolved.
         rival: (2, runs).
         seed: Of the bootstrap over each arm's runs; a resample in which an arm has no solved run is left out.
+
+    Returns:
+        Without an interval where an arm has fewer than ``ENOUGH`` solved runs.
     """
 
     def difference(base: Array, rival: Array) -> Array:
         return relapse_rate(*rival) - relapse_rate(*base)
 
     value = float(difference(base, rival))
-    if min(base.shape[-1], rival.shape[-1]) < ENOUGH or np.isnan(value):
+    if min(int(np.isfinite(arm[0]).sum()) for arm in (base, rival)) < ENOUGH or np.isnan(value):
         return Estimate(value, value, None)
     generator = np.random.default_rng(seed)
     ours, others = (arm[:, generator.integers(arm.shape[-1], size=(RESAMPLES, arm.shape[-1]))] for arm in (base, rival))
