@@ -23,7 +23,8 @@ from membench.benchmarks.records.encoding import checksum
 from membench.benchmarks.records.events import Evaluated, Event
 from membench.benchmarks.records.frames import facts_of, frames_of
 from membench.benchmarks.records.record import Record, Recorder
-from membench.benchmarks.running.session import perform, usable
+from membench.benchmarks.records.resume import usable
+from membench.benchmarks.running.session import perform
 from membench.benchmarks.suites import find
 from membench.report.pages import render
 
@@ -266,7 +267,7 @@ def fuzz_checkpoints(results: Path, tmp_path: Path, rounds: int) -> None:
             (folder / "1.pt").write_bytes(bad)
             snapshot = checkpoints.load(folder / "1.pt")
             assert kind > 1 or snapshot is None
-            if isinstance(snapshot, Snapshot) and usable(snapshot, run, recorder):
+            if isinstance(snapshot, Snapshot) and usable(snapshot, run, recorder.record):
                 assert snapshot.weights.numel() == values["weights"].numel()
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"] and os.listdir(folder) == ["1.pt"]
 
@@ -317,8 +318,8 @@ def test_a_state_that_is_not_the_optimiser_s_is_not_usable(results: Path) -> Non
     assert snapshot is not None and snapshot.moments is not None
     more = snapshot.moments._replace(third=snapshot.moments.first)
     with Recorder(records.path_of(results, "tiny", run), run.key) as recorder:
-        assert usable(snapshot, run, recorder)
-        assert not usable(replace(snapshot, moments=more), run, recorder)
+        assert usable(snapshot, run, recorder.record)
+        assert not usable(replace(snapshot, moments=more), run, recorder.record)
 
 
 def test_damaged_checkpoints_crash_nothing(results: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ...report.trace import STRICT
 from .. import records
 from ..core import Run, Suite
 from ..errors import UsageError, reason
-from ..records import checkpoints, files
+from ..records import files, resume
 from ..records.plan import plan, state
 from ..training.learner import built
 
@@ -146,10 +146,12 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
         raise UsageError(f"{run.key}: no record at {path}; make it with: {again}")
     if status == "stale":
         raise UsageError(f"{run.key}: {path} was made under other settings; make it again with: {again} --force")
-    for snapshot in checkpoints.snapshots(records.checkpoint_of(path)):
-        if snapshot.digest == run.digest and snapshot.best is not None:
-            best = Kept(snapshot.best.step, snapshot.best.weights)
-            return {"best": best, "final": Kept(snapshot.step, snapshot.weights)}
+    record = records.read(path, run.key)
+    assert record is not None and record.best is not None  # it is not new
+    snapshot = resume.kept(run, record)
+    if snapshot is not None and snapshot.best is not None and (status != "done" or snapshot.moments is None):
+        best = Kept(snapshot.best.step, snapshot.best.weights)
+        return {"best": best, "final": Kept(snapshot.step, snapshot.weights)}
     published = records.weights_of(path)
     maker = "bench trace --publish where its checkpoint is"
     found = files.taken(published, LARGEST, lambda content: unpack(content, run), maker)
@@ -159,8 +161,6 @@ def kept(suite: Suite, results: Path, run: Run) -> dict[Weights, Kept]:
             f"that trained them; to make them again in a folder of your own: {made} mine; then trace with "
             "--results mine"
         )
-    record = records.read(path, run.key)
-    assert record is not None and record.best is not None  # it is not new
     if found.step != (step := record.best.step):
         raise UsageError(f"{published}: of step {found.step:,}, but by its record the best step is {step:,}; {maker}")
     return {"best": found}

@@ -7,6 +7,7 @@ trains, the checkpoint before the last is kept as well, so that a damaged file c
 import hashlib
 import io
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class Snapshot:
     best: Best | None
     losses: tuple[float, ...]  # training losses since the last evaluation
     gradient_norm: float  # the largest since the last evaluation
+    trail: int = 0  # of all evaluations so far, by the function of this name; 0: not told
 
 
 MAGIC = b"membench1"
@@ -74,6 +76,11 @@ def save(snapshot: Snapshot, path: Path) -> None:
             os.replace(path, previous_of(path))
     if snapshot.moments is None:  # training is over, and its weights are safe
         previous_of(path).unlink(missing_ok=True)
+
+
+def trail(before: int, step: int, loss: float) -> int:
+    """A checksum of evaluations, from that of those before: equal for one training, and for none that differs."""
+    return zlib.crc32(f"{step} {loss!r}".encode(), before)
 
 
 def forget(path: Path) -> None:
@@ -119,6 +126,7 @@ def _sound(snapshot: Snapshot) -> bool:
     matrices += [moments.third] if moments is not None and moments.third is not None else []
     counts = [
         snapshot.step,
+        snapshot.trail,
         *([best.step] if best is not None else []),
         *([moments.step] if moments is not None else []),
     ]

@@ -147,7 +147,10 @@ def _status(run: Run, record: Record) -> Plan:
     if ended is None or ended.status == "interrupted":
         return "unfinished"
     if ended.status == "done" and missing(run, record) and checkpoint_of(record.path).exists():
-        return "unfinished"  # a test was added since; the kept weights can answer
+        from .resume import kept  # needs torch
+
+        if (snapshot := kept(run, record)) is not None and snapshot.moments is None:
+            return "unfinished"  # a test was added since; the kept weights can answer
     return ended.status
 
 

@@ -47,9 +47,17 @@ class Record:
 
     @property
     def sessions(self) -> list[Mapping[str, Any]]:
-        """The provenance of each: a session that began anew, and came to the same, does not count."""
-        sessions = [e for e in self.events if isinstance(e, Started) or (isinstance(e, Resumed) and e.step > 0)]
-        return [session.provenance for session in sessions]
+        """The provenance of each that said something; one that began anew and only came to the same does not count."""
+        found: list[Mapping[str, Any]] = []
+        waiting: Mapping[str, Any] | None = None
+        for event in self.events:
+            if isinstance(event, Started) or (isinstance(event, Resumed) and event.step > 0):
+                found.append(event.provenance)
+            waiting = event.provenance if isinstance(event, Resumed) and event.step == 0 else waiting
+            if waiting is not None and isinstance(event, Evaluated | Generalised):
+                found.append(waiting)
+                waiting = None
+        return found
 
     @property
     def ended(self) -> Ended | None:

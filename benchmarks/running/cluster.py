@@ -149,7 +149,9 @@ class Driver:
         with ExitStack() as files:
             try:
                 places = [(run, self.schedule.path_of(run)) for run in cohort]
-                sessions, statuses = opened(places, files, self.schedule.tell, self.schedule.patience(cohort))
+                sessions, statuses = opened(
+                    places, files, self.schedule.tell, self.schedule.patience(cohort), exact=not self.crew.gpu
+                )
             except (OSError, UsageError) as error:
                 self.schedule.hopeless(cohort, why(error))
                 return

@@ -12,13 +12,13 @@ import torch
 from .. import records
 from ..core import Run
 from ..errors import UsageError
-from ..optimizers import fits
 from ..records import checkpoints
 from ..records.checkpoints import Snapshot
 from ..records.differences import counterpart, differs, said_of
 from ..records.events import Ended, Evaluated, Event, Resumed, Started, Status
 from ..records.plan import state
-from ..records.record import Record, Recorder
+from ..records.record import Recorder
+from ..records.resume import begun_anew, kept
 from ..training.memory import release
 from ..training.train import train_together
 
@@ -32,13 +32,15 @@ class Session:
     Attributes:
         over: How the run ended; at first, where there is nothing left to do: another process may have finished it.
         snapshot: Where to go on from; None for the beginning.
-        repeats: Whether it was begun anew on a record, and may still come out otherwise than that.
+        repeats: Whether it repeats what the record holds, and may come out otherwise: it was begun anew, or killed when
+            its record was ahead of its checkpoint.
 
     Args:
         run: The run.
         record: The path of its record; the checkpoint lies beside it.
         wait: Seconds to wait for another process to let go of it.
         share: Of the time, that its checkpoints may take.
+        exact: Whether what is repeated is equal to the last digit.
 
     Raises:
         Busy: Another process is at it.
@@ -46,7 +48,7 @@ class Session:
         OSError: The record cannot be written.
     """
 
-    def __init__(self, run: Run, record: Path, wait: float = 0.0, share: float = SHARE) -> None:
+    def __init__(self, run: Run, record: Path, wait: float = 0.0, share: float = SHARE, exact: bool = True) -> None:
         self.run, self.checkpoint, self.share = run, records.checkpoint_of(record), share
         self.unsaved: Snapshot | None = None
         self.due = 0.0  # when a checkpoint may be written again
@@ -59,12 +61,16 @@ class Session:
             self.recorder.__exit__()
             raise
         self.provenance: Mapping[str, Any] = {}
-        self.over = self.recorder.record.ended if already.status in ("done", "diverged") else None
-        evaluated = list(self.recorder.record.evaluated.values())
+        before = self.recorder.record
+        self.over = before.ended if already.status in ("done", "diverged") else None
+        self.whole = before.ended is not None and before.ended.status == "done"  # but for tests that were added since
+        evaluated = list(before.evaluated.values())
         self.reached = (evaluated[-1].step, evaluated[-1].seconds) if evaluated else (0, 0.0)
-        good = (one for one in checkpoints.snapshots(self.checkpoint) if usable(one, run, self.recorder))
-        self.snapshot = None if self.over is not None else next(good, None)
-        self.repeats = self.snapshot is None or begun_anew(self.recorder.record)
+        self.last = max(before.evaluated, default=-1)
+        self.snapshot = None if self.over is not None else kept(run, before)
+        self.again = -1 if self.snapshot is None else self.snapshot.step  # up to where it is known to be the record's
+        self.own = self.snapshot is not None and not begun_anew(before)
+        self.repeats = not self.own or (exact and self.again < self.last)
 
     def take(self, event: Event | Snapshot) -> Event | None:
         """See an event or a snapshot to the disk; gives the event as it was recorded, None where it is there already.
@@ -81,25 +87,31 @@ class Session:
         if self.over is not None:
             return None
         if isinstance(event, Snapshot):
+            if self.own and self.repeats and event.step < self.last:
+                return None  # the one that is there is the record's for sure
             self.unsaved = event
             if event.moments is None or time.monotonic() >= self.due:
                 self.save()
             return None
         if difference := self.unlike(event):
             self.unsaved = None
-            checkpoints.forget(self.checkpoint)  # which would go on with it, on a record that is not its own
+            if not self.own:  # the next call would go on with it, on a record that is not its own
+                checkpoints.forget(self.checkpoint)
             event = self.ended("failed", f"{difference}. With --force it is begun anew, and this record kept as .old")
         if isinstance(event, Ended):
             self.save()
             self.over = event
             if not self.recorder.begun:
                 return event  # the model could not even be built: there is no run to say it of
+            if self.whole and event.status != "done":
+                return event  # the record is as good as before
         if isinstance(event, Started):
             self.provenance = event.provenance
         if isinstance(event, Started) and self.recorder.begun:
             event = Resumed(event.key, 0, event.provenance)
         if isinstance(event, Evaluated):
             self.reached = (event.step, event.seconds)
+            self.again = event.step
         return event if self.recorder.write(event) else None
 
     def save(self) -> None:
@@ -113,11 +125,12 @@ class Session:
         self.due = now + (now - began) / self.share
 
     def unlike(self, event: Event) -> str:
-        """How a training that began anew is not the recorded one; empty where it is."""
+        """How a training that repeats what is recorded is not that; empty where it is."""
         record = self.recorder.record
         if not self.repeats or record.started is None:
             return ""
-        if isinstance(event, Ended) and (event.status != "diverged" or event.step >= max(record.evaluated, default=0)):
+        further = self.again >= self.last and not record.generalised
+        if isinstance(event, Ended) and (event.status != "diverged" or further):
             return ""
         difference = differs(event, counterpart(event, record))
         return said_of(difference, record.started.provenance, self.provenance) if difference is not None else ""
@@ -159,7 +172,7 @@ def perform(
         OSError: A record cannot be written.
     """
     with ExitStack() as files:
-        sessions, statuses = opened(places, files, tell, wait)
+        sessions, statuses = opened(places, files, tell, wait, device.type == "cpu")
         for event in training([(session.run, session.snapshot) for session in sessions.values()], device, stop):
             session = sessions[event.key]
             if (recorded := session.take(event)) is not None:
@@ -172,9 +185,14 @@ def perform(
 
 
 def opened(
-    places: Sequence[tuple[Run, Path]], files: ExitStack, tell: Callable[[Event], None], wait: float
+    places: Sequence[tuple[Run, Path]], files: ExitStack, tell: Callable[[Event], None], wait: float, exact: bool
 ) -> tuple[dict[str, Session], dict[str, Status | None]]:
     """Open the sessions of a cohort, as ``perform`` is asked to; ``files`` closes them.
+
+    Args:
+        places: As of ``perform``; likewise ``tell`` and ``wait``.
+        files: What closes them.
+        exact: Whether what they repeat is equal to the last digit, as on a CPU.
 
     Returns:
         The sessions of the runs to train, by key; and how the others ended, None where another process is at it.
@@ -183,7 +201,7 @@ def opened(
     statuses: dict[str, Status | None] = {run.key: None for run, _ in places}
     for run, record in places:
         try:
-            session = files.enter_context(Session(run, record, wait, SHARE / len(places)))
+            session = files.enter_context(Session(run, record, wait, SHARE / len(places), exact))
         except records.Busy:
             continue
         if session.over is None:
@@ -222,32 +240,6 @@ def training(
                 yield Ended(key, "failed", step, seconds, message[:2000])
         finally:
             release(device)
-
-
-def begun_anew(record: Record) -> bool:
-    """Whether the last training of a record began anew, and has only repeated so far what was there."""
-    since = [event for event in record.events if isinstance(event, Resumed | Evaluated)]
-    while since and isinstance(since[-1], Resumed):
-        if since.pop().step == 0:
-            return True
-    return False
-
-
-def usable(snapshot: Snapshot, run: Run, recorder: Recorder) -> bool:
-    """Whether a snapshot is of this run, and the record holds every evaluation up to it.
-
-    Otherwise training goes on from an earlier one or from the beginning: it repeats what the record holds and fills in
-    what it lacks.
-    """
-    started, recorded, best = recorder.record.started, recorder.record.evaluated, snapshot.best
-    return (
-        (snapshot.key, snapshot.digest) == (run.key, run.digest)
-        and started is not None
-        and snapshot.weights.numel() == started.parameters
-        and (snapshot.moments is None or fits(snapshot.moments, run.experiment.training.optimizer))
-        and (best is None or best.step not in recorded or recorded[best.step].loss == best.loss)  # of this training
-        and all(step in recorded for step in range(0, snapshot.step + 1, run.experiment.training.eval_every))
-    )
 
 
 def give_up(run: Run, record: Path, message: str) -> Ended:

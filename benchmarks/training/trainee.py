@@ -10,7 +10,7 @@ from torch import Tensor
 from ...report.words import size_text
 from ..core import Run, longest
 from ..protocols import Size, state_size
-from ..records.checkpoints import Best, Snapshot
+from ..records.checkpoints import Best, Snapshot, trail
 from ..records.events import Ended, Evaluated, Event, Generalised, Inspected, Resumed, Started, Status, rank
 from .evaluate import INSPECTED, Score
 from .learner import Learner
@@ -37,10 +37,12 @@ class Trainee:
         self.best: Best | None = None
         self.losses: list[float] = []  # since the last evaluation
         self.largest = 0.0  # gradient norm since then
+        self.trail = 0  # of all evaluations so far
         self.broken: list[str] = []  # measurements in which something was not finite
         if snapshot is not None:
             self.before, self.best = snapshot.seconds, snapshot.best
             self.losses, self.largest = list(snapshot.losses), snapshot.gradient_norm
+            self.trail = snapshot.trail
 
     def begin(self, snapshot: Snapshot | None) -> Event:
         """The first line of a record or of a session."""
@@ -70,6 +72,8 @@ class Trainee:
             self.best = Best(step, score.errors, score.loss, self.weights(), score.floor)
         mean, norm = (sum(self.losses) / len(self.losses), self.largest) if self.losses else (None, None)
         self.losses, self.largest = [], 0.0
+        if step == 0 or self.trail:  # that of an older snapshot is not known
+            self.trail = trail(self.trail, step, score.loss)
         sequences = step * self.run.experiment.training.batch
         seconds = self.seconds()
         yield Evaluated(self.run.key, step, sequences, score.loss, score.errors, mean, norm, seconds, score.floor)
@@ -127,6 +131,7 @@ class Trainee:
             self.best,
             tuple(self.losses),
             self.largest,
+            self.trail,
         )
 
     def weights(self) -> Tensor:
