@@ -14,6 +14,7 @@ from membench.benchmarks.records.events import Ended, Resumed, Started
 from membench.benchmarks.tasks.copies import Copies
 from membench.benchmarks.tracking.listener import Tracker, attach, replay
 from membench.benchmarks.tracking.metrics import chosen
+from membench.benchmarks.tracking.store import FRESH, Store
 from membench.benchmarks.tracking.store_file import default_uri
 
 
@@ -136,6 +137,30 @@ def test_a_run_that_another_process_has_is_left_to_it(suite: Suite, results: Pat
     tracker(Ended(story.run.key, "interrupted", 0, 0.0, "being written by another process"))
     assert stored(results) == {}
     story.end()
+
+
+def test_a_run_that_fails_before_it_says_anything_is_shown_as_failed(suite: Suite, results: Path) -> None:
+    """As one whose model cannot be built any more: its record says so, and so does MLflow."""
+    run, uri = next(suite.runs()), default_uri(results)
+    Story(suite, results, run, Tracker(uri, results, suite, warned)).start(0, 10).end("interrupted", 10)
+    tracker = Tracker(uri, results, suite, warned)  # of the next call
+    Story(suite, results, run, tracker).end("failed", 10, "no such file")
+    assert only(results)["status"] == "FAILED" and only(results)["tags"]["message"] == "no such file"
+
+
+def test_two_processes_log_a_run_once(suite: Suite, results: Path) -> None:
+    """Both opened the store before either had the run: two calls on one folder, or a replay beside one."""
+    run, uri = next(suite.runs()), default_uri(results)
+    trackers = [Tracker(uri, results, suite, warned) for _ in range(2)]
+    late = Store(uri, results, suite)
+    story = Story(suite, results, run, trackers[0]).start(0, 10).end()
+    record = records.read(records.path_of(results, suite.name, run), run.key)
+    assert record is not None and record.ended is not None
+    trackers[1](record.ended)  # which it is told by whoever finished it
+    late.looked -= FRESH
+    late.catch_up_together([(run, record)])
+    late.catch_up(run, record)
+    assert len(stored(results)) == 1 and only(results)["points"] == said(story)
 
 
 def test_a_report_is_added_once(suite: Suite, results: Path) -> None:

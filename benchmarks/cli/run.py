@@ -163,7 +163,7 @@ def run(
     else:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
         command = "the same command without --force" if force else "the same command"
-        again = f"; {command} goes on" if outcome.left or outcome.failed else ""
+        again = f"; {command} goes on" if outcome.left else f"; {command} tries again" if outcome.failed else ""
         if outcome.elsewhere:
             said += f", {outcome.elsewhere} of them in the hands of another process,"
         click.echo(f"{found.name}: {said} of {len(planned)} runs{again}")

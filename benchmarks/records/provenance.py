@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..git import git
 def provenance(module: nn.Module, device: torch.device) -> dict[str, Any]:
     """Everything that may explain a difference between two runs of one digest."""
     return {
+        "at": datetime.now(UTC).isoformat(),  # so that no two records begin with the same line
         **commit(),
         "membench": _version("membench"),
         "python": platform.python_version(),

@@ -53,10 +53,18 @@ class Tracker:
         """Log one event; never raises."""
         if isinstance(event, Compiling):
             return
-        if isinstance(event, Ended) and event.key not in self.live and event.status in ("interrupted", "failed"):
+        if isinstance(event, Ended) and event.key not in self.live and not self._recorded(event):
             return  # it never began
         if time.monotonic() < self.until or not self._try(lambda store: self._log(store, event)):
             self.behind.add(event.key)
+
+    def _recorded(self, event: Ended) -> bool:
+        """Whether a run's record ends with this, or it cannot be told."""
+        try:
+            record = records.read(records.path_of(self.results, self.suite.name, self.runs[event.key]), event.key)
+        except UsageError:
+            return True
+        return record is not None and record.ended == event
 
     def close(self) -> None:
         """A last attempt to log what the store lacks."""

@@ -98,7 +98,7 @@ def points(run: Run, event: Event) -> list[Point]:
 
 
 def fingerprint(started: Started) -> str:
-    """Tells records apart: the same wherever a record is copied, another once a run is made anew by other code."""
+    """Tells records apart: the same wherever a record is copied, another once a run is made anew."""
     return hashlib.sha256(json.dumps(to_json(started), sort_keys=True).encode()).hexdigest()[:16]
 
 

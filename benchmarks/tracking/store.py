@@ -72,6 +72,9 @@ ENDED = {"failed": "FAILED", "interrupted": "KILLED"}
 FIRST = ("key", "record", "results", "status", "mlflow.user")
 """Tags that a run is made with, by which it is found again; the others come with its parameters."""
 
+FRESH = 10.0
+"""Seconds for which it is taken as known which runs there are, while records are replayed."""
+
 BATCH = 900
 """Points in one call; MLflow takes 1,000 of all kinds."""
 
@@ -120,8 +123,16 @@ class Store:
         with quiet(), alone(results):  # two processes must not make an experiment at once
             self.experiments = {name: self._experiment(name) for name in homes}
         self.runs: dict[tuple[str, str], list[Logged]] = {}
+        self._look()
+
+    def _look(self) -> None:
+        """See which runs there are: another process may have logged some meanwhile."""
+        self.looked = time.monotonic()
+        known = {logged.id for there in self.runs.values() for logged in there}
         for name, experiment in self.experiments.items():
             for found in self._search(str(experiment.experiment_id)):
+                if found.info.run_id in known:
+                    continue
                 said = found.data.tags
                 logged = Logged(found.info.run_id, said.get("record", ""), said.get("results", ""))
                 logged.status, held = said.get("status", "running"), said.get("points", "")
@@ -206,13 +217,14 @@ class Store:
         if file_of(self.uri) is None:
             return set()
         new = [each for each in some if each[1].ended is not None and self.find(*each) is None]
-        return {run.key for run, _ in new} if self._filled(new) else set()
+        with alone(self.results):
+            if new and time.monotonic() > self.looked + FRESH:
+                self._look()
+                new = [each for each in new if self.find(*each) is None]
+            return {run.key for run, _ in new} if self._filled(new) else set()
 
     def _catch_up(self, run: Run, record: Record, fresh: bool) -> Logged:
-        logged = self.find(run, record, fresh)
-        if logged is None and self._filled([(run, record)]):
-            return self.of(run)[-1]
-        logged = logged or self.make(run, record)
+        logged = self.find(run, record, fresh) or self._begun(run, record, fresh)
         said, ended = self._said(run, record), record.ended
         assert record.started is not None  # the caller looked
         if logged.bare:  # new, or left before it had its parameters, by a kill or a store that failed
@@ -228,6 +240,15 @@ class Store:
             self.log(logged, said.values(), _began(record))
             self.settle(logged, status, ended.message if ended is not None else "", _written(record))
         return logged
+
+    def _begun(self, run: Run, record: Record, fresh: bool) -> Logged:
+        """A new run of MLflow for a record, unless another process has just made it."""
+        with alone(self.results):
+            if not fresh:
+                self._look()
+                if (found := self.find(run, record)) is not None:
+                    return found
+            return self.of(run)[-1] if self._filled([(run, record)]) else self.make(run, record)
 
     def _tags(self, run: Run, record: Record) -> dict[str, str]:
         assert record.started is not None  # the caller looked
