@@ -134,6 +134,7 @@ def mapped_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[Any], Any
             torch.testing.assert_close(together[n], logits)
             logits.sin().sum().backward()
             for key, parameter in member.named_parameters():
-                torch.testing.assert_close(parameters[key].grad[n], parameter.grad, atol=1e-5, rtol=1e-4)
+                # where processors round differently, the sLSTM's exponentials make 2e-4 of it
+                torch.testing.assert_close(parameters[key].grad[n], parameter.grad, atol=1e-4, rtol=1e-3)
 
     return check

@@ -313,7 +313,7 @@ def test_relapses_are_rates_against_every_rival() -> None:
 
 def test_a_run_that_diverged_before_it_was_tested_is_an_exception_and_one_to_be_tested_yet_is_none() -> None:
     claim = Generalises(*SAID, task="copy", model="a", size=(12,))
-    for status, share, said in (("diverged", 5 / 6, "(1 not tested)"), ("done", 1, "(1 more are still to be tested)")):
+    for status, share, said in (("diverged", 5 / 6, "(1 not tested)"), ("done", 1, "(1 more is still to be tested)")):
         tables = records({("copy", "a"): FAST}, status={"copy/a/2": status})
         points = tables.generalisation
         found = ask(tables._replace(generalisation=points[points["seed"] != 2]), claim)

@@ -328,9 +328,9 @@ def test_a_crash_and_a_divergence_are_told_apart(tiny: str, tmp_path: Path) -> N
     assert "1 diverged" in result.stdout and "copy/lstm/1: diverged at step" in result.stderr
     result = bench("run", "--suite", tmp_path / "crashing.py", "--results", tmp_path / "b", *asked, code=1)
     assert "1 failed" in result.stdout and "KeyError" in result.stderr and "crashing.py, line" in result.stderr
-    assert result.stdout.endswith("; the same command goes on\n")
+    assert result.stdout.endswith("; the same command tries again\n")
     result = bench("run", "--suite", tmp_path / "crashing.py", "--results", tmp_path / "b", *asked, "--force", code=1)
-    assert result.stdout.endswith("; the same command without --force goes on\n")  # with it, it would begin anew
+    assert result.stdout.endswith("; the same command without --force tries again\n")  # with it, it would begin anew
 
 
 def test_a_store_that_cannot_be_used_does_not_stop_a_run(tiny: str, tmp_path: Path) -> None:

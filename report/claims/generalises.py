@@ -125,7 +125,7 @@ def of_runs(
     count, of, median = int(holds[there].sum()), len(counting), float(values[there].median())
     p = half_p(count, of)
     missing = f" ({of - len(there)} not tested)" if len(there) < of else ""
-    missing += f" ({len(later)} more are still to be tested)" if len(later) else ""
+    missing += f" ({len(later)} more {'is' if len(later) == 1 else 'are'} still to be tested)" if len(later) else ""
     found = said(f"{count} of {of} {'' if every else 'solved '}runs{missing}", median)
     rule = partial(decide_fraction, count, of, True, p)
     numbers = {"beside": {f"median {what}": median}, **share(count, of)}

@@ -92,9 +92,9 @@ def finding(frames: Frames, facts: SuiteFacts, verdicts: Sequence[Verdict], choi
     own = complete[~complete["model"].isin(facts.added)]
     complete = complete if own.empty else own  # of what was added the table speaks
     each = (solved(task, mine) for task in facts.tasks if len(mine := complete[complete["task"] == task]))
-    least, planned = int(complete.groupby(["task", "model"])["seed"].nunique().min()), len(facts.seeds)
-    unfinished = f" (interim, {least} of {_some(planned, 'seed')} or more)" if least < planned else ""
-    return f"{asked} Found: {'; '.join(each)}{unfinished}."
+    least = min((len(arm) for _, arm in complete.groupby(["task", "model"])), default=0)
+    so_far = f" (interim, {least} of {_some(len(facts.seeds), 'seed')} or more)" if least < len(facts.seeds) else ""
+    return f"{asked} Found: {'; '.join(each)}{so_far}."
 
 
 def solved(task: str, outcomes: pd.DataFrame) -> str:
